@@ -1,0 +1,22 @@
+//! What is right, without a clock, a network or a disk.
+//!
+//! | module | owns | refuses to know |
+//! |---|---|---|
+//! | [`id`] | names of things: nodes, spaces, logs, documents | what they contain |
+//! | [`limits`] | every bound, with its arithmetic | who is bound |
+//! | [`log`] | headers, chains, checkpoints, runs, digests | what a body means |
+//! | [`directory`] | units, nodes, spaces, rights: a fold of signed statements | records |
+//! | [`record`] | typed views over Automerge documents, the admission gate | network, disk, clock |
+//! | [`wire`] | frames and messages (`WIRE.md` is normative) | sessions |
+//! | [`sync`] | the engine: `handle(now, input)`, then drain `poll_output()` | tokio, quinn, SQLite |
+//!
+//! Time, randomness and limits come in as arguments, and iteration order never depends on a hash
+//! map, so the daemon and the simulator run the same code and a seed gives the same trace.
+
+pub mod directory;
+pub mod id;
+pub mod limits;
+pub mod log;
+pub mod record;
+pub mod sync;
+pub mod wire;

@@ -1,0 +1,98 @@
+//! Every bound in one place, with its arithmetic. All sizes in bytes unless the name says otherwise.
+//!
+//! A bound is a promise to the receiver: nothing a peer sends makes us hold more than these say.
+
+/// Largest body of one entry: one Automerge change, uncompressed. A year of minutes is under 100 KiB,
+/// so a mebibyte is ten times what a person writes and still small beside a node's memory.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// A header in a run: flags 1, shape (version 1, lane 1, kind 2, genesis 2, encoding 1, key epoch 4)
+/// 11, epoch 8 and directory prefix 8, clock 8, document 16, body length 4, body hash 32 when the body is absent.
+pub const ENTRY_HEAD_BYTES_MAX: usize = 1 + 11 + 16 + 8 + 16 + 4 + 32;
+
+/// An author closes a run (signs a checkpoint) at the latest after this many entries.
+pub const RUN_ENTRIES_MAX: usize = 256;
+/// … or once its entries take this much; the entry that crosses the line is the run's last.
+pub const RUN_BYTES_TARGET: usize = 64 << 10;
+
+/// Runs joined for transfer or after compaction: several checkpoints' worth under the last signature.
+pub const JOINED_RUN_BYTES_TARGET: usize = 1 << 20;
+pub const JOINED_RUN_ENTRIES_MAX: usize = 4096;
+
+/// The fixed part of a run: log 32, first seq 8, previous hash 32, count 4, opening flag 1 and
+/// opening 16 + 32 + 4 + 64, signature 64.
+pub const RUN_HEAD_BYTES_MAX: usize = 32 + 8 + 32 + 4 + 1 + 116 + 64;
+
+/// Largest run anyone may send or store: joining stops at the target, then one more author's run may
+/// have been added, whose last entry may be a full body.
+pub const RUN_BYTES_MAX: usize = RUN_HEAD_BYTES_MAX
+    + JOINED_RUN_BYTES_TARGET
+    + RUN_BYTES_TARGET
+    + BODY_BYTES_MAX
+    + (RUN_ENTRIES_MAX + 1) * ENTRY_HEAD_BYTES_MAX;
+
+/// Largest frame payload: one run, plus the message around it.
+pub const FRAME_BYTES_MAX: usize = RUN_BYTES_MAX + 1024;
+
+/// Logs one space may have: nodes (64 at most today) times incarnations kept open (16).
+pub const LOGS_PER_SPACE_MAX: usize = 1024;
+/// Incarnations of one node in one space; a restore costs one.
+pub const INCARNATIONS_MAX: u32 = 1 << 16;
+/// Spaces in a federation: units and temporary branches of many years.
+pub const SPACES_MAX: usize = 4096;
+/// Nodes in a federation.
+pub const NODES_MAX: usize = 1024;
+/// Positions in one `Have`: longer vectors are sent in several.
+pub const POSITIONS_MAX: usize = 8192;
+/// Ranges in one `Want`.
+pub const WANTS_MAX: usize = 64;
+
+/// A signed directory statement: names and addresses of one node, or the members of a space.
+pub const STATEMENT_BYTES_MAX: usize = 64 << 10;
+/// Statements in one message; the directory of sixteen nodes is about fifty.
+pub const STATEMENTS_PER_MESSAGE_MAX: usize = 64;
+pub const NAME_BYTES_MAX: usize = 256;
+pub const UNIT_CODE_BYTES_MAX: usize = 64;
+pub const ADDRESSES_MAX: usize = 8;
+pub const ADDRESS_BYTES_MAX: usize = 255;
+/// Why a link was closed, in words.
+pub const REASON_BYTES_MAX: usize = 256;
+
+/// Operations one change may make: a pasted chapter of 20,000 characters.
+pub const CHANGE_OPS_MAX: u64 = 20_000;
+/// Dependencies of one change: at least one head for each log of its space.
+pub const CHANGE_DEPS_MAX: usize = LOGS_PER_SPACE_MAX;
+/// Other actors named by one change, likewise.
+pub const CHANGE_ACTORS_MAX: usize = LOGS_PER_SPACE_MAX;
+/// Columns of a change chunk; Automerge 0.12 writes at most sixteen.
+pub const CHANGE_COLUMNS_MAX: usize = 32;
+/// A change's message carries an opaque account id.
+pub const CHANGE_MESSAGE_BYTES_MAX: usize = 128;
+/// Nesting of objects in a document.
+pub const DEPTH_MAX: usize = 32;
+/// Greatest operation counter, a little under Automerge's `u32` so that the next honest write fits.
+pub const OP_COUNTER_MAX: u64 = (1 << 31) - 1;
+/// Entries waiting for a dependency, per document.
+pub const PENDING_PER_DOCUMENT_MAX: usize = 4096;
+
+/// Runs received from one link and not yet durable. Two links' worth of the largest runs fit the
+/// memory target of 150 MiB with room to spare.
+pub const UNPERSISTED_BYTES_MAX: usize = 16 << 20;
+/// Bytes handed to one link and not yet taken by the transport.
+pub const OUTBOX_BYTES_MAX: usize = 4 << 20;
+/// Wanted ranges open at one peer at a time: enough to keep the pipe full over a slow link.
+pub const OPEN_WANTS_PER_PEER_MAX: usize = 8;
+/// Entries asked for in one range, so that a stalled peer holds up little.
+pub const WANT_ENTRIES_MAX: u64 = 16_384;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_run_fits_a_frame() {
+        const { assert!(RUN_BYTES_MAX < FRAME_BYTES_MAX) };
+        const { assert!(FRAME_BYTES_MAX < u32::MAX as usize) };
+        const { assert!(CHANGE_DEPS_MAX >= LOGS_PER_SPACE_MAX) };
+    }
+}

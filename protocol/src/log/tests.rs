@@ -1,0 +1,156 @@
+//! Runs: what round-trips, what is refused, and what a cut or a join leaves true.
+
+use super::*;
+use crate::id::{DocId, HashPrefix, NodeId, SpaceId};
+use crate::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX, RUN_ENTRIES_MAX};
+use ed25519_dalek::SigningKey;
+use proptest::prelude::*;
+
+fn key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+fn node() -> NodeId {
+    NodeId(key().verifying_key().to_bytes())
+}
+
+fn author() -> Author {
+    let opening = Opening::sign(&key(), SpaceId([1; 16]), 0);
+    Author::new(opening, Tip::start(opening.log()), 0, 0)
+}
+
+fn append(author: &mut Author, kind: u16, epoch: u64, body: &[u8]) {
+    author.append(&Draft {
+        epoch,
+        directory: HashPrefix([epoch as u8; 8]),
+        now_ms: 1_700_000_000_000,
+        shape: Shape {
+            version: HEADER_VERSION,
+            lane: Lane::POSTS,
+            kind: Kind(kind),
+            genesis: 1,
+            encoding: Encoding::CHANGE,
+            key_epoch: 0,
+        },
+        document: DocId([kind as u8; 16]),
+        body,
+    });
+}
+
+/// Runs of a log whose bodies are `sizes` long, one run for each inner list.
+fn runs(sizes: &[Vec<usize>]) -> (Vec<Run>, Tip) {
+    let mut author = author();
+    let mut out = Vec::new();
+    for (i, run) in sizes.iter().enumerate() {
+        for (j, size) in run.iter().enumerate() {
+            append(&mut author, (j % 3) as u16, (i / 2) as u64, &vec![j as u8; *size]);
+        }
+        out.extend(author.close(&key()));
+    }
+    (out, author.tip())
+}
+
+proptest! {
+    #[test]
+    fn runs_verify_join_and_cut(
+        sizes in prop::collection::vec(prop::collection::vec(0usize..300, 1..6), 1..6),
+        at in 1u64..30,
+    ) {
+        let (runs, tip) = runs(&sizes);
+        let start = Tip::start(author().log());
+        let mut held = start;
+        for run in &runs {
+            let again = Run::parse(run.as_bytes().to_vec()).unwrap();
+            prop_assert_eq!(&again, run);
+            held = run.verify(&node(), &held).unwrap().tip;
+        }
+        prop_assert_eq!(held, tip);
+
+        let mut joined = runs[0].clone();
+        for run in &runs[1..] {
+            joined = joined.joined(run).unwrap();
+        }
+        prop_assert_eq!(joined.verify(&node(), &start).unwrap().tip, tip);
+        prop_assert_eq!(joined.verify(&node(), &runs[0].verify(&node(), &start).unwrap().tip).unwrap().tip, tip);
+
+        let whole: Vec<_> = joined.entries().map(|e| (e.header, e.hash)).collect();
+        match joined.starting_at(at) {
+            None => prop_assert!(at > joined.last()),
+            Some(cut) => {
+                let rest: Vec<_> = cut.entries().map(|e| (e.header, e.hash)).collect();
+                prop_assert_eq!(&whole[(at - 1) as usize..], &rest[..]);
+            }
+        }
+    }
+
+    #[test]
+    fn any_flipped_bit_is_noticed(byte in 0usize..2000, bit in 0u8..8) {
+        let (runs, _) = runs(&[vec![100, 0, 7]]);
+        let mut bytes = runs[0].as_bytes().to_vec();
+        let at = byte % bytes.len();
+        bytes[at] ^= 1 << bit;
+        let held = Tip::start(author().log());
+        let refused = match Run::parse(bytes) {
+            Err(_) => true,
+            Ok(run) => run.log() != author().log() || run.verify(&node(), &held).is_err(),
+        };
+        prop_assert!(refused, "byte {at} bit {bit}");
+    }
+
+    #[test]
+    fn truncated_runs_are_refused(keep in 0usize..600) {
+        let (runs, _) = runs(&[vec![100, 0, 7]]);
+        let bytes = runs[0].as_bytes();
+        prop_assert!(Run::parse(bytes[..keep.min(bytes.len() - 1)].to_vec()).is_err());
+    }
+}
+
+#[test]
+fn a_second_history_is_a_fork_only_if_signed() {
+    let (runs, _) = runs(&[vec![10], vec![20]]);
+    let held = runs[0].verify(&node(), &Tip::start(runs[0].log())).unwrap().tip;
+    let mut other = author();
+    append(&mut other, 9, 0, b"another past");
+    append(&mut other, 9, 0, b"another present");
+    let forked = other.close(&key()).unwrap();
+    assert_eq!(forked.verify(&node(), &held), Err(RunError::Fork(1)));
+    assert_eq!(forked.starting_at(2).unwrap().verify(&node(), &held), Err(RunError::Fork(1)));
+    let mut bytes = forked.as_bytes().to_vec();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    assert_eq!(Run::parse(bytes).unwrap().verify(&node(), &held), Err(RunError::Signature));
+}
+
+#[test]
+fn a_gap_is_detached_and_a_falling_epoch_refused() {
+    let (runs, _) = runs(&[vec![1], vec![2], vec![3]]);
+    let start = Tip::start(runs[0].log());
+    assert_eq!(runs[2].verify(&node(), &start), Err(RunError::Detached));
+    let mut writer = author();
+    append(&mut writer, 1, 5, b"x");
+    append(&mut writer, 1, 3, b"y");
+    let run = writer.close(&key()).unwrap();
+    let epochs: Vec<_> = run.entries().map(|e| e.header.epoch).collect();
+    assert_eq!(epochs, [5, 5], "an honest author's epoch never falls");
+}
+
+#[test]
+fn the_largest_run_of_one_author_fits_a_frame() {
+    let mut writer = author();
+    for _ in 0..RUN_ENTRIES_MAX - 1 {
+        append(&mut writer, 1, 0, &[0; 200]);
+        assert!(!writer.is_full());
+    }
+    append(&mut writer, 1, 0, &vec![0; BODY_BYTES_MAX]);
+    assert!(writer.is_full());
+    let run = writer.close(&key()).unwrap();
+    assert!(run.as_bytes().len() < FRAME_BYTES_MAX);
+    assert_eq!(run.verify(&node(), &Tip::start(run.log())).unwrap().tip, writer.tip());
+}
+
+#[test]
+fn another_nodes_key_cannot_sign_for_a_log() {
+    let (runs, _) = runs(&[vec![1]]);
+    let eve = NodeId(SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes());
+    assert_eq!(runs[0].verify(&eve, &Tip::start(runs[0].log())), Err(RunError::OpeningInvalid));
+}
