@@ -1,0 +1,146 @@
+//! The fold: who may say what, and what follows.
+
+use super::*;
+use crate::id::{FederationId, NodeId};
+use ed25519_dalek::SigningKey;
+
+fn key(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n; 32])
+}
+
+fn node(n: u8) -> NodeId {
+    NodeId(key(n).verifying_key().to_bytes())
+}
+
+const ROOT: u8 = 1;
+const HEAD: u8 = 2;
+const ALICE: u8 = 3;
+
+fn say(directory: &mut Directory, by: u8, act: Act) -> Result<(), DirectoryError> {
+    let signed = directory.draft(&key(by), &act, 0);
+    directory.apply(signed)
+}
+
+fn unit(code: &str) -> Act {
+    Act::DefineUnit(DefineUnit { code: code.into(), name: code.into() })
+}
+
+fn admit(n: u8, unit: &str) -> Act {
+    Act::AdmitNode(AdmitNode {
+        node: node(n),
+        unit: unit.into(),
+        name: "server".into(),
+        role: Role::SERVER,
+        addresses: vec!["127.0.0.1:4433".into()],
+    })
+}
+
+fn space(directory: &Directory, label: &str, units: &[&str]) -> Act {
+    let scope = Scope::units(units.iter().map(|u| (*u).to_owned()));
+    Act::DefineSpace(DefineSpace {
+        space: space_id(&directory.federation(), label),
+        label: label.into(),
+        template: Template::UNIT,
+        unit: Some(units[0].to_owned()),
+        readers: scope.clone(),
+        writers: scope,
+        carriers: Scope::everyone(),
+    })
+}
+
+fn founded() -> Directory {
+    let mut d = Directory::empty(FederationId(node(ROOT).0));
+    let found = Found { name: "分布".into(), admin: node(HEAD), head_office: "head".into() };
+    say(&mut d, ROOT, Act::Found(found)).unwrap();
+    say(&mut d, HEAD, unit("head")).unwrap();
+    say(&mut d, HEAD, admit(HEAD, "head")).unwrap();
+    d
+}
+
+#[test]
+fn only_root_appoints_and_only_the_admin_admits() {
+    let mut d = founded();
+    assert_eq!(say(&mut d, ALICE, unit("nantong")), Err(DirectoryError::Author));
+    assert_eq!(say(&mut d, ROOT, unit("nantong")), Err(DirectoryError::Author));
+    let appoint = || Act::AppointAdmin(AppointAdmin { node: node(ALICE) });
+    assert_eq!(say(&mut d, HEAD, appoint()), Err(DirectoryError::Author));
+    say(&mut d, ROOT, appoint()).unwrap();
+    say(&mut d, ALICE, unit("nantong")).unwrap();
+    assert_eq!(say(&mut d, HEAD, unit("suzhou")), Err(DirectoryError::Author));
+}
+
+#[test]
+fn rights_are_asked_at_an_epoch() {
+    let mut d = founded();
+    say(&mut d, HEAD, unit("nantong")).unwrap();
+    say(&mut d, HEAD, admit(ALICE, "nantong")).unwrap();
+    let before = d.epoch();
+    let act = space(&d, "nantong", &["nantong", "head"]);
+    say(&mut d, HEAD, act).unwrap();
+    let id = space_id(&d.federation(), "nantong");
+    assert!(!d.may_write(&node(ALICE), &id, before));
+    assert!(d.may_write(&node(ALICE), &id, d.epoch()));
+    assert!(d.may_read(&node(HEAD), &id));
+
+    let act = space(&d, "nantong", &["head"]);
+    say(&mut d, HEAD, act).unwrap();
+    assert!(!d.may_write(&node(ALICE), &id, d.epoch()));
+    assert!(d.may_write(&node(ALICE), &id, d.epoch() - 1), "the past does not change");
+    assert!(d.carries(&node(ALICE), &id), "carriers keep what they cannot read");
+
+    say(&mut d, HEAD, Act::RevokeNode(RevokeNode { node: node(ALICE), cuts: vec![] })).unwrap();
+    assert!(!d.is_member(&node(ALICE)));
+    assert!(!d.carries(&node(ALICE), &id));
+}
+
+#[test]
+fn a_chain_folds_to_the_same_directory_and_forks_are_noticed() {
+    let d = founded();
+    let again = Directory::from_chain(d.federation(), d.statements_after(0).to_vec()).unwrap();
+    assert_eq!(again, d);
+
+    let (mut one, mut two) = (d.clone(), d.clone());
+    say(&mut one, HEAD, unit("nantong")).unwrap();
+    say(&mut two, HEAD, unit("suzhou")).unwrap();
+    let other = two.statements_after(d.epoch())[0].clone();
+    assert_eq!(one.apply(other), Err(DirectoryError::Fork(one.epoch())));
+    let mine = one.statements_after(d.epoch())[0].clone();
+    assert_eq!(one.apply(mine), Ok(()), "hearing it again is fine");
+
+    say(&mut two, HEAD, unit("wuxi")).unwrap();
+    let later = two.statements_after(d.epoch() + 1)[0].clone();
+    assert_eq!(one.apply(later), Err(DirectoryError::Fork(one.epoch())));
+}
+
+#[test]
+fn tampered_and_foreign_statements_change_nothing() {
+    let mut d = founded();
+    let before = d.clone();
+    let mut signed = d.draft(&key(HEAD), &unit("nantong"), 0);
+    signed.signature[0] ^= 1;
+    assert_eq!(d.apply(signed), Err(DirectoryError::Signature));
+    let mut foreign = Directory::empty(FederationId(node(9).0));
+    let found = Found { name: "x".into(), admin: node(9), head_office: "h".into() };
+    say(&mut foreign, 9, Act::Found(found)).unwrap();
+    let statement = foreign.statements_after(0)[0].clone();
+    assert_eq!(d.apply(statement), Err(DirectoryError::OtherFederation));
+    assert!(matches!(say(&mut d, HEAD, unit("No Good")), Err(DirectoryError::Senseless(_))));
+    assert!(matches!(
+        say(&mut d, HEAD, admit(ALICE, "nowhere")),
+        Err(DirectoryError::Senseless(_))
+    ));
+    assert_eq!(d, before);
+}
+
+#[test]
+fn old_statements_read_fields_they_do_not_know() {
+    // A newer version adds field 9 to DefineUnit; this one must still read the rest.
+    let mut payload = Vec::new();
+    minicbor::Encoder::new(&mut payload)
+        .map(3)
+        .and_then(|e| e.u8(0)?.str("wuxi")?.u8(1)?.str("无锡分局")?.u8(9)?.u8(7))
+        .unwrap();
+    let act = Act::parse(2, &payload).unwrap().unwrap();
+    assert_eq!(act, Act::DefineUnit(DefineUnit { code: "wuxi".into(), name: "无锡分局".into() }));
+    assert_eq!(Act::parse(999, &[]).unwrap(), None);
+}
