@@ -1,0 +1,247 @@
+//! The engine's state, and the one door in and out.
+
+use super::backoff::Jitter;
+use super::input::{Input, LinkId, Ticket};
+use super::logs::{InFlight, Logs, StoredLog};
+use super::output::{Close, Notice, Output};
+use super::peer::{Held, Peer};
+use super::session::Session;
+use super::want::Wanted;
+use crate::directory::{Directory, Template};
+use crate::id::{LogId, NodeId, SpaceId};
+use crate::limits::UNPERSISTED_BYTES_MAX;
+use crate::log::Lane;
+use crate::wire::Message;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Times the engine goes by; a slow satellite link wants others than a test.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// First wait before dialling again; doubles with each failure.
+    pub redial_min_ms: u64,
+    pub redial_max_ms: u64,
+    /// How long a grown log may wait to be acknowledged to the peer it came from.
+    pub ack_delay_ms: u64,
+    /// How long it may wait to be announced to the others.
+    pub announce_delay_ms: u64,
+    /// How long to wait for the author's own push before pulling from one who announced.
+    pub lazy_wait_ms: u64,
+    /// A wanted range that has not moved for this long is asked of another peer.
+    pub stall_ms: u64,
+    /// A link that has not greeted by then is closed.
+    pub greeting_ms: u64,
+    /// After the disk refused: when to ask for entries again.
+    pub storage_retry_ms: u64,
+    /// Software and version, told in `Hello`.
+    pub agent: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            redial_min_ms: 500,
+            redial_max_ms: 60_000,
+            ack_delay_ms: 20,
+            announce_delay_ms: 100,
+            lazy_wait_ms: 250,
+            stall_ms: 10_000,
+            greeting_ms: 10_000,
+            storage_retry_ms: 5_000,
+            agent: concat!("fenbu ", env!("CARGO_PKG_VERSION")).into(),
+        }
+    }
+}
+
+/// See the [module](super) for the contract.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    pub(super) me: NodeId,
+    pub(super) settings: Settings,
+    pub(super) jitter: Jitter,
+    pub(super) now: u64,
+    pub(super) directory: Directory,
+    pub(super) logs: Logs,
+    pub(super) peers: BTreeMap<NodeId, Peer>,
+    pub(super) sessions: BTreeMap<LinkId, Session>,
+    /// Logs some peer has more of than we do.
+    pub(super) wanted: BTreeMap<LogId, Wanted>,
+    /// Logs we declined to receive, at which epoch, and why; asked again when the directory grows.
+    pub(super) refused: BTreeMap<LogId, (u64, String)>,
+    pub(super) in_flight: BTreeMap<Ticket, InFlight>,
+    pub(super) unpersisted_bytes: usize,
+    pub(super) next_ticket: u64,
+    /// The disk refused; nothing is asked for before this time.
+    pub(super) storage_retry_at: Option<u64>,
+    pub(super) directory_stopped: Option<String>,
+    outputs: VecDeque<Output>,
+}
+
+impl Engine {
+    /// An engine over what the disk holds. `now` is milliseconds on any clock that does not go
+    /// back; all times given later are on the same one. `acknowledged` are remembered positions of
+    /// peers ([`Output::Acknowledged`]).
+    pub fn new(
+        now: u64,
+        seed: u64,
+        me: NodeId,
+        settings: Settings,
+        directory: Directory,
+        stored: impl IntoIterator<Item = StoredLog>,
+        acknowledged: impl IntoIterator<Item = (NodeId, LogId, u64)>,
+    ) -> Self {
+        let mut engine = Self {
+            me,
+            settings,
+            jitter: Jitter::new(seed),
+            now,
+            directory,
+            logs: Logs::new(stored),
+            peers: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            unpersisted_bytes: 0,
+            next_ticket: 0,
+            storage_retry_at: None,
+            directory_stopped: None,
+            outputs: VecDeque::new(),
+        };
+        for (peer, log, seq) in acknowledged {
+            if let Some(state) = engine.logs.get(&log) {
+                let held = Held { seq, body_bytes: 0 };
+                engine.peers.entry(peer).or_default().hears(state.space, log, held);
+            }
+        }
+        engine.plan_dials();
+        engine
+    }
+
+    /// Something happened at `now`.
+    pub fn handle(&mut self, now: u64, input: Input) {
+        self.now = self.now.max(now);
+        match input {
+            Input::LinkUp { link, peer, dialed } => self.link_up(link, peer, dialed),
+            Input::LinkDown { link, reason } => self.link_down(link, reason),
+            Input::DialFailed { peer, reason } => self.dial_failed(peer, reason),
+            Input::Message { link, message } => self.message(link, message),
+            Input::Garbled { link, reason } => self.close(link, Close::Violation, reason),
+            Input::Sent { link, bytes } => self.sent(link, bytes),
+            Input::Persisted { ticket } => self.persisted(ticket),
+            Input::PersistFailed { ticket, reason } => self.persist_failed(ticket, reason),
+            Input::Loaded { link, log, from, result } => self.loaded(link, log, from, result),
+            Input::Appended { run, tip } => self.appended(run, tip),
+            Input::Declared { statement } => self.declared(statement),
+            Input::Tick => {}
+        }
+        self.on_time();
+    }
+
+    /// The next thing to do, oldest first.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Tick`] is due at the latest, if nothing else happens.
+    pub fn poll_timeout(&self) -> Option<u64> {
+        let sessions = self.sessions.values().flat_map(|s| {
+            let greeting = (!s.is_live()).then_some(s.since_ms + self.settings.greeting_ms);
+            [s.have_at, greeting]
+        });
+        let peers = self.peers.values().map(|p| p.dial_at);
+        let wants = std::iter::once(self.next_want_at());
+        sessions.chain(peers).chain(wants).chain([self.storage_retry_at]).flatten().min()
+    }
+
+    /// Whether there is room for more batches; see the [module](super).
+    pub fn accepts_batches(&self) -> bool {
+        self.unpersisted_bytes < UNPERSISTED_BYTES_MAX
+    }
+
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    pub fn me(&self) -> NodeId {
+        self.me
+    }
+
+    fn on_time(&mut self) {
+        self.time_out_greetings();
+        self.retry_storage();
+        self.flush_news();
+        self.ask();
+        self.dial_due();
+    }
+
+    fn message(&mut self, link: LinkId, message: Message) {
+        let Some(session) = self.sessions.get(&link) else { return };
+        let (live, peer) = (session.is_live(), session.peer);
+        self.peers.entry(peer).or_default().last_contact_ms = Some(self.now);
+        match message {
+            Message::Hello(hello) => self.hello(link, hello),
+            Message::Statements(statements) => self.statements(link, statements),
+            Message::Unknown(_) => {}
+            // A stranger's further words are not yet heard, and not yet a crime: they may have
+            // crossed the statement that admits it.
+            _ if !live && self.directory.is_member(&peer) => {
+                let reason = format!("{} before Hello", message.name());
+                self.close(link, Close::Violation, reason);
+            }
+            _ if !live => {}
+            Message::Digests(digests) => self.digests(link, digests),
+            Message::Have(have) => self.have(link, have),
+            Message::Want(want) => self.want(link, want),
+            Message::Decline(decline) => self.declined(link, decline),
+            Message::Prune(prune) => self.pruned(link, prune.log),
+            Message::Batch(run) => self.batch(link, run),
+        }
+    }
+
+    pub(super) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice) {
+        self.output(Output::Notice(notice));
+    }
+
+    /// Hands a message to a link, on the control lane unless it is a batch.
+    pub(super) fn send(&mut self, link: LinkId, message: &Message) {
+        let lane = match message {
+            Message::Batch(run) => run.lane(),
+            _ => Lane::CONTROL,
+        };
+        self.send_frame(link, lane, message.to_frame());
+    }
+
+    pub(super) fn send_frame(&mut self, link: LinkId, lane: Lane, frame: std::sync::Arc<[u8]>) {
+        if let Some(session) = self.sessions.get_mut(&link) {
+            session.outbox_bytes += frame.len();
+            let lane = Lane(lane.0.min(Lane::BLOBS.0));
+            self.output(Output::Send { link, lane, frame });
+        }
+    }
+
+    /// Spaces both we and `peer` carry, as our directory has it.
+    pub(super) fn shared_spaces(&self, peer: &NodeId) -> Vec<SpaceId> {
+        self.directory
+            .spaces()
+            .map(|s| s.id)
+            .filter(|s| self.directory.carries(&self.me, s) && self.directory.carries(peer, s))
+            .collect()
+    }
+
+    /// How urgent a space's entries are.
+    pub(super) fn lane_of(&self, space: &SpaceId) -> Lane {
+        match self.directory.space(space).map(|s| s.template) {
+            Some(Template::FEDERATION) => Lane::POSTS,
+            _ => Lane::RECORDS,
+        }
+    }
+
+    /// The links entries may move over, in order.
+    pub(super) fn live_links(&self) -> Vec<LinkId> {
+        self.sessions.values().filter(|s| s.is_live()).map(|s| s.link).collect()
+    }
+}

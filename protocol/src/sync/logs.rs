@@ -1,0 +1,231 @@
+//! The logs we hold: how far, how far durably, and what that comes to.
+
+use super::engine::Engine;
+use super::input::{LinkId, Ticket};
+use super::output::{Item, Notice, Output};
+use super::peer::Held;
+use crate::id::{LogId, NodeId, SpaceId};
+use crate::limits::LOGS_PER_SPACE_MAX;
+use crate::log::{LogDigest, Run, RunError, Tip};
+use std::collections::BTreeMap;
+
+/// A log as the disk holds it, for [`Engine::new`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredLog {
+    pub log: LogId,
+    pub space: SpaceId,
+    pub author: NodeId,
+    pub tip: Tip,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct LogState {
+    pub(super) space: SpaceId,
+    pub(super) author: NodeId,
+    /// Verified up to here; the part after `durable` is on its way to the disk.
+    pub(super) received: Tip,
+    pub(super) durable: Tip,
+}
+
+/// A run between [`Output::Persist`] and its answer.
+#[derive(Debug, Clone)]
+pub(super) struct InFlight {
+    log: LogId,
+    run: Run,
+    tip: Tip,
+    from: LinkId,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Logs {
+    table: BTreeMap<LogId, LogState>,
+    digests: BTreeMap<SpaceId, LogDigest>,
+    by_space: BTreeMap<SpaceId, Vec<LogId>>,
+}
+
+impl Logs {
+    pub(super) fn new(stored: impl IntoIterator<Item = StoredLog>) -> Self {
+        let mut logs = Self::default();
+        for s in stored {
+            logs.open(s.log, s.space, s.author);
+            logs.set_durable(s.log, s.tip);
+            if let Some(state) = logs.table.get_mut(&s.log) {
+                state.received = s.tip;
+            }
+        }
+        logs
+    }
+
+    pub(super) fn get(&self, log: &LogId) -> Option<&LogState> {
+        self.table.get(log)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (LogId, &LogState)> {
+        self.table.iter().map(|(log, state)| (*log, state))
+    }
+
+    /// Logs of a space, in the order they were opened here.
+    pub(super) fn of_space(&self, space: &SpaceId) -> &[LogId] {
+        self.by_space.get(space).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn digest(&self, space: &SpaceId) -> LogDigest {
+        self.digests.get(space).copied().unwrap_or_default()
+    }
+
+    /// Verified up to; the start of the log where we hold nothing.
+    pub(super) fn received(&self, log: &LogId) -> Tip {
+        self.table.get(log).map_or(Tip::start(*log), |s| s.received)
+    }
+
+    pub(super) fn durable(&self, log: &LogId) -> Tip {
+        self.table.get(log).map_or(Tip::start(*log), |s| s.durable)
+    }
+
+    fn open(&mut self, log: LogId, space: SpaceId, author: NodeId) {
+        let start = Tip::start(log);
+        self.table.entry(log).or_insert_with(|| {
+            self.by_space.entry(space).or_default().push(log);
+            LogState { space, author, received: start, durable: start }
+        });
+    }
+
+    fn set_durable(&mut self, log: LogId, tip: Tip) {
+        if let Some(state) = self.table.get_mut(&log) {
+            let digest = self.digests.entry(state.space).or_default();
+            digest.advance(state.space, log, &state.durable, &tip);
+            state.durable = tip;
+        }
+    }
+
+    fn forget_unpersisted(&mut self) {
+        for state in self.table.values_mut() {
+            state.received = state.durable;
+        }
+    }
+}
+
+impl Engine {
+    /// A batch arrived: verify it, have it stored, and note what it says of the sender.
+    pub(super) fn batch(&mut self, link: LinkId, run: Run) {
+        let Some(peer) = self.sessions.get(&link).map(|s| s.peer) else { return };
+        let log = run.log();
+        let (space, author) = match self.place(&run) {
+            Ok(place) => place,
+            Err(reason) => return self.refuse(link, log, reason),
+        };
+        let held = self.logs.received(&log);
+        match run.verify(&author, &held) {
+            Ok(verified) if verified.fresh == 0 => self.duplicate(link, log),
+            Ok(verified) => {
+                self.logs.open(log, space, author);
+                let fresh = run.starting_at(held.seq + 1).unwrap_or(run);
+                self.hear(peer, space, log, &verified.tip);
+                self.accept(link, space, fresh, verified.tip);
+            }
+            // It pushed past what we have: now we know whom to ask for the rest.
+            Err(RunError::Detached) => {
+                let to = Held { seq: run.last(), body_bytes: 0 };
+                self.heard_of(peer, space, log, to);
+            }
+            Err(RunError::Fork(seq)) => {
+                self.notice(Notice::Fork { author, log, seq });
+                self.refuse(link, log, format!("its author signed two histories from seq {seq}"));
+            }
+            Err(error) => {
+                let reason = format!("batch of log {}: {error}", log.short());
+                self.close(link, super::Close::Violation, reason);
+            }
+        }
+    }
+
+    /// The space and author of a run: of a log we hold, or as its opening says, if the directory
+    /// agrees that both are ours to know.
+    fn place(&self, run: &Run) -> Result<(SpaceId, NodeId), String> {
+        if let Some(state) = self.logs.get(&run.log()) {
+            return Ok((state.space, state.author));
+        }
+        let Some(opening) = run.opening() else {
+            let space = self.wanted.get(&run.log()).map(|w| w.space);
+            // Detached, as a later batch of a log whose beginning was refused is.
+            return space
+                .map(|space| (space, NodeId([0; 32])))
+                .ok_or_else(|| "it is not known here and does not begin at its opening".into());
+        };
+        if opening.log() != run.log() {
+            return Err("its opening names another log".into());
+        }
+        if self.directory.node(&opening.node).is_none() {
+            return Err("its author is not in this node's directory yet".into());
+        }
+        if !self.directory.carries(&self.me, &opening.space) {
+            return Err("this node does not carry its space".into());
+        }
+        if self.logs.of_space(&opening.space).len() >= LOGS_PER_SPACE_MAX {
+            return Err("its space has as many logs as a space may have".into());
+        }
+        Ok((opening.space, opening.node))
+    }
+
+    fn refuse(&mut self, link: LinkId, log: LogId, reason: String) {
+        let Some(session) = self.sessions.get(&link) else { return };
+        let peer = session.peer;
+        self.withdraw_ask(&log);
+        let before = self.refused.insert(log, (self.directory.epoch(), reason.clone()));
+        if before.is_none() {
+            self.notice(Notice::Refused { peer, log, reason });
+        }
+    }
+
+    fn accept(&mut self, link: LinkId, space: SpaceId, run: Run, tip: Tip) {
+        let log = run.log();
+        if let Some(state) = self.logs.table.get_mut(&log) {
+            state.received = tip;
+        }
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.unpersisted_bytes += run.as_bytes().len();
+        self.in_flight.insert(ticket, InFlight { log, run: run.clone(), tip, from: link });
+        self.progressed(link, log, tip.seq);
+        self.output(Output::Persist { ticket, item: Item::Run { space, run, tip } });
+    }
+
+    pub(super) fn persisted(&mut self, ticket: Ticket) {
+        let Some(done) = self.in_flight.remove(&ticket) else { return };
+        self.unpersisted_bytes -= done.run.as_bytes().len();
+        self.logs.set_durable(done.log, done.tip);
+        self.grew(done.log, &done.run, Some(done.from));
+        if self.logs.get(&done.log).is_some_and(|s| s.author == self.me) {
+            self.output(Output::OwnLogAhead { log: done.log, seq: done.tip.seq });
+        }
+    }
+
+    /// Everything not yet durable is forgotten and asked for again, a little later.
+    pub(super) fn persist_failed(&mut self, _ticket: Ticket, reason: String) {
+        self.in_flight.clear();
+        self.unpersisted_bytes = 0;
+        self.logs.forget_unpersisted();
+        self.storage_retry_at = Some(self.now + self.settings.storage_retry_ms);
+        self.want_everything();
+        self.notice(Notice::StorageFailed { reason });
+    }
+
+    pub(super) fn retry_storage(&mut self) {
+        if self.storage_retry_at.is_some_and(|at| at <= self.now) {
+            self.storage_retry_at = None;
+        }
+    }
+
+    /// A local write: durable already.
+    pub(super) fn appended(&mut self, run: Run, tip: Tip) {
+        let log = run.log();
+        if let Some(opening) = run.opening() {
+            self.logs.open(log, opening.space, opening.node);
+        }
+        if let Some(state) = self.logs.table.get_mut(&log) {
+            state.received = tip;
+        }
+        self.logs.set_durable(log, tip);
+        self.grew(log, &run, None);
+    }
+}

@@ -1,0 +1,126 @@
+//! Everything the engine may ask for.
+
+use super::input::{LinkId, Ticket};
+use crate::directory::Signed;
+use crate::id::{LogId, NodeId, SpaceId};
+use crate::log::{Lane, Run, Tip};
+use std::sync::Arc;
+
+/// Why we end a link, as an application close code; the wire carries the number and the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    /// Another link to the same peer is kept.
+    Duplicate = 1,
+    /// The directory does not know the peer.
+    Unknown = 2,
+    /// The directory has revoked it.
+    Revoked = 3,
+    /// No common wire version.
+    Version = 4,
+    /// Another federation.
+    Federation = 5,
+    /// The peer broke a rule of the wire; it is to blame.
+    Violation = 6,
+    /// It did not greet in time.
+    Silent = 7,
+    /// This node is stopping.
+    Stopping = 8,
+}
+
+/// What is to be made durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// Extends its log to `tip`.
+    Run {
+        space: SpaceId,
+        run: Run,
+        tip: Tip,
+    },
+    Statement {
+        epoch: u64,
+        statement: Signed,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    Dial {
+        peer: NodeId,
+        /// `host:port`, to be tried in order.
+        addresses: Vec<String>,
+    },
+    Close {
+        link: LinkId,
+        code: Close,
+        reason: String,
+    },
+    Send {
+        link: LinkId,
+        lane: Lane,
+        /// A whole frame; one encoding is shared by all links it goes to.
+        frame: Arc<[u8]>,
+    },
+    Persist {
+        ticket: Ticket,
+        item: Item,
+    },
+    /// Read a run beginning exactly at `from`, joined up to about `bytes_max`.
+    Load {
+        link: LinkId,
+        log: LogId,
+        from: u64,
+        bytes_max: usize,
+    },
+    /// A peer says it holds our copy's log up to `seq` durably; worth remembering, at leisure.
+    Acknowledged {
+        peer: NodeId,
+        log: LogId,
+        seq: u64,
+    },
+    /// The directory grew; ask again who may talk, read and write.
+    DirectoryChanged,
+    /// A peer holds more of our own log than we do: this disk is older than our promises. The next
+    /// local write must begin a new incarnation.
+    OwnLogAhead {
+        log: LogId,
+        seq: u64,
+    },
+    Notice(Notice),
+}
+
+/// Worth a line in the log, or an alarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Greeted and level, or about to be.
+    Live {
+        link: LinkId,
+        peer: NodeId,
+    },
+    Ended {
+        link: LinkId,
+        peer: NodeId,
+        reason: String,
+    },
+    Refused {
+        peer: NodeId,
+        log: LogId,
+        reason: String,
+    },
+    /// The author signed two histories.
+    Fork {
+        author: NodeId,
+        log: LogId,
+        seq: u64,
+    },
+    DirectoryFork {
+        epoch: u64,
+    },
+    /// A statement this version cannot carry out.
+    DirectoryStopped {
+        reason: String,
+    },
+    /// The disk refused what peers sent; it is asked for again later.
+    StorageFailed {
+        reason: String,
+    },
+}

@@ -1,0 +1,62 @@
+//! What we know of a node of the federation, linked or not.
+
+use super::input::LinkId;
+use crate::id::{LogId, SpaceId};
+use crate::log::Position;
+use std::collections::BTreeMap;
+
+/// How much of a log a peer holds durably, by its own word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Held {
+    pub(super) seq: u64,
+    pub(super) body_bytes: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Peer {
+    /// The link we talk over, once one is up.
+    pub(super) link: Option<LinkId>,
+    pub(super) dialing: bool,
+    /// Failed attempts since we last talked.
+    pub(super) attempt: u32,
+    pub(super) dial_at: Option<u64>,
+    pub(super) last_contact_ms: Option<u64>,
+    /// Why there is no link, or why entries do not move, in words.
+    pub(super) why: Option<String>,
+    pub(super) agent: String,
+    held: BTreeMap<SpaceId, BTreeMap<LogId, Held>>,
+}
+
+impl Peer {
+    pub(super) fn held(&self, space: &SpaceId, log: &LogId) -> Held {
+        self.held.get(space).and_then(|logs| logs.get(log)).copied().unwrap_or_default()
+    }
+
+    /// All logs of a space the peer has told us of, in order.
+    pub(super) fn held_in(&self, space: &SpaceId) -> impl Iterator<Item = (LogId, Held)> + '_ {
+        self.held.get(space).into_iter().flatten().map(|(log, held)| (*log, *held))
+    }
+
+    pub(super) fn logs_known(&self, space: &SpaceId) -> usize {
+        self.held.get(space).map_or(0, BTreeMap::len)
+    }
+
+    /// Returns whether this is news.
+    pub(super) fn hears(&mut self, space: SpaceId, log: LogId, held: Held) -> bool {
+        let known = self.held.entry(space).or_default().entry(log).or_default();
+        if held.seq <= known.seq {
+            return false;
+        }
+        *known = held;
+        true
+    }
+
+    /// The peer listed a whole space: what it did not list it does not hold.
+    pub(super) fn holds_exactly(&mut self, space: SpaceId, positions: &[Position]) {
+        let logs = positions
+            .iter()
+            .map(|p| (p.log, Held { seq: p.seq, body_bytes: p.body_bytes }))
+            .collect();
+        self.held.insert(space, logs);
+    }
+}

@@ -1,0 +1,88 @@
+//! One link to one peer: how far the greeting is, and what is under way.
+
+use super::input::LinkId;
+use crate::id::{LogId, NodeId};
+use crate::log::{Lane, Tip};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where a link stands. It only ever moves down this list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The directory does not know the peer. It may greet and show us statements that admit it.
+    Stranger,
+    /// We said Hello; `tips` is what our digest stood for, should the peer's be equal.
+    Greeting { tips: BTreeMap<LogId, Tip> },
+    /// Both have greeted; everything may be said.
+    Live,
+}
+
+/// A range a peer asked us for, next seq first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Serving {
+    pub(super) next: u64,
+    pub(super) to: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    pub(super) link: LinkId,
+    pub(super) peer: NodeId,
+    pub(super) dialed: bool,
+    pub(super) since_ms: u64,
+    pub(super) phase: Phase,
+    /// Length of the peer's directory, as far as we know or have sent it.
+    pub(super) epoch: u64,
+    /// Frame bytes handed out and not yet taken by the transport.
+    pub(super) outbox_bytes: usize,
+    /// Ranges to serve, urgent lanes first.
+    pub(super) serving: BTreeMap<(Lane, LogId), Serving>,
+    /// The log a `Load` is out for.
+    pub(super) loading: Option<LogId>,
+    /// Ranges we asked this peer for and still wait on.
+    pub(super) open_wants: usize,
+    /// Up to where we have pushed each log.
+    pub(super) pushed: BTreeMap<LogId, u64>,
+    /// Up to where we have told the peer that we hold each log.
+    pub(super) told: BTreeMap<LogId, u64>,
+    /// Departures from the rule that only authors push: true after the peer wanted a relayed log's
+    /// newest entries, false after it pruned.
+    pub(super) push: BTreeMap<LogId, bool>,
+    /// Logs that grew and are to be told of at `have_at`.
+    pub(super) news: BTreeSet<LogId>,
+    pub(super) have_at: Option<u64>,
+    /// Asked it once and it stalled or declined: not asked for this log again before this time.
+    pub(super) avoid: BTreeMap<LogId, u64>,
+}
+
+impl Session {
+    pub(super) fn new(link: LinkId, peer: NodeId, dialed: bool, phase: Phase, now: u64) -> Self {
+        Self {
+            link,
+            peer,
+            dialed,
+            since_ms: now,
+            phase,
+            epoch: 0,
+            outbox_bytes: 0,
+            serving: BTreeMap::new(),
+            loading: None,
+            open_wants: 0,
+            pushed: BTreeMap::new(),
+            told: BTreeMap::new(),
+            push: BTreeMap::new(),
+            news: BTreeSet::new(),
+            have_at: None,
+            avoid: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.phase == Phase::Live
+    }
+
+    /// Tell the peer of `log` by `at` at the latest.
+    pub(super) fn tell(&mut self, log: LogId, at: u64) {
+        self.news.insert(log);
+        self.have_at = Some(self.have_at.map_or(at, |due| due.min(at)));
+    }
+}

@@ -1,0 +1,117 @@
+//! The directory as it spreads from peer to peer.
+
+use super::engine::Engine;
+use super::input::{LinkId, Ticket};
+use super::output::{Close, Item, Notice, Output};
+use super::session::Phase;
+use crate::directory::{DirectoryError, Signed};
+use crate::limits::STATEMENTS_PER_MESSAGE_MAX;
+use crate::wire::{Hello, Message, Statements};
+
+impl Engine {
+    /// Sends what the peer's chain lacks; raises an alarm where the chains part.
+    pub(super) fn compare_directories(&mut self, link: LinkId, hello: &Hello) {
+        if let Some(head) = self.directory.head_at(hello.epoch)
+            && head != hello.directory
+        {
+            return self.notice(Notice::DirectoryFork { epoch: hello.epoch });
+        }
+        self.send_statements(link);
+    }
+
+    fn send_statements(&mut self, link: LinkId) {
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        let missing = self.directory.statements_after(session.epoch);
+        let messages: Vec<Message> = missing
+            .chunks(STATEMENTS_PER_MESSAGE_MAX)
+            .map(|chunk| Message::Statements(Statements { statements: chunk.to_vec() }))
+            .collect();
+        session.epoch = session.epoch.max(self.directory.epoch());
+        for message in messages {
+            self.send(link, &message);
+        }
+    }
+
+    pub(super) fn statements(&mut self, link: LinkId, statements: Statements) {
+        let before = self.directory.epoch();
+        for signed in statements.statements {
+            match self.directory.apply(signed.clone()) {
+                Ok(()) if self.directory.epoch() == before => {}
+                Ok(()) => self.persist_statement(signed),
+                Err(error) => {
+                    self.directory_refused(link, error);
+                    break;
+                }
+            }
+        }
+        if let Some(session) = self.sessions.get_mut(&link) {
+            session.epoch = session.epoch.max(self.directory.epoch());
+        }
+        if self.directory.epoch() > before {
+            self.directory_grew();
+        }
+    }
+
+    fn persist_statement(&mut self, statement: Signed) {
+        let epoch = self.directory.epoch();
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.output(Output::Persist { ticket, item: Item::Statement { epoch, statement } });
+    }
+
+    fn directory_refused(&mut self, link: LinkId, error: DirectoryError) {
+        match error {
+            DirectoryError::Fork(epoch) => self.notice(Notice::DirectoryFork { epoch }),
+            // Not the peer's fault: our own software is too old to follow.
+            DirectoryError::Newer(_) => {
+                let reason = error.to_string();
+                self.directory_stopped = Some(reason.clone());
+                self.notice(Notice::DirectoryStopped { reason });
+            }
+            // Statements may overtake each other over two links; the missing ones are coming.
+            DirectoryError::Gap { .. } => {}
+            other => self.close(link, Close::Violation, format!("directory: {other}")),
+        }
+    }
+
+    /// A statement made on this node.
+    pub(super) fn declared(&mut self, statement: Signed) {
+        match self.directory.apply(statement) {
+            Ok(()) => self.directory_grew(),
+            Err(error) => self.notice(Notice::DirectoryStopped { reason: error.to_string() }),
+        }
+    }
+
+    /// Rights may have changed: links, wants and refusals are looked at again, and peers told.
+    fn directory_grew(&mut self) {
+        self.output(Output::DirectoryChanged);
+        self.refused.clear();
+        self.want_everything();
+        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+        for link in links {
+            let (peer, phase) = {
+                let session = &self.sessions[&link];
+                (session.peer, session.phase.clone())
+            };
+            if self.directory.node(&peer).is_some_and(|n| n.revoked.is_some()) {
+                self.close(link, Close::Revoked, "this node was revoked".into());
+                continue;
+            }
+            match phase {
+                Phase::Live => {
+                    self.send_statements(link);
+                    self.tell_all(link);
+                }
+                // It has greeted, and shown us the statements that admit it.
+                Phase::Stranger if self.directory.is_member(&peer) => {
+                    self.send_statements(link);
+                    self.go_live(link);
+                    self.send_digests(link);
+                    self.tell_all(link);
+                }
+                Phase::Stranger | Phase::Greeting { .. } => {}
+            }
+        }
+        self.plan_dials();
+    }
+}

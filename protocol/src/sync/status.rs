@@ -1,0 +1,143 @@
+//! What the engine can say about where things stand: plain data for the API, `doctor` and tests.
+
+use super::engine::Engine;
+use crate::id::{LogId, NodeId, SpaceId};
+use crate::log::{LogDigest, Tip};
+
+/// How far apart we and a peer are in one space, counted in entries and body bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SpaceGap {
+    /// What the peer holds by its word.
+    pub peer_entries: u64,
+    /// Entries it has and we lack.
+    pub missing_here: u64,
+    /// Entries we have durably and it has not acknowledged.
+    pub missing_there: u64,
+    /// Body bytes of what we lack, as far as announced.
+    pub bytes_to_come: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerStatus {
+    pub peer: NodeId,
+    /// Greeted and talking.
+    pub live: bool,
+    pub dialing: bool,
+    /// On the clock the driver hands in.
+    pub last_contact_ms: Option<u64>,
+    /// When we dial again, if that is planned.
+    pub dial_at_ms: Option<u64>,
+    pub agent: String,
+    /// Why there is no link, or why entries do not move.
+    pub why: Option<String>,
+    /// Only spaces both carry.
+    pub spaces: Vec<(SpaceId, SpaceGap)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogStatus {
+    pub log: LogId,
+    pub space: SpaceId,
+    pub author: NodeId,
+    pub tip: Tip,
+    /// Nodes known to hold it up to the tip, this one included.
+    pub safe_on: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    pub epoch: u64,
+    pub peers: Vec<PeerStatus>,
+    pub logs: Vec<LogStatus>,
+    /// Logs we decline to take, and why.
+    pub refused: Vec<(LogId, String)>,
+    pub directory_stopped: Option<String>,
+    /// The disk refused the last time.
+    pub storage_failing: bool,
+}
+
+impl Engine {
+    pub fn status(&self) -> Status {
+        Status {
+            epoch: self.directory.epoch(),
+            peers: self
+                .directory
+                .nodes()
+                .filter(|n| n.node != self.me && n.revoked.is_none())
+                .map(|n| self.peer_status(n.node))
+                .collect(),
+            logs: self
+                .logs
+                .iter()
+                .map(|(log, state)| LogStatus {
+                    log,
+                    space: state.space,
+                    author: state.author,
+                    tip: state.durable,
+                    safe_on: self.safe_on(&log, state.durable.seq),
+                })
+                .collect(),
+            refused: self.refused.iter().map(|(log, (_, why))| (*log, why.clone())).collect(),
+            directory_stopped: self.directory_stopped.clone(),
+            storage_failing: self.storage_retry_at.is_some(),
+        }
+    }
+
+    fn peer_status(&self, node: NodeId) -> PeerStatus {
+        let peer = self.peers.get(&node).cloned().unwrap_or_default();
+        let session = peer.link.and_then(|link| self.sessions.get(&link));
+        PeerStatus {
+            peer: node,
+            live: session.is_some_and(super::session::Session::is_live),
+            dialing: peer.dialing,
+            last_contact_ms: peer.last_contact_ms,
+            dial_at_ms: peer.dial_at,
+            agent: peer.agent.clone(),
+            why: peer.why.clone(),
+            spaces: self
+                .shared_spaces(&node)
+                .into_iter()
+                .map(|space| (space, self.gap(&peer, space)))
+                .collect(),
+        }
+    }
+
+    fn gap(&self, peer: &super::peer::Peer, space: SpaceId) -> SpaceGap {
+        let mut gap = SpaceGap::default();
+        for (log, held) in peer.held_in(&space) {
+            let ours = self.logs.durable(&log);
+            gap.peer_entries += held.seq;
+            gap.missing_here += held.seq.saturating_sub(ours.seq);
+            gap.bytes_to_come += held.body_bytes.saturating_sub(ours.body_bytes);
+        }
+        for log in self.logs.of_space(&space) {
+            let held = peer.held(&space, log).seq;
+            gap.missing_there += self.logs.durable(log).seq.saturating_sub(held);
+        }
+        gap
+    }
+
+    /// How many nodes hold `log` durably up to `seq`, by their word, this one included.
+    pub fn safe_on(&self, log: &LogId, seq: u64) -> usize {
+        let Some(state) = self.logs.get(log) else { return 0 };
+        let here = usize::from(state.durable.seq >= seq);
+        let there = self
+            .directory
+            .nodes()
+            .filter(|n| n.node != self.me && n.revoked.is_none())
+            .filter_map(|n| self.peers.get(&n.node))
+            .filter(|p| p.held(&state.space, log).seq >= seq)
+            .count();
+        here + there
+    }
+
+    /// The log digest of a space, over what is durable here.
+    pub fn log_digest(&self, space: &SpaceId) -> LogDigest {
+        self.logs.digest(space)
+    }
+
+    /// The durable end of a log.
+    pub fn durable(&self, log: &LogId) -> Tip {
+        self.logs.durable(log)
+    }
+}

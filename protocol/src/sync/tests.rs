@@ -1,0 +1,1 @@
+//! Sessions between engines, without a network.
