@@ -1,1 +1,461 @@
-//! Sessions between engines, without a network.
+//! Sessions between engines over a perfect in-process network: who sends what, and when it ends.
+//! Loss, crashes and delay are the simulator's business.
+
+use super::*;
+use crate::directory::*;
+use crate::id::{DocId, FederationId, LogId, NodeId, SpaceId};
+use crate::log::*;
+use crate::wire::{Message, Prune};
+use ed25519_dalek::SigningKey;
+use std::collections::{BTreeMap, VecDeque};
+
+/// One node: an engine, its log, and a disk that never fails.
+struct Node {
+    key: SigningKey,
+    engine: Engine,
+    runs: BTreeMap<LogId, Vec<Run>>,
+    author: Author,
+}
+
+/// Messages in flight between links, delivered in order.
+struct Net {
+    now: u64,
+    nodes: Vec<Node>,
+    /// link → (node it belongs to, link at the other end)
+    links: BTreeMap<LinkId, (usize, LinkId)>,
+    next_link: u64,
+    wire: VecDeque<(LinkId, Message, usize)>,
+    /// Dials between these pairs fail.
+    cut: Vec<(usize, usize)>,
+    sent: Vec<(usize, &'static str, usize)>,
+    notices: Vec<(usize, Notice)>,
+}
+
+fn key(n: usize) -> SigningKey {
+    SigningKey::from_bytes(&[n as u8 + 10; 32])
+}
+
+fn id(n: usize) -> NodeId {
+    NodeId(key(n).verifying_key().to_bytes())
+}
+
+fn root() -> SigningKey {
+    SigningKey::from_bytes(&[1; 32])
+}
+
+fn federation() -> FederationId {
+    FederationId(root().verifying_key().to_bytes())
+}
+
+fn space() -> SpaceId {
+    space_id(&federation(), "federation")
+}
+
+fn declare(directory: &mut Directory, key: &SigningKey, act: Act) -> Signed {
+    let signed = directory.draft(key, &act, 0);
+    directory.apply(signed.clone()).unwrap();
+    signed
+}
+
+fn admit(n: usize) -> Act {
+    Act::AdmitNode(AdmitNode {
+        node: id(n),
+        unit: "head".into(),
+        name: format!("node {n}"),
+        role: Role::SERVER,
+        addresses: vec![format!("node{n}:1")],
+    })
+}
+
+/// A directory with one space and nodes `0..n`; node 0 is the admin.
+fn directory(n: usize) -> Directory {
+    let mut d = Directory::empty(federation());
+    let found = Found { name: "f".into(), admin: id(0), head_office: "head".into() };
+    declare(&mut d, &root(), Act::Found(found));
+    declare(
+        &mut d,
+        &key(0),
+        Act::DefineUnit(DefineUnit { code: "head".into(), name: "局机关".into() }),
+    );
+    let define = DefineSpace {
+        space: space(),
+        label: "federation".into(),
+        template: Template::FEDERATION,
+        unit: None,
+        readers: Scope::everyone(),
+        writers: Scope::everyone(),
+        carriers: Scope::everyone(),
+    };
+    declare(&mut d, &key(0), Act::DefineSpace(define));
+    for i in 0..n {
+        declare(&mut d, &key(0), admit(i));
+    }
+    d
+}
+
+impl Net {
+    fn new(n: usize) -> Self {
+        Self::with_directories((0..n).map(|_| directory(n)).collect())
+    }
+
+    fn with_directories(directories: Vec<Directory>) -> Self {
+        let nodes = directories
+            .into_iter()
+            .enumerate()
+            .map(|(i, d)| {
+                let opening = Opening::sign(&key(i), space(), 0);
+                let author = Author::new(opening, Tip::start(opening.log()), 0, 0);
+                let engine = Engine::new(0, i as u64, id(i), Settings::default(), d, [], []);
+                Node { key: key(i), engine, runs: BTreeMap::new(), author }
+            })
+            .collect();
+        Self {
+            now: 0,
+            nodes,
+            links: BTreeMap::new(),
+            next_link: 0,
+            wire: VecDeque::new(),
+            cut: Vec::new(),
+            sent: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    fn handle(&mut self, node: usize, input: Input) {
+        self.nodes[node].engine.handle(self.now, input);
+        self.drain(node);
+    }
+
+    fn drain(&mut self, node: usize) {
+        while let Some(output) = self.nodes[node].engine.poll_output() {
+            match output {
+                Output::Dial { peer, .. } => {
+                    let to = (0..self.nodes.len()).find(|i| id(*i) == peer);
+                    match to {
+                        Some(to) if !self.cut.contains(&(node, to)) => self.connect(node, to),
+                        _ => self
+                            .handle(node, Input::DialFailed { peer, reason: "no answer".into() }),
+                    }
+                }
+                Output::Close { link, reason, .. } => {
+                    let (_, other) = self.links[&link];
+                    let (to, _) = self.links[&other];
+                    self.handle(to, Input::LinkDown { link: other, reason });
+                }
+                Output::Send { link, frame, .. } => {
+                    let message = Message::from_frame(&frame).unwrap();
+                    self.sent.push((node, message.name(), frame.len() + 4));
+                    self.wire.push_back((link, message, frame.len()));
+                }
+                Output::Persist { ticket, item } => {
+                    if let Item::Run { run, .. } = item {
+                        self.nodes[node].runs.entry(run.log()).or_default().push(run);
+                    }
+                    self.handle(node, Input::Persisted { ticket });
+                }
+                Output::Load { link, log, from, .. } => {
+                    let run = self.nodes[node].runs.get(&log).into_iter().flatten();
+                    let run = run.filter(|r| r.last() >= from).find_map(|r| r.starting_at(from));
+                    let result = run.map_or(Loaded::NotHeld, Loaded::Run);
+                    self.handle(node, Input::Loaded { link, log, from, result });
+                }
+                Output::Notice(notice) => self.notices.push((node, notice)),
+                Output::Acknowledged { .. }
+                | Output::DirectoryChanged
+                | Output::OwnLogAhead { .. } => {}
+            }
+        }
+    }
+
+    fn connect(&mut self, from: usize, to: usize) {
+        let (a, b) = (LinkId(self.next_link), LinkId(self.next_link + 1));
+        self.next_link += 2;
+        self.links.insert(a, (from, b));
+        self.links.insert(b, (to, a));
+        self.handle(from, Input::LinkUp { link: a, peer: id(to), dialed: true });
+        self.handle(to, Input::LinkUp { link: b, peer: id(from), dialed: false });
+    }
+
+    /// Delivers everything, then lets `ms` pass in small steps.
+    fn run(&mut self, ms: u64) {
+        let end = self.now + ms;
+        loop {
+            while let Some((link, message, bytes)) = self.wire.pop_front() {
+                let (from, other) = self.links[&link];
+                let (to, _) = self.links[&other];
+                self.handle(from, Input::Sent { link, bytes });
+                self.handle(to, Input::Message { link: other, message });
+            }
+            if self.now >= end {
+                return;
+            }
+            self.now += 5;
+            for node in 0..self.nodes.len() {
+                if self.nodes[node].engine.poll_timeout().is_some_and(|at| at <= self.now) {
+                    self.handle(node, Input::Tick);
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, node: usize, bodies: &[&[u8]]) {
+        let n = &mut self.nodes[node];
+        for body in bodies {
+            n.author.append(&Draft {
+                epoch: n.engine.directory().epoch(),
+                directory: n.engine.directory().head_prefix(),
+                now_ms: self.now,
+                shape: Shape {
+                    version: HEADER_VERSION,
+                    lane: Lane::POSTS,
+                    kind: Kind(1),
+                    genesis: 1,
+                    encoding: Encoding::CHANGE,
+                    key_epoch: 0,
+                },
+                document: DocId([1; 16]),
+                body,
+            });
+        }
+        let run = n.author.close(&n.key).unwrap();
+        let tip = n.author.tip();
+        n.runs.entry(run.log()).or_default().push(run.clone());
+        self.handle(node, Input::Appended { run, tip });
+    }
+
+    fn digests(&self) -> Vec<LogDigest> {
+        self.nodes.iter().map(|n| n.engine.log_digest(&space())).collect()
+    }
+
+    fn level(&self) -> bool {
+        let digests = self.digests();
+        digests.iter().all(|d| *d == digests[0])
+    }
+
+    fn count(&self, name: &str) -> usize {
+        self.sent.iter().filter(|(_, n, _)| *n == name).count()
+    }
+}
+
+#[test]
+fn a_write_reaches_every_neighbour_by_push_alone() {
+    let mut net = Net::new(4);
+    net.run(2_000);
+    net.sent.clear();
+    net.write(0, &[b"hello"]);
+    net.run(1_000);
+    assert!(net.level());
+    assert_eq!(net.count("Batch"), 3, "one push each, nothing relayed");
+    assert_eq!(net.count("Want"), 0);
+    let log = net.nodes[0].author.log();
+    assert_eq!(net.nodes[0].engine.safe_on(&log, 1), 4);
+    assert_eq!(net.nodes[3].engine.safe_on(&log, 1), 4, "everyone knows it is safe");
+}
+
+#[test]
+fn meeting_again_with_nothing_new_costs_two_hellos() {
+    let mut net = Net::new(2);
+    net.write(0, &[b"one", b"two"]);
+    net.run(2_000);
+    assert!(net.level());
+    let link = *net.links.keys().next_back().unwrap();
+    let (node, other) = net.links[&link];
+    let (far, _) = net.links[&other];
+    net.sent.clear();
+    net.handle(node, Input::LinkDown { link, reason: "cable".into() });
+    net.handle(far, Input::LinkDown { link: other, reason: "cable".into() });
+    net.run(5_000);
+    let names: Vec<_> = net.sent.iter().map(|(_, name, _)| *name).collect();
+    assert_eq!(names, ["Hello", "Hello"]);
+    assert!(net.sent.iter().map(|(_, _, bytes)| bytes + 1).sum::<usize>() < 300);
+}
+
+#[test]
+fn a_backlog_is_pulled_each_range_once_from_several_peers() {
+    let mut net = Net::new(4);
+    let all = [(0, 3), (1, 3), (2, 3), (3, 0), (3, 1), (3, 2)];
+    net.cut.extend(all);
+    for node in 0..3 {
+        for _ in 0..5 {
+            net.write(node, &[b"entry", b"entry"]);
+        }
+    }
+    net.run(3_000);
+    assert!(!net.level());
+    net.sent.clear();
+    for node in 0..3 {
+        net.connect(node, 3);
+    }
+    net.run(1_000);
+    assert!(net.level());
+    let batches = net.sent.iter().filter(|(_, name, _)| *name == "Batch");
+    let mut by_node = BTreeMap::new();
+    for (node, _, _) in batches {
+        *by_node.entry(*node).or_insert(0) += 1;
+    }
+    assert_eq!(by_node.values().sum::<usize>(), 15, "five runs of each of three logs, once");
+    assert!(by_node.len() > 1, "the work was shared: {by_node:?}");
+}
+
+#[test]
+fn a_third_carries_between_two_that_cannot_meet() {
+    let mut net = Net::new(3);
+    net.cut.extend([(0, 1), (1, 0)]);
+    net.run(1_000);
+    net.write(0, &[b"from zero"]);
+    net.run(2_000);
+    assert!(net.level(), "pulled after an announcement");
+    net.sent.clear();
+    net.write(0, &[b"again"]);
+    net.run(2_000);
+    assert!(net.level());
+    assert_eq!(net.count("Want"), 0, "a relay pushes what was pulled from it before");
+}
+
+#[test]
+fn a_duplicate_push_is_pruned() {
+    let mut net = Net::new(3);
+    net.cut.extend([(0, 1), (1, 0)]);
+    net.run(1_000);
+    net.write(0, &[b"from zero"]);
+    net.run(2_000);
+    net.cut.clear();
+    net.run(120_000);
+    net.write(0, &[b"now both push"]);
+    net.run(2_000);
+    assert!(net.level());
+    assert!(net.count("Prune") >= 1);
+    net.sent.clear();
+    net.write(0, &[b"one path is left"]);
+    net.run(2_000);
+    assert!(net.level());
+    assert_eq!(net.count("Batch"), 2);
+}
+
+#[test]
+fn writes_while_greeting_are_not_lost() {
+    for early in 0..4 {
+        let mut net = Net::new(2);
+        for step in 0..8 {
+            if step % 4 == early {
+                net.write(0, &[b"x"]);
+                net.write(1, &[b"y"]);
+            }
+            // One message at a time, so that writes fall between any two of them.
+            if let Some((link, message, _)) = net.wire.pop_front() {
+                let (to, _) = net.links[&net.links[&link].1];
+                let other = net.links[&link].1;
+                net.handle(to, Input::Message { link: other, message });
+            } else {
+                net.run(5);
+            }
+        }
+        net.run(3_000);
+        assert!(net.level(), "writing at step {early}");
+    }
+}
+
+#[test]
+fn the_directory_spreads_and_admits_the_one_who_brings_it() {
+    let mut old = directory(2);
+    let mut new = old.clone();
+    declare(&mut new, &key(0), admit(2));
+    assert!(!old.is_member(&id(2)));
+    // Node 2 knows the newer directory, nodes 0 and 1 do not; node 0 cannot be reached.
+    let mut net = Net::with_directories(vec![old.clone(), old.clone(), new.clone()]);
+    net.cut.extend([(0, 1), (0, 2), (1, 0), (2, 0)]);
+    net.write(2, &[b"I am new"]);
+    net.run(5_000);
+    assert_eq!(net.nodes[1].engine.directory(), &new);
+    assert_eq!(net.digests()[1], net.digests()[2]);
+
+    // A statement made on the admin node reaches everyone when the cut ends.
+    let statement = declare(&mut old, &key(0), admit(2));
+    net.nodes[0].engine.handle(net.now, Input::Declared { statement });
+    net.drain(0);
+    net.cut.clear();
+    net.run(180_000);
+    assert!(net.level());
+    let heads: Vec<_> = net.nodes.iter().map(|n| n.engine.directory().head()).collect();
+    assert!(heads.iter().all(|h| *h == heads[0]));
+}
+
+#[test]
+fn a_stranger_is_told_and_a_revoked_node_dropped() {
+    let with_stranger = directory(2);
+    let without = directory(1);
+    let mut net = Net::with_directories(vec![without.clone(), with_stranger]);
+    // Another chain of the same length would be a fork; node 1's is longer and valid, so it is
+    // admitted. A node with no statements that admit it stays outside.
+    net.run(1_000);
+    assert!(net.nodes[0].engine.directory().is_member(&id(1)));
+
+    let mut directory = net.nodes[0].engine.directory().clone();
+    let revoke = Act::RevokeNode(RevokeNode { node: id(1), cuts: vec![] });
+    let statement = declare(&mut directory, &key(0), revoke);
+    net.handle(0, Input::Declared { statement });
+    net.run(20_000);
+    let status = net.nodes[0].engine.status();
+    assert!(status.peers.is_empty(), "revoked nodes are no peers");
+
+    let mut net = Net::with_directories(vec![without.clone(), without]);
+    net.connect(0, 1);
+    net.run(15_000);
+    assert!(net.notices.iter().any(|(node, notice)| *node == 0
+        && matches!(notice, Notice::Ended { reason, .. } if reason.contains("join it first"))));
+}
+
+#[test]
+fn a_range_that_stalls_is_asked_of_another() {
+    let mut net = Net::new(3);
+    net.cut.extend([(0, 1), (1, 0), (2, 0), (0, 2)]);
+    net.write(1, &[b"a"]);
+    net.run(2_000);
+    // Node 1's disk stops answering reads: it holds the entry and never serves it.
+    let log = net.nodes[1].author.log();
+    net.nodes[1].runs.remove(&log);
+    net.cut = vec![(0, 2), (2, 0)];
+    net.run(20_000);
+    assert!(!net.level(), "declined, and nobody else can be reached");
+    let why = net.nodes[0].engine.status().peers.into_iter().find(|p| p.peer == id(1));
+    assert!(why.unwrap().why.unwrap().contains("does not hold it"));
+    net.cut.clear();
+    net.run(120_000);
+    assert!(net.level());
+}
+
+#[test]
+fn a_failed_disk_asks_again_later() {
+    let mut net = Net::new(2);
+    net.run(1_000);
+    // The push arrives while node 1's disk refuses.
+    net.write(0, &[b"x"]);
+    while let Some((link, message, _)) = net.wire.pop_front() {
+        let (to, _) = net.links[&net.links[&link].1];
+        let other = net.links[&link].1;
+        net.nodes[to].engine.handle(net.now, Input::Message { link: other, message });
+        while let Some(output) = net.nodes[to].engine.poll_output() {
+            if let Output::Persist { ticket, .. } = output {
+                let reason = "disk full".into();
+                net.nodes[to].engine.handle(net.now, Input::PersistFailed { ticket, reason });
+            }
+        }
+    }
+    assert!(net.nodes[1].engine.status().storage_failing);
+    assert!(!net.level());
+    net.run(10_000);
+    assert!(net.level(), "asked for again");
+}
+
+#[test]
+fn words_before_hello_and_garbage_end_the_link() {
+    let mut net = Net::new(2);
+    net.cut.extend([(0, 1), (1, 0)]);
+    net.links.insert(LinkId(500), (0, LinkId(501)));
+    net.links.insert(LinkId(501), (1, LinkId(500)));
+    net.handle(0, Input::LinkUp { link: LinkId(500), peer: id(1), dialed: false });
+    let message = Message::Prune(Prune { log: LogId([1; 32]) });
+    net.handle(0, Input::Message { link: LinkId(500), message });
+    assert!(net.notices.iter().any(|(_, n)| matches!(n,
+        Notice::Ended { reason, .. } if reason.contains("before Hello"))));
+}
