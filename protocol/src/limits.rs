@@ -80,8 +80,9 @@ pub const PENDING_PER_DOCUMENT_MAX: usize = 4096;
 pub const UNPERSISTED_BYTES_MAX: usize = 16 << 20;
 /// Bytes handed to one link and not yet taken by the transport.
 pub const OUTBOX_BYTES_MAX: usize = 4 << 20;
-/// Wanted ranges open at one peer at a time: enough to keep the pipe full over a slow link.
-pub const OPEN_WANTS_PER_PEER_MAX: usize = 8;
+/// Wanted ranges open at one peer at a time: enough to keep the pipe full over a slow link, few enough
+/// that the peer that greets first is not asked for everything.
+pub const OPEN_WANTS_PER_PEER_MAX: usize = 4;
 /// Entries asked for in one range, so that a stalled peer holds up little.
 pub const WANT_ENTRIES_MAX: u64 = 16_384;
 

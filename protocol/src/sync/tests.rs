@@ -272,10 +272,9 @@ fn meeting_again_with_nothing_new_costs_two_hellos() {
 
 #[test]
 fn a_backlog_is_pulled_each_range_once_from_several_peers() {
-    let mut net = Net::new(4);
-    let all = [(0, 3), (1, 3), (2, 3), (3, 0), (3, 1), (3, 2)];
-    net.cut.extend(all);
-    for node in 0..3 {
+    let mut net = Net::new(7);
+    net.cut.extend((0..6).flat_map(|n| [(n, 6), (6, n)]));
+    for node in 0..6 {
         for _ in 0..5 {
             net.write(node, &[b"entry", b"entry"]);
         }
@@ -283,17 +282,16 @@ fn a_backlog_is_pulled_each_range_once_from_several_peers() {
     net.run(3_000);
     assert!(!net.level());
     net.sent.clear();
-    for node in 0..3 {
-        net.connect(node, 3);
+    for node in 0..6 {
+        net.connect(node, 6);
     }
     net.run(1_000);
     assert!(net.level());
-    let batches = net.sent.iter().filter(|(_, name, _)| *name == "Batch");
     let mut by_node = BTreeMap::new();
-    for (node, _, _) in batches {
+    for (node, _, _) in net.sent.iter().filter(|(_, name, _)| *name == "Batch") {
         *by_node.entry(*node).or_insert(0) += 1;
     }
-    assert_eq!(by_node.values().sum::<usize>(), 15, "five runs of each of three logs, once");
+    assert_eq!(by_node.values().sum::<usize>(), 30, "five runs of each of six logs, once");
     assert!(by_node.len() > 1, "the work was shared: {by_node:?}");
 }
 
