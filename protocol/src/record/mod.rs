@@ -1,1 +1,40 @@
-//! To come.
+//! Records: posts, members, meetings, as typed views over Automerge documents.
+//!
+//! A kind of record is data, a [`Schema`]: its fields, how each merges, which codes it knows. A
+//! [`Record`] is a document seen through one; [`Edits`] checks what a person changes, and
+//! [`Record::edit`] turns it into exactly one change, whose bytes are an entry's body. On the way
+//! in, a body passes the gate: [`inspect`] judges it by itself, [`materialise`] by its causal past,
+//! and only then is it Automerge's.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `schema`, `post`, `member`, `meeting` | what a kind consists of |
+//! | `genesis` | the change every document of a kind begins from |
+//! | `edits`, `doc`, `history` | writing, reading, looking back |
+//! | `chunk`, `gate`, `materialise` | what a stranger's change must survive |
+//!
+//! This module knows no network, no disk and no clock, and not who may write: times and accounts
+//! come in as arguments, rights are [`crate::directory`]'s.
+
+mod chunk;
+mod doc;
+mod edits;
+mod gate;
+mod genesis;
+mod history;
+mod materialise;
+mod meeting;
+mod member;
+mod post;
+mod schema;
+
+pub use chunk::ChunkError;
+pub use doc::{Cell, LoadError, Record, Row};
+pub use edits::{EDIT_BYTES_MAX, EditError, Edits};
+pub use gate::{Inspected, KEY_BYTES_MAX, Refusal, inspect};
+pub use history::HistoryItem;
+pub use materialise::{Incoming, Outcome, materialise};
+pub use schema::{ALL, Code, Field, Home, Merge, Schema, ValueType, schema, schema_named};
+
+#[cfg(test)]
+mod tests;

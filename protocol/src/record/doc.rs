@@ -1,0 +1,463 @@
+//! A record: an Automerge document seen through its schema.
+
+use super::edits::{Edit, EditError, Edits};
+use super::gate::guarded;
+use super::genesis::genesis;
+use super::materialise::heads_of;
+use super::schema::{Field, Merge, Schema, ValueType};
+use crate::id::hex;
+use crate::limits::{BODY_BYTES_MAX, CHANGE_MESSAGE_BYTES_MAX, CHANGE_OPS_MAX, OP_COUNTER_MAX};
+use automerge::transaction::{CommitOptions, Transactable, Transaction};
+use automerge::{ActorId, Automerge, AutomergeError, Change, ChangeHash, ObjId, ROOT, ReadDoc};
+use automerge::{ScalarValue, Value as Read};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Above this many characters, old and new together, a changed middle is replaced as one piece: a
+/// finer comparison would cost seconds.
+const FINE_DIFF_CHARS_MAX: usize = 8192;
+
+/// Why saved bytes are not a record of the kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    #[error("the saved document cannot be read; rebuild it from the logs")]
+    Unreadable,
+    #[error("the saved document is not a {0}; rebuild it from the logs")]
+    Kind(&'static str),
+    #[error("the saved document holds changes this program would not have admitted; rebuild it")]
+    Foreign,
+}
+
+/// One cell of a view row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cell {
+    Null,
+    Int(i64),
+    Text(String),
+}
+
+/// What lists and filters show of a record: one cell for each of the schema's columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Registers give the winning value, texts their text, sets and lists a JSON array, maps a JSON
+    /// object.
+    pub cells: Vec<Cell>,
+    /// Smallest time of any change, in milliseconds since 1970; 0 for an empty record.
+    pub created_ms: u64,
+    /// Greatest time of any change.
+    pub updated_ms: u64,
+}
+
+/// A document and what it means.
+#[derive(Debug, Clone)]
+pub struct Record {
+    schema: &'static Schema,
+    document: Automerge,
+}
+
+impl Record {
+    /// An empty record: the genesis change alone.
+    pub fn new(schema: &'static Schema) -> Self {
+        Self { schema, document: genesis(schema).document.clone() }
+    }
+
+    /// Reads what [`Self::save`] wrote. Never for bytes from elsewhere: those come through
+    /// [`super::materialise`].
+    ///
+    /// # Errors
+    /// If the bytes are damaged or of another kind; the logs still hold the record.
+    pub fn load(schema: &'static Schema, bytes: &[u8]) -> Result<Self, LoadError> {
+        let document = guarded(|| Automerge::load(bytes).ok()).ok_or(LoadError::Unreadable)?;
+        if document.get_change_meta_by_hash(&ChangeHash(genesis(schema).hash)).is_none() {
+            return Err(LoadError::Kind(schema.name));
+        }
+        Ok(Self { schema, document })
+    }
+
+    pub(super) fn of(schema: &'static Schema, document: Automerge) -> Self {
+        Self { schema, document }
+    }
+
+    pub(super) fn document(&self) -> &Automerge {
+        &self.document
+    }
+
+    pub fn schema(&self) -> &'static Schema {
+        self.schema
+    }
+
+    /// The whole document. Not deflated: for a record of a kilobyte that takes 3 µs where deflating
+    /// takes 20, and saves happen at each write.
+    pub fn save(&self) -> Vec<u8> {
+        self.document.save_nocompress()
+    }
+
+    /// Hashes of the changes nothing builds on yet, ascending.
+    pub fn heads(&self) -> Vec<[u8; 32]> {
+        heads_of(&self.document)
+    }
+
+    /// Whether nobody has written anything yet.
+    pub fn is_new(&self) -> bool {
+        self.heads() == [genesis(self.schema).hash]
+    }
+
+    /// Makes one change at the current heads and returns its bytes, which are an entry's body;
+    /// `None` if the record already says all this. `time_ms` is the clock in milliseconds since
+    /// 1970, `account` an opaque id of at most [`CHANGE_MESSAGE_BYTES_MAX`] bytes.
+    ///
+    /// # Errors
+    /// The record is then as it was before.
+    pub fn edit(
+        &mut self,
+        actor: [u8; 16],
+        time_ms: u64,
+        account: &str,
+        edits: &Edits,
+    ) -> Result<Option<Vec<u8>>, EditError> {
+        if account.len() > CHANGE_MESSAGE_BYTES_MAX {
+            return Err(EditError::TooLarge);
+        }
+        self.check_required(edits)?;
+        self.document.set_actor(ActorId::from(actor));
+        let before = self.document.get_heads();
+        let mut options = CommitOptions::default();
+        options.set_time(i64::try_from(time_ms).unwrap_or(i64::MAX));
+        if !account.is_empty() {
+            options.set_message(account);
+        }
+        if !self.commit(edits, options)? {
+            return Ok(None);
+        }
+        let change = self.document.get_last_local_change();
+        let fits =
+            |c: &Change| c.raw_bytes().len() <= BODY_BYTES_MAX && c.max_op() <= OP_COUNTER_MAX;
+        match change {
+            Some(change) if fits(&change) => Ok(Some(change.raw_bytes().to_vec())),
+            change => {
+                let undone = self.document.fork_at(&before);
+                self.document = undone.map_err(|e| EditError::Document(e.to_string()))?;
+                let full = change.is_some_and(|c| c.max_op() > OP_COUNTER_MAX);
+                Err(if full { EditError::Full } else { EditError::TooLarge })
+            }
+        }
+    }
+
+    /// Applies edits in one transaction; false if there was nothing to do.
+    fn commit(&mut self, edits: &Edits, options: CommitOptions) -> Result<bool, EditError> {
+        let mut writing = Writing { schema: self.schema, tx: self.document.transaction() };
+        let written = edits.edits.iter().try_for_each(|(field, edit)| writing.apply(field, edit));
+        let tx = writing.tx;
+        if let Err(e) = written {
+            tx.rollback();
+            return Err(EditError::Document(e.to_string()));
+        }
+        if tx.pending_ops() as u64 > CHANGE_OPS_MAX {
+            tx.rollback();
+            return Err(EditError::TooLarge);
+        }
+        Ok(tx.commit_with(options).0.is_some())
+    }
+
+    fn check_required(&self, edits: &Edits) -> Result<(), EditError> {
+        let mut required = self.schema.fields.iter().filter(|f| f.required);
+        match required.find(|f| !edits.names(f.name)) {
+            Some(field) if self.is_new() => {
+                Err(EditError::Required { kind: self.schema.name, field: field.name })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The record as JSON: its fields in schema order; under `other`, where there are any, fields of
+    /// a newer version; and under `conflicts` every contested field (`field`, or `field/key` in a
+    /// map) with all concurrent values, the one shown first, each with its author's actor.
+    pub fn to_json(&self) -> Value {
+        let mut out = Map::new();
+        let mut conflicts = Map::new();
+        let mut root = self.scalars(&ROOT);
+        for field in self.schema.fields {
+            let value = if let Some(container) = genesis(self.schema).container(field.name) {
+                self.container(field, &container.id, &mut conflicts)
+            } else {
+                match root.remove(field.name) {
+                    Some((value, conflict)) => {
+                        if conflict && field.merge == Merge::Contested {
+                            let values = self.concurrent(&ROOT, field.name);
+                            conflicts.insert(field.name.to_owned(), values);
+                        }
+                        value
+                    }
+                    None => field.default.map_or(Value::Null, Value::from),
+                }
+            };
+            out.insert(field.name.to_owned(), value);
+        }
+        root.retain(|key, _| !key.starts_with('@'));
+        if !root.is_empty() {
+            let other = root.into_iter().map(|(key, (value, _))| (key, value)).collect();
+            out.insert("other".to_owned(), Value::Object(other));
+        }
+        out.insert("conflicts".to_owned(), Value::Object(conflicts));
+        Value::Object(out)
+    }
+
+    /// The scalars of a map, and whether each has concurrent values.
+    fn scalars(&self, object: &ObjId) -> BTreeMap<String, (Value, bool)> {
+        let items = self.document.map_range(object, ..);
+        items
+            .filter_map(|item| {
+                let key = item.key.into_owned();
+                let value = json_of(&item.value.into_value())?;
+                Some((key, (value, item.conflict)))
+            })
+            .collect()
+    }
+
+    /// All concurrent values at a key, the shown one first.
+    fn concurrent(&self, object: &ObjId, key: &str) -> Value {
+        let mut values: Vec<_> = self
+            .document
+            .get_all(object, key)
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|(value, id)| match id {
+                ObjId::Id(counter, actor, _) => {
+                    Some((counter, actor.to_bytes().to_vec(), json_of(&value)?))
+                }
+                ObjId::Root => None,
+            })
+            .collect();
+        values.sort_by(|a, b| (b.0, &b.1).cmp(&(a.0, &a.1)));
+        values
+            .into_iter()
+            .map(|(_, actor, value)| json!({ "value": value, "actor": hex(&actor) }))
+            .collect()
+    }
+
+    fn container(&self, field: &Field, id: &ObjId, conflicts: &mut Map<String, Value>) -> Value {
+        match field.merge {
+            Merge::Text => Value::String(self.document.text(id).unwrap_or_default()),
+            Merge::List => {
+                self.document.values(id).filter_map(|(v, _)| json_of(&v.into_owned())).collect()
+            }
+            Merge::Set => self.document.keys(id).map(Value::String).collect(),
+            _ => {
+                let entries = self.scalars(id);
+                for (key, _) in entries.iter().filter(|(_, (_, conflict))| *conflict) {
+                    let values = self.concurrent(id, key);
+                    conflicts.insert(format!("{}/{key}", field.name), values);
+                }
+                entries.into_iter().map(|(key, (value, _))| (key, value)).collect()
+            }
+        }
+    }
+
+    /// The record's row in its kind's view.
+    pub fn row(&self) -> Row {
+        let genesis = genesis(self.schema);
+        let mut root = self.scalars(&ROOT);
+        let mut ignored = Map::new();
+        let cell = |name: &&str| {
+            let field = self.schema.field(name)?;
+            Some(match genesis.container(name) {
+                Some(container) => cell_of(self.container(field, &container.id, &mut ignored)),
+                None => match root.remove(*name) {
+                    Some((value, _)) => cell_of(value),
+                    None => field.default.map_or(Cell::Null, |d| Cell::Text(d.to_owned())),
+                },
+            })
+        };
+        let cells = self.schema.columns.iter().filter_map(cell).collect();
+        let times = self.document.get_changes_meta(&[]).into_iter();
+        let times = times.filter(|m| m.hash.0 != genesis.hash).map(|m| m.timestamp.max(0) as u64);
+        let (created, updated) = times.fold((u64::MAX, 0), |(a, b), t| (a.min(t), b.max(t)));
+        Row { cells, created_ms: created.min(updated), updated_ms: updated }
+    }
+}
+
+fn cell_of(value: Value) -> Cell {
+    match value {
+        Value::Null => Cell::Null,
+        Value::String(text) => Cell::Text(text),
+        Value::Bool(flag) => Cell::Int(i64::from(flag)),
+        Value::Number(n) if n.is_i64() => Cell::Int(n.as_i64().unwrap_or_default()),
+        other => Cell::Text(other.to_string()),
+    }
+}
+
+/// A scalar as JSON; objects, which only the genesis change makes, are `None`.
+fn json_of(value: &Read<'_>) -> Option<Value> {
+    let Read::Scalar(scalar) = value else { return None };
+    Some(match scalar.as_ref() {
+        ScalarValue::Str(text) => Value::String(text.to_string()),
+        ScalarValue::Int(n) | ScalarValue::Timestamp(n) => json!(n),
+        ScalarValue::Uint(n) => json!(n),
+        ScalarValue::F64(n) => json!(n),
+        ScalarValue::Boolean(flag) => json!(flag),
+        ScalarValue::Bytes(bytes) => Value::String(hex(bytes)),
+        _ => Value::Null,
+    })
+}
+
+/// A change in the making.
+struct Writing<'a> {
+    schema: &'static Schema,
+    tx: Transaction<'a>,
+}
+
+impl Writing<'_> {
+    fn apply(&mut self, field: &Field, edit: &Edit) -> Result<(), AutomergeError> {
+        let object = genesis(self.schema).container(field.name).map_or(&ROOT, |c| &c.id);
+        match edit {
+            Edit::Register(value) => self.put(object, field.name, value.as_ref()),
+            Edit::Text(text) => self.text(object, text),
+            Edit::Members(wanted) => {
+                let present: BTreeSet<String> = self.tx.keys(object).collect();
+                self.members(object, wanted.difference(&present), present.difference(wanted))
+            }
+            Edit::AddRemove { add, remove } => {
+                let present: BTreeSet<String> = self.tx.keys(object).collect();
+                let gone = remove.intersection(&present).filter(|m| !add.contains(*m));
+                self.members(object, add.difference(&present), gone)
+            }
+            Edit::List(items) => self.list(object, items),
+            Edit::Entries(entries) => {
+                entries.iter().try_for_each(|(k, v)| self.put(object, k, v.as_ref()))
+            }
+        }
+    }
+
+    /// Writes unless the value stands there alone; writing over concurrent values settles them.
+    fn put(
+        &mut self,
+        object: &ObjId,
+        key: &str,
+        value: Option<&ScalarValue>,
+    ) -> Result<(), AutomergeError> {
+        let present = self.tx.get_all(object, key)?;
+        match (value, &present[..]) {
+            (None, []) => Ok(()),
+            (None, _) => self.tx.delete(object, key),
+            (Some(new), [(Read::Scalar(old), _)]) if old.as_ref() == new => Ok(()),
+            (Some(new), _) => self.tx.put(object, key, new.clone()),
+        }
+    }
+
+    fn members<'m>(
+        &mut self,
+        object: &ObjId,
+        mut add: impl Iterator<Item = &'m String>,
+        mut remove: impl Iterator<Item = &'m String>,
+    ) -> Result<(), AutomergeError> {
+        add.try_for_each(|m| self.tx.put(object, m.as_str(), true))?;
+        remove.try_for_each(|m| self.tx.delete(object, m.as_str()))
+    }
+
+    fn text(&mut self, object: &ObjId, new: &str) -> Result<(), AutomergeError> {
+        let old = self.tx.text(object)?;
+        if old == new {
+            return Ok(());
+        }
+        let (before, after): (Vec<char>, Vec<char>) =
+            (old.chars().collect(), new.chars().collect());
+        let (head, tail) = common(&before, &after);
+        let (removed, added) = (before.len() - head - tail, after.len() - head - tail);
+        let fine = removed > 0 && added > 0 && removed + added <= FINE_DIFF_CHARS_MAX;
+        if fine {
+            return self.tx.update_text(object, new);
+        }
+        let middle: String = after[head..head + added].iter().collect();
+        self.tx.splice_text(object, head, removed as isize, &middle)
+    }
+
+    fn list(&mut self, object: &ObjId, new: &[ScalarValue]) -> Result<(), AutomergeError> {
+        let old: Vec<Option<ScalarValue>> = self
+            .tx
+            .values(object)
+            .map(|(v, _)| match v.into_owned() {
+                Read::Scalar(s) => Some(s.into_owned()),
+                Read::Object(_) => None,
+            })
+            .collect();
+        let new: Vec<Option<ScalarValue>> = new.iter().cloned().map(Some).collect();
+        let mut at = 0;
+        for step in steps(&old, &new) {
+            match step {
+                Step::Keep => at += 1,
+                Step::Remove => self.tx.delete(object, at)?,
+                Step::Insert(i) => {
+                    self.tx.insert(object, at, new[i].clone().unwrap_or(ScalarValue::Null))?;
+                    at += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many items two sequences share at their front and, of the rest, at their end.
+fn common<T: PartialEq>(a: &[T], b: &[T]) -> (usize, usize) {
+    let head = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let tail = a[head..].iter().rev().zip(b[head..].iter().rev()).take_while(|(x, y)| x == y);
+    (head, tail.count())
+}
+
+/// One step from an old list to a new one.
+enum Step {
+    Keep,
+    Remove,
+    /// The item of the new list with this index.
+    Insert(usize),
+}
+
+/// Few steps from `old` to `new`: along a longest common subsequence while its table stays small,
+/// else by replacing the middle.
+fn steps<T: PartialEq>(old: &[T], new: &[T]) -> Vec<Step> {
+    const TABLE_MAX: usize = 1 << 20;
+    let (head, tail) = common(old, new);
+    let (a, b) = (&old[head..old.len() - tail], &new[head..new.len() - tail]);
+    let mut out: Vec<Step> = (0..head).map(|_| Step::Keep).collect();
+    let width = b.len() + 1;
+    let fine = (a.len() + 1).saturating_mul(width) <= TABLE_MAX;
+    let mut longest = vec![0u32; if fine { (a.len() + 1) * width } else { 0 }];
+    if fine {
+        for i in (0..a.len()).rev() {
+            for j in (0..b.len()).rev() {
+                longest[i * width + j] = if a[i] == b[j] {
+                    longest[(i + 1) * width + j + 1] + 1
+                } else {
+                    longest[(i + 1) * width + j].max(longest[i * width + j + 1])
+                };
+            }
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    while i < a.len() || j < b.len() {
+        if fine && i < a.len() && j < b.len() && a[i] == b[j] {
+            out.push(Step::Keep);
+            (i, j) = (i + 1, j + 1);
+        } else if j == b.len()
+            || (i < a.len()
+                && (!fine || longest[(i + 1) * width + j] >= longest[i * width + j + 1]))
+        {
+            out.push(Step::Remove);
+            i += 1;
+        } else {
+            out.push(Step::Insert(head + j));
+            j += 1;
+        }
+    }
+    out.extend((0..tail).map(|_| Step::Keep));
+    out
+}
+
+impl Field {
+    /// The code's entry, if this field has codes and this version knows it.
+    pub fn code(&self, code: &str) -> Option<&'static super::schema::Code> {
+        match self.value {
+            ValueType::Code(codes) => codes.iter().find(|c| c.code == code),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! What a person changes, checked against the schema before a document is touched.
+
+use super::gate::KEY_BYTES_MAX;
+use super::schema::{Field, Merge, Schema, ValueType};
+use crate::limits::{BODY_BYTES_MAX, CHANGE_OPS_MAX};
+use automerge::ScalarValue;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+/// Text one save may carry. Each character costs at most 22 bytes of columns beside its own, so half
+/// a body of text and [`CHANGE_OPS_MAX`] operations fit [`BODY_BYTES_MAX`].
+pub const EDIT_BYTES_MAX: usize = BODY_BYTES_MAX / 2;
+
+/// Why an edit is refused. Each message says what to do instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    #[error("edits are a JSON object of field names and new values")]
+    NotAnObject,
+    #[error("{kind} has no field '{field}'; its fields are {known}")]
+    UnknownField { kind: &'static str, field: String, known: String },
+    #[error("field '{field}' of {kind} cannot be empty: give a value")]
+    Required { kind: &'static str, field: &'static str },
+    #[error("field '{field}': expected {expected}")]
+    Type { field: String, expected: &'static str },
+    #[error("field '{field}': unknown code '{code}'; known are {known}")]
+    UnknownCode { field: String, code: String, known: String },
+    #[error("field '{field}': '{text}' is not a calendar date like 2018-12-11")]
+    Date { field: String, text: String },
+    #[error("field '{field}': '{text}' is not a time like 2018-12-11T09:00:00+08:00")]
+    Instant { field: String, text: String },
+    #[error("field '{field}': a member or key must have 1 to {KEY_BYTES_MAX} bytes")]
+    Key { field: String },
+    #[error(
+        "too much for one save; save parts of at most {EDIT_BYTES_MAX} bytes and {CHANGE_OPS_MAX} characters"
+    )]
+    TooLarge,
+    #[error("the document is full: begin a new one")]
+    Full,
+    #[error("the document could not be edited: {0}")]
+    Document(String),
+}
+
+/// A new value for one field.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Edit {
+    /// `None` clears it.
+    Register(Option<ScalarValue>),
+    Text(String),
+    /// Exactly these members.
+    Members(BTreeSet<String>),
+    AddRemove {
+        add: BTreeSet<String>,
+        remove: BTreeSet<String>,
+    },
+    List(Vec<ScalarValue>),
+    /// Values by key; `None` removes the key.
+    Entries(Vec<(String, Option<ScalarValue>)>),
+}
+
+/// Checked edits of one save.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edits {
+    pub(super) edits: Vec<(&'static Field, Edit)>,
+}
+
+impl Edits {
+    /// Checks a JSON object of field names and new values against `schema`.
+    ///
+    /// Registers take their value or null; texts the whole new text; sets an array of all members or
+    /// `{"add": [..], "remove": [..]}`; lists the whole new array; maps an object of the keys that
+    /// change, null removing one.
+    ///
+    /// # Errors
+    /// The first thing wrong, with the fields, codes or forms that would be right.
+    pub fn from_json(schema: &'static Schema, json: &Value) -> Result<Self, EditError> {
+        let object = json.as_object().ok_or(EditError::NotAnObject)?;
+        let mut edits = Vec::with_capacity(object.len());
+        let mut bytes = 0;
+        for field in schema.fields {
+            if let Some(value) = object.get(field.name) {
+                let edit = Edit::from_json(field, value)?;
+                if field.required && edit.is_empty() {
+                    return Err(EditError::Required { kind: schema.name, field: field.name });
+                }
+                bytes += edit.bytes();
+                edits.push((field, edit));
+            }
+        }
+        if edits.len() < object.len() {
+            let unknown = object.keys().find(|k| schema.field(k).is_none());
+            return Err(EditError::UnknownField {
+                kind: schema.name,
+                field: unknown.cloned().unwrap_or_default(),
+                known: join(schema.fields.iter().map(|f| f.name)),
+            });
+        }
+        if bytes > EDIT_BYTES_MAX {
+            return Err(EditError::TooLarge);
+        }
+        Ok(Self { edits })
+    }
+
+    /// Whether nothing is to be changed.
+    pub fn is_empty(&self) -> bool {
+        self.edits.is_empty()
+    }
+
+    pub(super) fn names(&self, field: &str) -> bool {
+        self.edits.iter().any(|(f, _)| f.name == field)
+    }
+}
+
+fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+impl Edit {
+    fn from_json(field: &Field, value: &Value) -> Result<Self, EditError> {
+        let wrong = |expected| EditError::Type { field: field.name.to_owned(), expected };
+        Ok(match field.merge {
+            Merge::Register | Merge::Contested => Self::Register(scalar(field, field.name, value)?),
+            Merge::Text => match value {
+                Value::Null => Self::Text(String::new()),
+                Value::String(text) => Self::Text(text.clone()),
+                _ => return Err(wrong("the whole text")),
+            },
+            Merge::Set => match value {
+                Value::Null => Self::Members(BTreeSet::new()),
+                Value::Array(members) => Self::Members(set(field, members)?),
+                Value::Object(parts) => Self::add_remove(field, parts)?,
+                _ => return Err(wrong("an array, or an object with 'add' and 'remove'")),
+            },
+            Merge::List => match value {
+                Value::Null => Self::List(Vec::new()),
+                Value::Array(items) => Self::List(
+                    items
+                        .iter()
+                        .map(|i| scalar(field, field.name, i)?.ok_or(wrong("no empty items")))
+                        .collect::<Result<_, _>>()?,
+                ),
+                _ => return Err(wrong("an array")),
+            },
+            Merge::Map => {
+                let entries = value.as_object().ok_or(wrong("an object of keys and values"))?;
+                let one = |(key, value): (&String, &Value)| {
+                    let name = format!("{}/{key}", field.name);
+                    check_key(&name, key)?;
+                    Ok((key.clone(), scalar(field, &name, value)?))
+                };
+                Self::Entries(entries.iter().map(one).collect::<Result<_, _>>()?)
+            }
+        })
+    }
+
+    fn add_remove(field: &Field, parts: &Map<String, Value>) -> Result<Self, EditError> {
+        let wrong = EditError::Type {
+            field: field.name.to_owned(),
+            expected: "arrays under 'add' and 'remove', and nothing else",
+        };
+        let part = |name| match parts.get(name) {
+            None => Ok(BTreeSet::new()),
+            Some(Value::Array(members)) => set(field, members),
+            Some(_) => Err(wrong.clone()),
+        };
+        if parts.keys().any(|k| k != "add" && k != "remove") {
+            return Err(wrong);
+        }
+        Ok(Self::AddRemove { add: part("add")?, remove: part("remove")? })
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Register(None))
+    }
+
+    fn bytes(&self) -> usize {
+        let size = |s: &ScalarValue| s.as_str().map_or(10, str::len);
+        match self {
+            Self::Register(value) => value.as_ref().map_or(0, size),
+            Self::Text(text) => text.len(),
+            Self::Members(members) => members.iter().map(String::len).sum(),
+            Self::AddRemove { add, remove } => add.iter().chain(remove).map(String::len).sum(),
+            Self::List(items) => items.iter().map(size).sum(),
+            Self::Entries(entries) => {
+                entries.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, size)).sum()
+            }
+        }
+    }
+}
+
+fn check_key(field: &str, key: &str) -> Result<(), EditError> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return Err(EditError::Key { field: field.to_owned() });
+    }
+    Ok(())
+}
+
+fn set(field: &Field, members: &[Value]) -> Result<BTreeSet<String>, EditError> {
+    let one = |member: &Value| {
+        let expected = "texts as members";
+        let text =
+            member.as_str().ok_or(EditError::Type { field: field.name.to_owned(), expected })?;
+        check_key(field.name, text)?;
+        Ok(text.to_owned())
+    };
+    members.iter().map(one).collect()
+}
+
+/// A scalar of the field's type; null and the empty text are no value.
+fn scalar(field: &Field, name: &str, value: &Value) -> Result<Option<ScalarValue>, EditError> {
+    let wrong = |expected| EditError::Type { field: name.to_owned(), expected };
+    if value.is_null() || value.as_str() == Some("") {
+        return Ok(None);
+    }
+    let text = value.as_str();
+    Ok(Some(match field.value {
+        ValueType::Text => text.ok_or(wrong("a text"))?.into(),
+        ValueType::Code(codes) => {
+            let code = text.ok_or(wrong("a code"))?;
+            if !codes.iter().any(|c| c.code == code) {
+                return Err(EditError::UnknownCode {
+                    field: name.to_owned(),
+                    code: code.to_owned(),
+                    known: join(codes.iter().map(|c| c.code)),
+                });
+            }
+            code.into()
+        }
+        ValueType::Date => {
+            let text = text.ok_or(wrong("a date like 2018-12-11"))?;
+            if days_of(text).is_none() {
+                return Err(EditError::Date { field: name.to_owned(), text: text.to_owned() });
+            }
+            text.into()
+        }
+        ValueType::Instant => match (value.as_i64(), text) {
+            (Some(ms), _) => ScalarValue::Int(ms),
+            (None, Some(text)) => ScalarValue::Int(instant_ms_of(text).ok_or_else(|| {
+                EditError::Instant { field: name.to_owned(), text: text.to_owned() }
+            })?),
+            _ => return Err(wrong("a time, or milliseconds since 1970")),
+        },
+        ValueType::Int => ScalarValue::Int(value.as_i64().ok_or(wrong("a whole number"))?),
+        ValueType::Bool => value.as_bool().ok_or(wrong("true or false"))?.into(),
+    }))
+}
+
+/// A run of exactly `text.len()` decimal digits.
+fn digits(text: Option<&str>) -> Option<i64> {
+    let text = text?;
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// Days from 1970-01-01 to a `YYYY-MM-DD` that the calendar has, from year 1.
+fn days_of(text: &str) -> Option<i64> {
+    if text.len() != 10 || text.get(4..5) != Some("-") || text.get(7..8) != Some("-") {
+        return None;
+    }
+    let (year, month, day) =
+        (digits(text.get(..4))?, digits(text.get(5..7))?, digits(text.get(8..))?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let february = if leap { 29 } else { 28 };
+    let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let length = *lengths.get(usize::try_from(month - 1).ok()?)?;
+    if year == 0 || day == 0 || day > length {
+        return None;
+    }
+    let before = year - 1;
+    let years = before * 365 + before / 4 - before / 100 + before / 400;
+    let months: i64 = lengths.iter().take(month as usize - 1).sum();
+    // 719,162 days lie between 0001-01-01 and 1970-01-01.
+    Some(years + months + day - 1 - 719_162)
+}
+
+/// Milliseconds since 1970 of an RFC 3339 time; the seconds and their fraction may be left out.
+fn instant_ms_of(text: &str) -> Option<i64> {
+    let days = days_of(text.get(..10)?)?;
+    if !matches!(text.get(10..11)?, "T" | "t" | " ") || text.get(13..14)? != ":" {
+        return None;
+    }
+    let (hour, minute) = (digits(text.get(11..13))?, digits(text.get(14..16))?);
+    let mut rest = text.get(16..)?;
+    let (mut second, mut ms) = (0, 0);
+    if let Some(after) = rest.strip_prefix(':') {
+        second = digits(after.get(..2))?;
+        rest = after.get(2..)?;
+        if let Some(after) = rest.strip_prefix('.') {
+            let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+            if end == 0 {
+                return None;
+            }
+            let padded: String = after[..end].chars().chain("00".chars()).take(3).collect();
+            ms = digits(Some(&padded))?;
+            rest = &after[end..];
+        }
+    }
+    let offset_minutes = match rest {
+        "Z" | "z" => 0,
+        _ => {
+            let sign = match rest.get(..1)? {
+                "+" => 1,
+                "-" => -1,
+                _ => return None,
+            };
+            if rest.len() != 6 || rest.get(3..4) != Some(":") {
+                return None;
+            }
+            let (h, m) = (digits(rest.get(1..3))?, digits(rest.get(4..6))?);
+            if h > 23 || m > 59 {
+                return None;
+            }
+            sign * (h * 60 + m)
+        }
+    };
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    Some((((days * 24 + hour) * 60 + minute - offset_minutes) * 60 + second) * 1000 + ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::schema::schema_named;
+    use serde_json::json;
+
+    fn error(kind: &str, json: Value) -> String {
+        Edits::from_json(schema_named(kind).unwrap(), &json).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_says_what_would_be_right() {
+        assert!(error("post", json!({"titel": "x"})).contains("title, body, column"));
+        assert!(error("post", json!({"title": ""})).contains("give a value"));
+        assert!(error("post", json!({"column": "nwes"})).contains("style, pioneer, news, culture"));
+        assert!(error("post", json!({"written": "2018-02-29"})).contains("calendar date"));
+        assert!(error("meeting", json!({"start": "9 Uhr"})).contains("2018-12-11T09:00"));
+        assert!(
+            error("meeting", json!({"attendance": {"ab": "prsent"}})).contains("attendance/ab")
+        );
+        assert!(error("post", json!({"tags": [""]})).contains("1 to 256 bytes"));
+        assert!(error("post", json!({"tags": {"plus": []}})).contains("'add' and 'remove'"));
+        assert!(error("post", json!({"body": "党".repeat(200_000)})).contains("save parts"));
+        assert!(error("post", json!([])).contains("JSON object"));
+    }
+
+    #[test]
+    fn dates_and_times_are_read_exactly() {
+        assert_eq!(days_of("1970-01-01"), Some(0));
+        assert_eq!(days_of("2000-03-01"), Some(11_017));
+        assert_eq!(days_of("2016-02-29"), Some(16_860));
+        for wrong in
+            ["1900-02-29", "2018-13-01", "2018-00-01", "2018-1-01", "2018-01-32", "党建党建"]
+        {
+            assert_eq!(days_of(wrong), None, "{wrong}");
+        }
+        let noon = Some(1_544_490_000_000);
+        assert_eq!(instant_ms_of("2018-12-11T09:00:00+08:00"), noon);
+        assert_eq!(instant_ms_of("2018-12-11T01:00Z"), noon);
+        assert_eq!(instant_ms_of("2018-12-11 01:00:00.25Z"), Some(1_544_490_000_250));
+        for wrong in ["2018-12-11T24:00Z", "2018-12-11T09:00", "2018-12-11T09:00+8", "2018-12-11"] {
+            assert_eq!(instant_ms_of(wrong), None, "{wrong}");
+        }
+    }
+}

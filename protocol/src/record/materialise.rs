@@ -1,0 +1,392 @@
+//! From the entries of a document to the document.
+//!
+//! Entries are offered in any order within a call; those of one log in log order over successive
+//! calls, as they arrive. What counts depends on the set of entries alone: every verdict looks only
+//! at the change and at its causal past, and two changes with one (actor, sequence) are told apart
+//! by their place in their author's log. Automerge is handed one batch with every dependency
+//! present, on a copy; the copy is saved, read back and compared before it becomes the record.
+
+use super::doc::{LoadError, Record};
+use super::gate::{Inspected, Refusal, Trace, guarded, inspect, same, traces_of};
+use super::genesis::genesis;
+use super::schema::Schema;
+use crate::id::LogId;
+use automerge::{Automerge, Change, ChangeHash, ReadDoc};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One entry's plain body.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'a> {
+    pub log: LogId,
+    /// Position in the log.
+    pub seq: u64,
+    pub body: &'a [u8],
+}
+
+/// What became of the entries offered.
+#[derive(Debug)]
+pub struct Outcome {
+    pub record: Record,
+    /// The document's saved form, for the next call.
+    pub snapshot: Vec<u8>,
+    /// Hashes of the changes nothing builds on yet, ascending.
+    pub heads: Vec<[u8; 32]>,
+    /// Changes that became part of the document in this call.
+    pub accepted: usize,
+    /// Entries that can never count, by (log, position).
+    pub refused: Vec<(LogId, u64, Refusal)>,
+    /// Entries whose dependencies are not in the document: to be offered again when more arrive.
+    /// What builds on a refused change waits for good.
+    pub waiting: Vec<(LogId, u64)>,
+    /// Changes of the given snapshot that had to leave it because a document with them and a newly
+    /// arrived change could not be read back. Empty unless Automerge failed.
+    pub evicted: Vec<[u8; 32]>,
+}
+
+/// Applies what can be applied of `entries` to the document.
+///
+/// # Errors
+/// Only if `snapshot`, our own cache, cannot be loaded: rebuild it from all entries.
+pub fn materialise(
+    schema: &'static Schema,
+    snapshot: Option<&[u8]>,
+    entries: &[Incoming<'_>],
+) -> Result<Outcome, LoadError> {
+    let base = match snapshot {
+        Some(bytes) => Record::load(schema, bytes)?,
+        None => Record::new(schema),
+    };
+    let mut sorting = Sorting::new(schema, base.document())?;
+    sorting.sort(entries);
+    let Sorting { past, accepted, refused, waiting, .. } = sorting;
+    if accepted.is_empty() {
+        let snapshot = snapshot.map_or_else(|| base.save(), <[u8]>::to_vec);
+        let heads = base.heads();
+        return Ok(Outcome {
+            record: base,
+            snapshot,
+            heads,
+            accepted: 0,
+            refused,
+            waiting,
+            evicted: Vec::new(),
+        });
+    }
+    let changes: Vec<Change> = accepted.iter().map(|a| a.inspected.change.clone()).collect();
+    let mut outcome = match trial(base.document(), changes, &past.heads()) {
+        Some((document, snapshot)) => {
+            let record = Record::of(schema, document);
+            let heads = record.heads();
+            let accepted = accepted.len();
+            Outcome { record, snapshot, heads, accepted, refused, waiting, evicted: Vec::new() }
+        }
+        None => replay(schema, base.document(), &accepted, refused, waiting, &mut |d, c, heads| {
+            trial(d, vec![c.clone()], heads).map(|(document, _)| document)
+        }),
+    };
+    outcome.refused.sort_by_key(|(log, seq, _)| (*log, *seq));
+    outcome.waiting.sort_unstable();
+    Ok(outcome)
+}
+
+/// Applies changes to a copy, saves it, reads it back, and compares heads.
+fn trial(
+    base: &Automerge,
+    changes: Vec<Change>,
+    heads: &[[u8; 32]],
+) -> Option<(Automerge, Vec<u8>)> {
+    guarded(|| {
+        let mut copy = base.clone();
+        copy.apply_changes(changes).ok()?;
+        let snapshot = copy.save_nocompress();
+        let again = Automerge::load(&snapshot).ok()?;
+        (heads_of(&copy) == heads && heads_of(&again) == heads).then_some((again, snapshot))
+    })
+}
+
+pub(super) fn heads_of(document: &Automerge) -> Vec<[u8; 32]> {
+    let mut heads: Vec<_> = document.get_heads().into_iter().map(|h| h.0).collect();
+    heads.sort_unstable();
+    heads
+}
+
+/// One step of a replay: the document with the change, or nothing if that fails.
+type Step<'a> = dyn FnMut(&Automerge, &Change, &[[u8; 32]]) -> Option<Automerge> + 'a;
+
+/// Rebuilds the document from genesis, one change at a time in (topological, hash) order, leaving
+/// out each change that fails and what builds on it.
+fn replay(
+    schema: &'static Schema,
+    base: &Automerge,
+    accepted: &[Accepted<'_>],
+    mut refused: Vec<(LogId, u64, Refusal)>,
+    mut waiting: Vec<(LogId, u64)>,
+    step: &mut Step<'_>,
+) -> Outcome {
+    let genesis = genesis(schema);
+    let mut left: BTreeMap<[u8; 32], Change> =
+        base.get_changes(&[]).into_iter().map(|c| (c.hash().0, c)).collect();
+    left.remove(&genesis.hash);
+    let mut new = BTreeMap::new();
+    for a in accepted {
+        left.insert(a.inspected.hash, a.inspected.change.clone());
+        new.insert(a.inspected.hash, (a.entry.log, a.entry.seq));
+    }
+    let mut document = genesis.document.clone();
+    let mut heads = BTreeSet::from([genesis.hash]);
+    let mut done = BTreeSet::from([genesis.hash]);
+    let mut failed = BTreeSet::new();
+    let mut taken = 0;
+    let ready = |left: &BTreeMap<[u8; 32], Change>, done: &BTreeSet<[u8; 32]>| {
+        left.iter().find(|(_, c)| c.deps().iter().all(|d| done.contains(&d.0))).map(|(h, _)| *h)
+    };
+    while let Some(hash) = ready(&left, &done) {
+        // INVARIANT: just found there.
+        let change = left.remove(&hash).expect("a change that is left");
+        let mut with: BTreeSet<_> = heads.clone();
+        with.retain(|head| !change.deps().contains(&ChangeHash(*head)));
+        with.insert(hash);
+        let expected: Vec<_> = with.iter().copied().collect();
+        if let Some(next) = step(&document, &change, &expected) {
+            (document, heads) = (next, with);
+            done.insert(hash);
+            taken += usize::from(new.contains_key(&hash));
+        } else {
+            failed.insert(hash);
+        }
+    }
+    let mut evicted = Vec::new();
+    for hash in failed.iter().chain(left.keys()) {
+        match new.get(hash) {
+            Some((log, seq)) if failed.contains(hash) => {
+                refused.push((*log, *seq, Refusal::Trial));
+            }
+            Some(place) => waiting.push(*place),
+            None => evicted.push(*hash),
+        }
+    }
+    let record = Record::of(schema, document);
+    let (snapshot, heads) = (record.save(), record.heads());
+    Outcome { record, snapshot, heads, accepted: taken, refused, waiting, evicted }
+}
+
+/// A change of the document: what its descendants need to know of it.
+#[derive(Debug)]
+struct Node {
+    hash: [u8; 32],
+    start_op: u64,
+    max_op: u64,
+    /// For each interned actor the sequence of its last change in this one's past, itself included.
+    clock: Vec<u64>,
+    has_child: bool,
+}
+
+/// The changes of a document, and the questions the gate asks about a causal past.
+#[derive(Debug, Default)]
+struct Past {
+    nodes: Vec<Node>,
+    by_hash: BTreeMap<[u8; 32], usize>,
+    actors: BTreeMap<[u8; 16], usize>,
+    /// Each interned actor's changes in sequence.
+    by_actor: Vec<Vec<usize>>,
+}
+
+impl Past {
+    fn actor(&mut self, actor: [u8; 16]) -> usize {
+        let next = self.by_actor.len();
+        let at = *self.actors.entry(actor).or_insert(next);
+        if at == next {
+            self.by_actor.push(Vec::new());
+        }
+        at
+    }
+
+    /// The joint clock of some changes, and the greatest operation counter below them.
+    fn below(&self, deps: &[usize]) -> (Vec<u64>, u64) {
+        let mut clock = Vec::new();
+        let mut max_op = 0;
+        for dep in deps {
+            let node = &self.nodes[*dep];
+            max_op = max_op.max(node.max_op);
+            if clock.len() < node.clock.len() {
+                clock.resize(node.clock.len(), 0);
+            }
+            for (mine, theirs) in clock.iter_mut().zip(&node.clock) {
+                *mine = (*mine).max(*theirs);
+            }
+        }
+        (clock, max_op)
+    }
+
+    fn push(&mut self, hash: [u8; 32], actor: usize, deps: &[usize], ops: (u64, u64)) {
+        let (mut clock, _) = self.below(deps);
+        if clock.len() <= actor {
+            clock.resize(actor + 1, 0);
+        }
+        clock[actor] += 1;
+        for dep in deps {
+            self.nodes[*dep].has_child = true;
+        }
+        let at = self.nodes.len();
+        self.nodes.push(Node { hash, start_op: ops.0, max_op: ops.1, clock, has_child: false });
+        self.by_hash.insert(hash, at);
+        self.by_actor[actor].push(at);
+    }
+
+    /// The change in the past `clock` describes that made operation `counter` of `actor`.
+    fn find(&self, clock: &[u64], actor: [u8; 16], counter: u64) -> Option<usize> {
+        let actor = *self.actors.get(&actor)?;
+        let seen = usize::try_from(*clock.get(actor)?).ok()?;
+        let changes = self.by_actor[actor].get(..seen)?;
+        let after = changes.partition_point(|n| self.nodes[*n].start_op <= counter);
+        let node = changes[after.checked_sub(1)?];
+        (counter <= self.nodes[node].max_op).then_some(node)
+    }
+
+    fn heads(&self) -> Vec<[u8; 32]> {
+        let mut heads: Vec<_> =
+            self.nodes.iter().filter(|n| !n.has_child).map(|n| n.hash).collect();
+        heads.sort_unstable();
+        heads
+    }
+}
+
+/// An entry that passed.
+#[derive(Debug)]
+struct Accepted<'a> {
+    entry: Incoming<'a>,
+    inspected: Inspected,
+}
+
+/// Sorts entries into accepted, refused and waiting.
+struct Sorting<'a, 'd> {
+    schema: &'static Schema,
+    document: &'d Automerge,
+    past: Past,
+    accepted: Vec<Accepted<'a>>,
+    /// Index into `accepted` of a change accepted in this call.
+    fresh: BTreeMap<[u8; 32], usize>,
+    /// What operations of changes already in the document left behind, read when first needed.
+    held: BTreeMap<[u8; 32], (Vec<u8>, Vec<Trace>)>,
+    refused: Vec<(LogId, u64, Refusal)>,
+    waiting: Vec<(LogId, u64)>,
+}
+
+impl<'a, 'd> Sorting<'a, 'd> {
+    fn new(schema: &'static Schema, document: &'d Automerge) -> Result<Self, LoadError> {
+        let mut past = Past::default();
+        for meta in document.get_changes_meta(&[]) {
+            let actor = meta.actor.to_bytes().try_into().map_err(|_| LoadError::Foreign)?;
+            let deps: Option<Vec<usize>> =
+                meta.deps.iter().map(|d| past.by_hash.get(&d.0).copied()).collect();
+            let deps = deps.ok_or(LoadError::Foreign)?;
+            let actor = past.actor(actor);
+            past.push(meta.hash.0, actor, &deps, (meta.start_op, meta.max_op));
+        }
+        Ok(Self {
+            schema,
+            document,
+            past,
+            accepted: Vec::new(),
+            fresh: BTreeMap::new(),
+            held: BTreeMap::new(),
+            refused: Vec::new(),
+            waiting: Vec::new(),
+        })
+    }
+
+    fn sort(&mut self, entries: &[Incoming<'a>]) {
+        let mut logs: BTreeMap<LogId, Vec<(Incoming<'a>, Inspected)>> = BTreeMap::new();
+        let mut order: Vec<&Incoming<'a>> = entries.iter().collect();
+        order.sort_by_key(|e| (e.log, e.seq));
+        order.dedup_by_key(|e| (e.log, e.seq));
+        for entry in order {
+            match inspect(self.schema, entry.log.actor(), entry.body) {
+                Ok(inspected) => logs.entry(entry.log).or_default().push((*entry, inspected)),
+                Err(why) => self.refused.push((entry.log, entry.seq, why)),
+            }
+        }
+        let mut queues: Vec<_> = logs.into_values().map(|log| log.into_iter().peekable()).collect();
+        let mut moved = true;
+        while moved {
+            moved = false;
+            for queue in &mut queues {
+                // Later entries of a log wait behind one that waits: an honest author's build on it.
+                while let Some((_, inspected)) = queue.peek() {
+                    let Some(deps) = self.resolve(inspected) else { break };
+                    moved = true;
+                    if let Some((entry, inspected)) = queue.next() {
+                        self.settle(entry, inspected, &deps);
+                    }
+                }
+            }
+        }
+        self.waiting.extend(queues.into_iter().flatten().map(|(e, _)| (e.log, e.seq)));
+    }
+
+    /// The dependencies' places, if all are here.
+    fn resolve(&self, inspected: &Inspected) -> Option<Vec<usize>> {
+        inspected.deps.iter().map(|d| self.past.by_hash.get(d).copied()).collect()
+    }
+
+    fn settle(&mut self, entry: Incoming<'a>, inspected: Inspected, deps: &[usize]) {
+        if self.past.by_hash.contains_key(&inspected.hash) {
+            return;
+        }
+        if let Err(why) = self.judge(&entry, &inspected, deps) {
+            self.refused.push((entry.log, entry.seq, why));
+            return;
+        }
+        let actor = self.past.actor(inspected.actor);
+        self.past.push(inspected.hash, actor, deps, (inspected.start_op, inspected.max_op));
+        self.fresh.insert(inspected.hash, self.accepted.len());
+        self.accepted.push(Accepted { entry, inspected });
+    }
+
+    /// The part of the gate that looks at the causal past.
+    fn judge(
+        &mut self,
+        entry: &Incoming<'a>,
+        inspected: &Inspected,
+        deps: &[usize],
+    ) -> Result<(), Refusal> {
+        let (clock, max_op) = self.past.below(deps);
+        let actor = self.past.actor(inspected.actor);
+        let expected = clock.get(actor).copied().unwrap_or(0) + 1;
+        if inspected.seq != expected {
+            return Err(Refusal::Sequence { expected, found: inspected.seq });
+        }
+        if inspected.start_op != max_op + 1 {
+            return Err(Refusal::StartOp { expected: max_op + 1, found: inspected.start_op });
+        }
+        for r in &inspected.references {
+            let dangling = Refusal::Reference { index: r.index as u64 };
+            let node = self.past.find(&clock, r.actor, r.counter).ok_or(dangling.clone())?;
+            let (hash, start) = (self.past.nodes[node].hash, self.past.nodes[node].start_op);
+            let (body, traces) = self.traces(hash).ok_or(dangling.clone())?;
+            let found = usize::try_from(r.counter - start).ok().and_then(|at| traces.get(at));
+            if !found.is_some_and(|found| same(found, body, &r.wanted, entry.body)) {
+                return Err(dangling);
+            }
+        }
+        if self.past.by_actor[actor].len() as u64 >= inspected.seq {
+            return Err(Refusal::Taken(inspected.seq));
+        }
+        Ok(())
+    }
+
+    /// What the operations of an accepted change left behind, and the bytes their keys lie in.
+    fn traces(&mut self, hash: [u8; 32]) -> Option<(&[u8], &[Trace])> {
+        if let Some(at) = self.fresh.get(&hash) {
+            let accepted = &self.accepted[*at];
+            return Some((accepted.entry.body, &accepted.inspected.traces));
+        }
+        if !self.held.contains_key(&hash) {
+            let change = guarded(|| self.document.get_change_by_hash(&ChangeHash(hash)))?;
+            let body = change.raw_bytes().to_vec();
+            let traces = traces_of(self.schema, &body)?;
+            self.held.insert(hash, (body, traces));
+        }
+        self.held.get(&hash).map(|(body, traces)| (&body[..], &traces[..]))
+    }
+}

@@ -1,0 +1,75 @@
+//! A meeting (会议 / 组织生活): one gathering with its attendance and minutes.
+
+use super::schema::{Code, Field, Home, Merge, Schema, ValueType, code};
+use crate::log::{Kind, Lane};
+
+const KINDS: &[Code] = &[
+    code("general", "党员大会", "General meeting"),
+    code("committee", "支委会", "Committee meeting"),
+    code("group", "党小组会", "Group meeting"),
+    code("lecture", "党课", "Lecture"),
+    code("talk", "谈心谈话", "Talk"),
+    code("theme_day", "主题党日", "Theme day"),
+    code("org_life", "组织生活会", "Organisational-life meeting"),
+    code("appraisal", "民主评议党员", "Appraisal"),
+    code("rally", "誓师动员大会", "Rally"),
+    code("study", "集体自学/座谈讨论", "Study"),
+    code("seminar", "研讨会", "Seminar"),
+    code("election", "换届选举", "Election"),
+];
+
+const ATTENDANCE: &[Code] = &[
+    code("present", "出席", "Present"),
+    code("late", "迟到", "Late"),
+    code("leave", "请假", "On leave"),
+    code("absent", "缺席", "Absent"),
+    code("excluded", "不计应到", "Excluded"),
+    code("makeup", "补学", "Made up"),
+    code("online", "线上", "Online"),
+];
+
+const STATUSES: &[Code] = &[
+    code("planned", "计划", "Planned"),
+    code("held", "已召开", "Held"),
+    code("postponed", "已延期", "Postponed"),
+    code("cancelled", "已取消", "Cancelled"),
+    code("confirmed", "已确认", "Confirmed"),
+    code("archived", "已归档", "Archived"),
+];
+
+const FIELDS: &[Field] = &[
+    Field::new("kind", Merge::Register, ValueType::Code(KINDS), "会议类型", "Kind").required(),
+    Field::new("branch", Merge::Contested, ValueType::Text, "党组织", "Branch").required(),
+    Field::new("title", Merge::Contested, ValueType::Text, "标题", "Title"),
+    Field::new("topic", Merge::Register, ValueType::Text, "主题", "Topic"),
+    Field::new("lecturer", Merge::Register, ValueType::Text, "主讲人", "Lecturer"),
+    Field::new("place", Merge::Register, ValueType::Text, "地点", "Place"),
+    Field::new("host", Merge::Register, ValueType::Text, "主持人", "Host"),
+    Field::new("recorder", Merge::Register, ValueType::Text, "记录人", "Recorder"),
+    Field::new("planned", Merge::Register, ValueType::Instant, "计划时间", "Planned"),
+    Field::new("start", Merge::Register, ValueType::Instant, "开始时间", "Start"),
+    Field::new("end", Merge::Register, ValueType::Instant, "结束时间", "End"),
+    Field::new("agenda", Merge::List, ValueType::Text, "议程", "Agenda"),
+    Field::new("attendance", Merge::Map, ValueType::Code(ATTENDANCE), "出席情况", "Attendance"),
+    Field::new("minutes", Merge::Text, ValueType::Text, "会议记录", "Minutes"),
+    Field::new("status", Merge::Contested, ValueType::Code(STATUSES), "状态", "Status")
+        .starting("planned"),
+    Field::new("tags", Merge::Set, ValueType::Text, "标签", "Tags"),
+];
+
+pub(super) static SCHEMA: Schema = Schema {
+    kind: Kind(3),
+    name: "meeting",
+    plural: "meetings",
+    label_zh: "会议",
+    label_en: "Meetings",
+    genesis: 1,
+    genesis_bytes: include_bytes!("genesis/meeting.1"),
+    lane: Lane::RECORDS,
+    home: Home::Unit,
+    fields: FIELDS,
+    columns: &[
+        "kind", "branch", "title", "topic", "lecturer", "place", "host", "recorder", "planned",
+        "start", "end", "status", "tags",
+    ],
+};

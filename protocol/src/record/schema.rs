@@ -1,0 +1,177 @@
+//! What a kind of record consists of, as data.
+//!
+//! A kind is one static [`Schema`]; readers, editors, the gate, views and forms all walk it. Adding
+//! a kind means one file with its schema, its genesis bytes, and a line in [`ALL`].
+
+use super::{meeting, member, post};
+use crate::log::{Kind, Lane};
+
+/// How concurrent edits of a field meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merge {
+    /// The last writer wins; the losing values stay in the history.
+    Register,
+    /// Concurrent values are all kept, and a person settles them.
+    Contested,
+    /// Merges character by character.
+    Text,
+    /// A set of texts; adding wins over a concurrent removal.
+    Set,
+    /// An ordered list.
+    List,
+    /// A contested value for each key, such as attendance by member.
+    Map,
+}
+
+impl Merge {
+    /// Whether the field is an object the genesis change creates, not a scalar of the root.
+    pub fn is_container(self) -> bool {
+        matches!(self, Self::Text | Self::Set | Self::List | Self::Map)
+    }
+}
+
+/// One value of a closed list that a newer node may open: unknown codes are kept and shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    pub code: &'static str,
+    pub zh: &'static str,
+    pub en: &'static str,
+}
+
+/// What a value is, and so how it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueType {
+    /// Stored as a string.
+    Text,
+    /// One of these codes, stored as its string.
+    Code(&'static [Code]),
+    /// A calendar date `YYYY-MM-DD`, stored as that string.
+    Date,
+    /// Milliseconds since 1970, stored and shown as an integer; edits may also say RFC 3339.
+    Instant,
+    /// A signed 64-bit integer.
+    Int,
+    Bool,
+}
+
+/// One field of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// Name in JSON and key in the document's root.
+    pub name: &'static str,
+    pub merge: Merge,
+    /// Of the value; of each element for sets, lists and maps.
+    pub value: ValueType,
+    /// A record cannot be created without it, nor can it be emptied.
+    pub required: bool,
+    /// Shown while nobody has written the field.
+    pub default: Option<&'static str>,
+    pub label_zh: &'static str,
+    pub label_en: &'static str,
+}
+
+impl Field {
+    pub(super) const fn new(
+        name: &'static str,
+        merge: Merge,
+        value: ValueType,
+        label_zh: &'static str,
+        label_en: &'static str,
+    ) -> Self {
+        Self { name, merge, value, required: false, default: None, label_zh, label_en }
+    }
+
+    pub(super) const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    pub(super) const fn starting(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
+}
+
+/// Which space a kind's records live in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// The space every node reads.
+    Federation,
+    /// The space of the unit that writes the record.
+    Unit,
+}
+
+/// A kind of record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schema {
+    pub kind: Kind,
+    /// Singular name in commands and JSON.
+    pub name: &'static str,
+    /// Plural name in paths.
+    pub plural: &'static str,
+    pub label_zh: &'static str,
+    pub label_en: &'static str,
+    /// Version of the genesis change that new documents begin from.
+    pub genesis: u16,
+    /// The genesis change itself. Committed, never regenerated, never sent.
+    pub genesis_bytes: &'static [u8],
+    pub lane: Lane,
+    pub home: Home,
+    pub fields: &'static [Field],
+    /// Fields that become cells of the kind's view row, in this order.
+    pub columns: &'static [&'static str],
+}
+
+impl Schema {
+    pub fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|f| f.name == name)
+    }
+}
+
+/// Every kind this version knows, by kind number.
+pub static ALL: [&Schema; 3] = [&post::SCHEMA, &member::SCHEMA, &meeting::SCHEMA];
+
+/// The schema of a kind number.
+pub fn schema(kind: Kind) -> Option<&'static Schema> {
+    ALL.into_iter().find(|s| s.kind == kind)
+}
+
+/// The schema with this singular or plural name.
+pub fn schema_named(name: &str) -> Option<&'static Schema> {
+    ALL.into_iter().find(|s| s.name == name || s.plural == name)
+}
+
+/// Shorthand for the code tables of the kinds.
+pub(super) const fn code(code: &'static str, zh: &'static str, en: &'static str) -> Code {
+    Code { code, zh, en }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn kinds_and_fields_are_named_once_and_columns_exist() {
+        let mut names = BTreeSet::new();
+        let mut kinds = BTreeSet::new();
+        for schema in ALL {
+            assert!(kinds.insert(schema.kind) && names.insert(schema.name));
+            assert!(names.insert(schema.plural));
+            let mut fields = BTreeSet::new();
+            for field in schema.fields {
+                assert!(fields.insert(field.name), "{} twice in {}", field.name, schema.name);
+                assert!(!field.required || !field.merge.is_container());
+                assert!(!matches!(field.name, "conflicts" | "other"));
+                if let (Some(default), ValueType::Code(codes)) = (field.default, field.value) {
+                    assert!(codes.iter().any(|c| c.code == default));
+                }
+            }
+            for column in schema.columns {
+                assert!(fields.contains(column), "no field {column} in {}", schema.name);
+            }
+            assert_eq!(schema_named(schema.plural), Some(schema));
+            assert_eq!(super::schema(schema.kind), Some(schema));
+        }
+    }
+}
