@@ -86,6 +86,16 @@ pub(super) fn draw<'p>(rng: &mut Rng, pool: &[&'p str], count: usize) -> Vec<&'p
     items
 }
 
+/// `count` different items of a pool (all of it, if it has fewer), in the pool's order: the pools
+/// of sentences run from a story's beginning to its end.
+fn draw_in_order<'p>(rng: &mut Rng, pool: &[&'p str], count: usize) -> Vec<&'p str> {
+    let mut places: Vec<usize> = (0..pool.len()).collect();
+    rng.shuffle(&mut places);
+    places.truncate(count);
+    places.sort_unstable();
+    places.into_iter().map(|place| pool[place]).collect()
+}
+
 /// What a column's texts are made of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Genre {
@@ -104,24 +114,28 @@ pub(super) const CULTURE: Genre =
     Genre { titles: p::CULTURE_TITLES, leads: p::CULTURE_LEADS, sentences: p::CULTURE_SENTENCES };
 
 impl Genre {
-    /// A Markdown text: a lead, two to six paragraphs (some under headings), a closing.
+    /// A Markdown text: a lead, three to six paragraphs (some under headings), a closing.
     pub(super) fn body(&self, rng: &mut Rng, facts: &Facts<'_>, is_clipping: bool) -> String {
         let leads = if is_clipping { p::CLIPPING_LEADS } else { self.leads };
         let lead = rng.pick(leads);
         let mut out = facts.tell(rng, lead);
-        let paragraphs = rng.between(2, 6);
+        let paragraphs = rng.between(3, 6);
+        let sizes: Vec<usize> = (0..paragraphs).map(|_| rng.between(3, 4)).collect();
         let headings = draw(rng, p::HEADINGS, paragraphs);
         let with_headings = rng.chance(300);
-        let mut sentences = draw(rng, self.sentences, usize::MAX).into_iter().peekable();
-        for heading in headings {
-            if sentences.peek().is_none() {
+        let sentences = draw_in_order(rng, self.sentences, sizes.iter().sum());
+        let mut rest = sentences.as_slice();
+        for (heading, size) in headings.into_iter().zip(sizes) {
+            let (paragraph, after) = rest.split_at(size.min(rest.len()));
+            rest = after;
+            if paragraph.is_empty() {
                 break;
             }
             out.push_str("\n\n");
             if with_headings {
                 out.push_str(&format!("## {heading}\n\n"));
             }
-            for template in sentences.by_ref().take(3 + rng.below(2)) {
+            for template in paragraph {
                 facts.tell_into(rng, template, &mut out);
             }
         }
