@@ -1,3 +1,4 @@
 //! Placeholder.
 
+pub mod relay;
 pub mod sample;

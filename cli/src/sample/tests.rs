@@ -18,13 +18,16 @@ fn text<'a>(record: &'a SampleRecord, field: &str) -> &'a str {
 
 #[test]
 fn the_founding_picture_counts_exactly() {
-    let expected = Sample::generate(2018, UNITS).expected();
-    assert_eq!(expected.by_unit.len(), 16);
-    assert_eq!((expected.posts, expected.members, expected.meetings), (459, 600, 6984));
-    let columns: Vec<(&str, usize)> =
-        expected.posts_by_column.iter().map(|(column, n)| (column.as_str(), *n)).collect();
-    assert_eq!(columns, [("culture", 66), ("news", 293), ("pioneer", 30), ("style", 70)]);
-    assert_eq!(expected.posts_by_status["published"], 450);
+    for seed in [1, 2018, u64::MAX] {
+        let sample = Sample::generate(seed, UNITS);
+        let expected = sample.expected();
+        assert_eq!((sample.units.len(), sample.branches.len()), (16, 40));
+        assert_eq!((expected.posts, expected.members, expected.meetings), (459, 600, 6984));
+        let columns: Vec<(&str, usize)> =
+            expected.posts_by_column.iter().map(|(column, n)| (column.as_str(), *n)).collect();
+        assert_eq!(columns, [("culture", 66), ("news", 293), ("pioneer", 30), ("style", 70)]);
+        assert_eq!(expected.posts_by_status["published"], 450);
+    }
 }
 
 #[test]
