@@ -1,1 +1,4 @@
 //! Placeholder.
+
+pub mod relay;
+pub mod sample;
