@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::endpoint::peer_of;
+use super::error::describe;
 use super::{ALPN_JOIN, ALPN_PROBE, EndpointStats, code};
 
 /// How many handshakes may be under way.
@@ -69,11 +70,14 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Callers quinn keeps until [`run`] looks at them; it drops what comes above, and they try again.
+const UNSEEN_MAX: usize = 256;
+
 /// Bounds what quinn keeps of callers [`run`] has not looked at yet. Without 0-RTT a caller has
 /// little to send before it is answered.
-pub(crate) fn bound(server: &mut quinn::ServerConfig, limits: &Limits) {
+pub(crate) fn bound(server: &mut quinn::ServerConfig) {
     server
-        .max_incoming(limits.handshakes_max)
+        .max_incoming(UNSEEN_MAX)
         .incoming_buffer_size(16 << 10)
         .incoming_buffer_size_total(1 << 20);
 }
@@ -130,11 +134,11 @@ pub(crate) async fn run(
 }
 
 async fn shake(caller: quinn::Incoming, limit: Duration) -> Result<Connection, String> {
-    let connecting = caller.accept().map_err(|e| e.to_string())?;
+    let connecting = caller.accept().map_err(|e| describe(&e))?;
     timeout(limit, connecting)
         .await
         .map_err(|_| "it took too long".to_owned())?
-        .map_err(|e| e.to_string())
+        .map_err(|e| describe(&e))
 }
 
 /// What the connection is for, by its protocol; probes end here.

@@ -130,7 +130,7 @@ impl Endpoint {
         // One for joining; on a sync link, using it is a violation.
         transport.max_concurrent_bidi_streams(VarInt::from_u32(1));
         server.transport_config(Arc::new(transport));
-        accept::bound(&mut server, &limits);
+        accept::bound(&mut server);
 
         let socket = socket::bind(listen)?;
         let runtime = Arc::new(quinn::TokioRuntime);

@@ -97,6 +97,11 @@ const NO_APPLICATION_PROTOCOL: u64 = 0x100 + 120;
 /// QUIC's CONNECTION_REFUSED.
 const CONNECTION_REFUSED: u64 = 0x2;
 
+/// A lost connection in words fit for a log line; a peer may have put text into it.
+pub(crate) fn describe(error: &ConnectionError) -> String {
+    clean_reason(error.to_string().as_bytes())
+}
+
 /// What a failed handshake with `address` at `remote` means.
 pub(crate) fn handshake_failed(
     error: ConnectionError,
@@ -120,7 +125,10 @@ pub(crate) fn handshake_failed(
         ConnectionError::ConnectionClosed(close) => match u64::from(close.error_code) {
             NO_APPLICATION_PROTOCOL => not_fenbu(address),
             CONNECTION_REFUSED => TransportError::Busy { address },
-            _ => TransportError::Handshake { address, why: close.to_string() },
+            _ => TransportError::Handshake {
+                address,
+                why: clean_reason(close.to_string().as_bytes()),
+            },
         },
         other => connection_failed(other, &address),
     }
@@ -140,8 +148,8 @@ pub(crate) fn connection_failed(error: ConnectionError, address: &str) -> Transp
         },
         ConnectionError::LocallyClosed => TransportError::ShuttingDown,
         ConnectionError::TransportError(e) => {
-            TransportError::Handshake { address, why: e.to_string() }
+            TransportError::Handshake { address, why: clean_reason(e.to_string().as_bytes()) }
         }
-        other => TransportError::Lost { address, why: other.to_string() },
+        other => TransportError::Lost { address, why: describe(&other) },
     }
 }

@@ -10,7 +10,7 @@ use fenbu_protocol::id::NodeId;
 use quinn::{Connection, ReadError, ReadToEndError, SendStream, VarInt, WriteError};
 use tokio::time::timeout;
 
-use super::error::connection_failed;
+use super::error::{connection_failed, describe};
 use super::{ALPN_JOIN, Endpoint, TransportError, clean_reason, code};
 
 /// A token, a key, a name, addresses: a page would do.
@@ -72,10 +72,10 @@ impl JoinConnection {
     pub async fn request(&mut self) -> Result<Bytes, TransportError> {
         let read = async {
             let (reply, mut stream) =
-                self.connection.accept_bi().await.map_err(|e| e.to_string())?;
+                self.connection.accept_bi().await.map_err(|e| describe(&e))?;
             let bytes = stream.read_to_end(REQUEST_BYTES_MAX).await.map_err(|e| match e {
                 ReadToEndError::TooLong => format!("it is over {REQUEST_BYTES_MAX} bytes"),
-                ReadToEndError::Read(e) => e.to_string(),
+                ReadToEndError::Read(e) => clean_reason(e.to_string().as_bytes()),
             })?;
             Ok::<_, String>((reply, bytes))
         };

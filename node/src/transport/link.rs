@@ -26,6 +26,7 @@ use futures_util::task::AtomicWaker;
 use quinn::{Connection, ConnectionError, VarInt, WriteError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use super::error::describe;
 use super::read::{self, Received};
 use super::{TransportError, clean_reason, code};
 
@@ -179,13 +180,13 @@ fn closing_of(error: ConnectionError, shared: &Shared) -> LinkEvent {
             (true, close.error_code.into_inner(), clean_reason(&close.reason))
         }
         ConnectionError::ConnectionClosed(close) => {
-            (true, u64::from(close.error_code), close.to_string())
+            (true, u64::from(close.error_code), clean_reason(close.to_string().as_bytes()))
         }
         ConnectionError::TimedOut => {
             (false, u64::from(code::SILENT), "nothing was heard of the peer for too long".into())
         }
         ConnectionError::Reset => (true, u64::from(code::RESTARTED), "the peer restarted".into()),
-        other => (false, u64::from(code::QUIC), format!("QUIC failed: {other}")),
+        other => (false, u64::from(code::QUIC), format!("QUIC failed: {}", describe(&other))),
     };
     LinkEvent::Closed { by_peer, code, reason }
 }
@@ -234,6 +235,9 @@ impl LinkHandle {
             return Err(TransportError::TooLong { bytes: frame.len(), max: FRAME_BYTES_MAX });
         }
         let inner = &*self.0;
+        if inner.connection.close_reason().is_some() {
+            return Err(self.closed_error());
+        }
         if !inner.dialed {
             inner.admitted.call_once(|| inner.connection.set_receive_window(inner.window));
         }
@@ -247,15 +251,9 @@ impl LinkHandle {
     }
 
     fn closed_error(&self) -> TransportError {
-        TransportError::LinkClosed(match (self.0.shared.closed.get(), self.closed()) {
-            (Some((_, reason)), _) => reason.clone(),
-            (None, Some(error)) => error.to_string(),
-            (None, None) => "it is closing".into(),
-        })
-    }
-
-    fn closed(&self) -> Option<ConnectionError> {
-        self.0.connection.close_reason()
+        let ours = self.0.shared.closed.get().map(|(_, reason)| reason.clone());
+        let why = ours.or_else(|| self.0.connection.close_reason().map(|e| describe(&e)));
+        TransportError::LinkClosed(why.unwrap_or_else(|| "it is closing".into()))
     }
 
     /// Closes the link at once; what is queued and not yet sent is lost. The other side is told
