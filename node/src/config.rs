@@ -1,9 +1,9 @@
 //! Text in, valid [`Config`] out.
 //!
 //! Values come from three places, the later winning: built-in defaults, `fenbu.toml` in the node's
-//! directory, and `FENBU_*` variables. `keys::KEYS` is the one list of what can be set: the checks, the
-//! example file and `config show` are made from it, so none of them can forget a key. This module
-//! reads no socket and no clock; the environment comes in as a function.
+//! directory, and `FENBU_*` variables. `keys::KEYS` is the one list of what can be set: the
+//! checks, the example file and `config show` are made from it, so none of them can forget a key.
+//! This module opens no socket and reads no clock; the environment comes in as a function.
 
 mod keys;
 
@@ -92,7 +92,13 @@ pub struct StoreConfig {
 pub struct ApiConfig {
     /// Unix socket of the control API; after [`Config::load`] always below an absolute or the
     /// node's directory.
+    #[serde(serialize_with = "lossy")]
     pub socket: PathBuf,
+}
+
+/// A directory's name need not be UTF-8; showing it must not fail.
+fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 impl Default for Config {
@@ -275,8 +281,7 @@ impl Config {
         Self::text_with(&[])
     }
 
-    /// [`Config::default_text`] with some settings made: what `init` and `join` write. Values are
-    /// in TOML syntax; [`toml::Value`]'s `to_string` gives it.
+    /// [`Config::default_text`] with some settings made: what `init` and `join` write.
     ///
     /// # Panics
     /// If a path is not a setting's.

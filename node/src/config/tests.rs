@@ -160,3 +160,12 @@ fn addresses_split() {
         assert!(split_address(wrong).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn a_directory_that_is_not_utf8_can_be_shown() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = Path::new(std::ffi::OsStr::from_bytes(b"/srv/\xff"));
+    let config = Config::from_text(dir, "", none).unwrap();
+    let socket = config.origins().into_iter().find(|(key, _, _)| *key == "api.socket").unwrap();
+    assert!(socket.1.contains("node.sock"), "{socket:?}");
+}
