@@ -90,6 +90,12 @@ impl WriteBatch {
         }
         self.statements.extend(later.statements);
         self.runs.extend(later.runs);
+        // Rows are written after documents, and a later document brings a newer row.
+        let stale = |row: &RowUpdate| {
+            let key = (row.space, row.document);
+            later.documents.iter().any(|d| (d.space, d.document) == key)
+        };
+        self.rows.retain(|row| !stale(row));
         self.documents.extend(later.documents);
         self.rows.extend(later.rows);
         self.cursors.extend(later.cursors);
@@ -236,6 +242,24 @@ mod tests {
         assert!(batch.no_longer_waiting.is_empty(), "waits again");
         batch.merge(WriteBatch { no_longer_waiting: vec![entry], ..Default::default() });
         assert_eq!(batch.no_longer_waiting, [entry]);
+
+        let row = Row { cells: vec![], created_ms: 0, updated_ms: 0 };
+        let (space, document) = (entry.space, entry.document);
+        let old = RowUpdate { space, document, row: row.clone(), conflicts: 0 };
+        let other = RowUpdate { document: DocId([4; 16]), ..old.clone() };
+        let newer = DocumentUpdate {
+            space,
+            document,
+            kind: Kind(1),
+            genesis: 1,
+            snapshot: Arc::default(),
+            heads: vec![],
+            row,
+            conflicts: 1,
+        };
+        let mut batch = WriteBatch { rows: vec![old, other], ..Default::default() };
+        batch.merge(WriteBatch { documents: vec![newer], ..Default::default() });
+        assert_eq!(batch.rows.iter().map(|r| r.document).collect::<Vec<_>>(), [DocId([4; 16])]);
 
         let statements = vec![(1, vec![1]), (2, vec![2])];
         let mut batch = WriteBatch { statements, ..Default::default() };

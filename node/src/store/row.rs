@@ -72,6 +72,15 @@ impl ViewSpec {
     }
 }
 
+/// A cell as text; `None` if it is empty.
+pub(super) fn text_of(cell: &Cell) -> Option<String> {
+    match cell {
+        Cell::Null => None,
+        Cell::Int(value) => Some(value.to_string()),
+        Cell::Text(text) => Some(text.clone()),
+    }
+}
+
 /// Finds the view of a kind for a listing.
 pub(super) fn view_of(views: &[ViewSpec], kind: Kind) -> Result<&ViewSpec, StoreError> {
     views

@@ -60,7 +60,7 @@ impl SqliteStore {
         check_specs(views)?;
         let path = path.into();
         let at = |fault: Fault| fault.at(&path, "opening the store");
-        let mut connection = connect(&path).map_err(at)?;
+        let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_CREATE).map_err(at)?;
         migrate::check(&connection).map_err(at)?;
         prepare_writer(&connection).map_err(at)?;
         migrate::run(&mut connection).map_err(at)?;
@@ -123,7 +123,7 @@ impl Shared {
     fn take(&self) -> Result<Connection, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connect = || -> Result<Connection, Fault> {
-            let connection = connect(&self.path)?;
+            let connection = connect(&self.path, OpenFlags::empty())?;
             connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE_KIB))?;
             connection.pragma_update(None, "query_only", true)?;
             Ok(connection)
@@ -144,11 +144,9 @@ impl Shared {
 
 /// A connection that is used by one thread at a time, and does not map the file into memory, where
 /// a failing disk would kill the process instead of returning an error.
-fn connect(path: &Path) -> Result<Connection, Fault> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+fn connect(path: &Path, more: OpenFlags) -> Result<Connection, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags | more)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     connection.pragma_update(None, "mmap_size", 0)?;

@@ -147,7 +147,7 @@ impl Reader for SqliteReader {
                  WHERE w.document = ?1 AND s.space = ?2 ORDER BY l.log, w.seq",
             )?;
             let mut rows = statement.query(params![document.0, space.0])?;
-            collect(&mut rows, |row| entry_ref(row))
+            collect(&mut rows, entry_ref)
         })
     }
 
@@ -218,9 +218,7 @@ impl Reader for SqliteReader {
     ) -> Result<BTreeMap<String, u64>, StoreError> {
         let view = view_of(&self.shared.views, kind)?;
         let column = view.column(column)?;
-        self.ask("counting records", |c| {
-            Ok(views::count_by(c, view, column, spaces)?.into_iter().collect())
-        })
+        self.ask("counting records", |c| views::count_by(c, view, column, spaces))
     }
 
     fn statements(&self, from_epoch: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
@@ -438,7 +436,7 @@ fn entry_ref(row: &Row<'_>) -> Result<EntryRef, Fault> {
     })
 }
 
-fn collect<T>(
+pub(super) fn collect<T>(
     rows: &mut Rows<'_>,
     mut read: impl FnMut(&Row<'_>) -> Result<T, Fault>,
 ) -> Result<Vec<T>, Fault> {
@@ -447,11 +445,6 @@ fn collect<T>(
         out.push(read(row)?);
     }
     Ok(out)
-}
-
-/// Rows of a text and a number.
-pub(super) fn texts(rows: &mut Rows<'_>) -> Result<Vec<(String, u64)>, Fault> {
-    collect(rows, |row| Ok((row.get(0)?, unsigned(row, 1)?)))
 }
 
 /// A number that was written from an unsigned one.

@@ -123,6 +123,33 @@ fn damage_inside_rows_is_found_too() {
 }
 
 #[test]
+fn a_torn_write_ahead_log_ends_at_a_commit() {
+    let (_folder, path) = folder();
+    let mut store = SqliteStore::open(&path, &views()).unwrap();
+    let mut alice = Writer::new(1, SPACE);
+    for i in 1..=10u8 {
+        let mut batch = with_runs([alice.run(3, 2000)]);
+        batch.documents = vec![document(SPACE, i, row("draft"))];
+        batch.settings = vec![("commits".into(), Some(vec![i]))];
+        store.commit(&batch).unwrap();
+    }
+    let wal = fs::read(path.with_extension("db-wal")).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for keep in (0..=wal.len()).step_by(9_001).chain([wal.len()]) {
+        let (_other, copy) = folder();
+        fs::copy(&path, &copy).unwrap();
+        fs::write(copy.with_extension("db-wal"), &wal[..keep]).unwrap();
+        let mut torn = SqliteStore::open(&copy, &views()).unwrap();
+        let commits = torn.load().unwrap().settings.get("commits").map_or(0, |value| value[0]);
+        let counts = torn.reader().unwrap().counts().unwrap();
+        assert_eq!((counts.entries, counts.documents), (u64::from(commits) * 3, commits.into()));
+        torn.check().unwrap();
+        seen.insert(commits);
+    }
+    assert!(seen.contains(&10) && seen.len() > 5, "{seen:?}");
+}
+
+#[test]
 fn other_files_are_left_alone() {
     let (_folder, path) = folder();
     let text = "a letter, not a database; ".repeat(100);

@@ -4,16 +4,17 @@
 //! never the wide rows of `documents`.
 
 use super::Fault;
-use super::read::{self, texts};
+use super::read;
 use crate::store::query::{Cursor, Key, Resolved, stored_ms};
-use crate::store::row::{Cell, Row};
+use crate::store::row::{Cell, Row, text_of};
 use crate::store::{ListedRow, ViewSpec};
 use fenbu_protocol::id::{DocId, Hash, SpaceId};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, ToSql, TransactionBehavior, params};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Columns before the view's own in every statement here.
+/// Columns before the view's own where whole rows are read.
 const OWN_COLUMNS_AT: usize = 5;
 
 /// Brings the tables in line with `views` and returns whether they wait to be filled.
@@ -257,18 +258,8 @@ pub(super) fn row(
 }
 
 fn listed(row: &rusqlite::Row<'_>, view: &ViewSpec) -> Result<ListedRow, Fault> {
-    let mut cells = Vec::with_capacity(view.columns.len());
-    for at in 0..view.columns.len() {
-        cells.push(match row.get(OWN_COLUMNS_AT + at)? {
-            Value::Null => Cell::Null,
-            Value::Integer(value) => Cell::Int(value),
-            Value::Text(text) => Cell::Text(text),
-            Value::Real(_) | Value::Blob(_) => {
-                let name = &view.columns[at].name;
-                return Err(Fault::Damaged(format!("{}.{name} has an odd value", view.table)));
-            }
-        });
-    }
+    let cells = (0..view.columns.len()).map(|i| cell(row, OWN_COLUMNS_AT + i, view, i));
+    let cells = cells.collect::<Result<_, _>>()?;
     Ok(ListedRow {
         space: SpaceId(row.get(0)?),
         document: DocId(row.get(1)?),
@@ -298,11 +289,30 @@ pub(super) fn count_by(
     view: &ViewSpec,
     column: usize,
     spaces: Option<&[SpaceId]>,
-) -> Result<Vec<(String, u64)>, Fault> {
+) -> Result<BTreeMap<String, u64>, Fault> {
     let name = &view.columns[column].name;
-    let mut sql = Sql::new(&format!("ifnull(CAST(c_{name} AS TEXT), ''), count(*)"), view, spaces);
-    sql.text.push_str(" GROUP BY 1");
+    let mut sql = Sql::new(&format!("c_{name}, count(*)"), view, spaces);
+    // Writing to a String cannot fail.
+    let _ = write!(sql.text, " GROUP BY c_{name}");
     let mut statement = connection.prepare_cached(&sql.text)?;
     let mut rows = statement.query(rusqlite::params_from_iter(&sql.values))?;
-    texts(&mut rows)
+    let mut counts = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        // Nothing and the empty text are two groups in the table and one for people.
+        let value = text_of(&cell(row, 0, view, column)?).unwrap_or_default();
+        *counts.entry(value).or_default() += read::unsigned(row, 1)?;
+    }
+    Ok(counts)
+}
+
+fn cell(row: &rusqlite::Row<'_>, at: usize, view: &ViewSpec, column: usize) -> Result<Cell, Fault> {
+    Ok(match row.get(at)? {
+        Value::Null => Cell::Null,
+        Value::Integer(value) => Cell::Int(value),
+        Value::Text(text) => Cell::Text(text),
+        Value::Real(_) | Value::Blob(_) => {
+            let name = &view.columns[column].name;
+            return Err(Fault::Damaged(format!("{}.{name} has an odd value", view.table)));
+        }
+    })
 }
