@@ -1,4 +1,5 @@
-//! Placeholder.
+//! The daemon.
 
 pub mod config;
+pub mod store;
 pub mod transport;

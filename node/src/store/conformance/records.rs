@@ -1,0 +1,227 @@
+//! Documents, their sums and their lists.
+
+use crate::store::conformance::*;
+use proptest::prelude::*;
+
+pub(super) fn documents_and_sums_agree(disk: &mut dyn Disk) {
+    let mut updates: Vec<_> =
+        (0..20).map(|i| document(SPACE, i, row("draft", "a", None, 5))).collect();
+    updates.push(document(OTHER_SPACE, 3, row("draft", "elsewhere", None, 5)));
+    commit(disk, documents(updates));
+    let mut changed: Vec<_> =
+        (5..9).map(|i| document(SPACE, i, row("published", "b", Some(3), 6))).collect();
+    for update in &mut changed {
+        update.heads = vec![[1; 32], update.heads[0]];
+        update.conflicts = 2;
+        update.snapshot = Arc::from(*b"changed");
+    }
+    // Twice in one batch: the later one stands.
+    let mut first = changed[0].clone();
+    first.heads = vec![[9; 32]];
+    changed.insert(0, first);
+    let last = changed[1].clone();
+    commit(disk, documents(changed));
+
+    let r = reader(disk);
+    let stored = r.document(SPACE, last.document).unwrap().unwrap();
+    assert_eq!((&stored.heads, &stored.snapshot), (&last.heads, &last.snapshot));
+    assert_eq!((stored.kind, stored.genesis, stored.conflicts), (POSTS, 1, 2));
+    assert_eq!(r.document(OTHER_SPACE, last.document).unwrap(), None);
+    let mut sums: BTreeMap<SpaceId, StateDigest> = BTreeMap::new();
+    for document in r.documents(None, usize::MAX).unwrap() {
+        sums.entry(document.space).or_default().advance(document.document, &[], &document.heads);
+    }
+    let kept: BTreeMap<_, _> =
+        r.digests().unwrap().into_iter().map(|(space, both)| (space, both.state)).collect();
+    assert_eq!(kept, sums);
+
+    let unknown = DocumentUpdate { kind: Kind(77), ..last.clone() };
+    commit(disk, documents(vec![unknown]));
+    assert_eq!(r.row(POSTS, SPACE, last.document).unwrap(), None, "another kind, another view");
+    assert_eq!(r.count(POSTS, None).unwrap(), 20);
+    assert_eq!(r.counts().unwrap().documents, 21);
+}
+
+pub(super) fn documents_are_found_by_prefix_and_walked(disk: &mut dyn Disk) {
+    let updates = [0x10, 0x12, 0x20, 0xff].map(|i| document(SPACE, i, row("d", "", None, 1)));
+    commit(disk, documents(updates.to_vec()));
+    commit(disk, documents(vec![document(OTHER_SPACE, 0x12, row("d", "", None, 1))]));
+    let r = reader(disk);
+    let found = |prefix: &str| {
+        let found = r.find_document(None, prefix).unwrap();
+        found.iter().map(|(space, document)| (space.0[0], document.0[0])).collect::<Vec<_>>()
+    };
+    assert_eq!(found("1"), [(1, 0x10), (1, 0x12), (2, 0x12)]);
+    assert_eq!(found("101"), [(1, 0x10)]);
+    assert_eq!(found("FF"), [(1, 0xff)]);
+    assert_eq!(found(&"20".repeat(16)), [(1, 0x20)]);
+    assert_eq!(found("3"), []);
+    assert_eq!(found("").len(), 5);
+    assert_eq!(r.find_document(Some(Kind(9)), "1").unwrap(), []);
+    assert_eq!(r.find_document(Some(POSTS), "10").unwrap().len(), 1);
+    assert!(matches!(r.find_document(None, "xy"), Err(StoreError::Query(_))));
+
+    let mut walked = Vec::new();
+    let mut after = None;
+    loop {
+        let page = r.documents(after, 250).unwrap();
+        let Some(last) = page.last() else { break };
+        assert!(page.len() <= 2, "two snapshots of 100 fit");
+        after = Some((last.space, last.document));
+        walked.extend(page);
+    }
+    assert_eq!(walked, r.documents(None, usize::MAX).unwrap());
+    assert_eq!(walked.len(), 5);
+}
+
+pub(super) fn lists_filter_count_and_page(disk: &mut dyn Disk) {
+    let posts = [
+        (SPACE, 1, row("draft", "Alpha 党建", Some(7), 50)),
+        (SPACE, 2, row("published", "beta", None, 40)),
+        (OTHER_SPACE, 3, row("draft", "BETA 缉私", Some(-2), 40)),
+        (OTHER_SPACE, 4, row("returned", "100%_\\", Some(10), 30)),
+        (SPACE, 5, row("draft", "\0x", None, u64::MAX)),
+    ];
+    let updates = posts.map(|(space, id, row)| document(space, id, row));
+    commit(disk, documents(updates.to_vec()));
+    let r = reader(disk);
+    let ids = |query: &ListQuery| -> Vec<u8> {
+        r.list(POSTS, query).unwrap().rows.iter().map(|row| row.document.0[0]).collect()
+    };
+    let all = ListQuery::default();
+    let by = |by, descending| ListQuery { order: Order { by, descending }, ..all.clone() };
+    let words = || OrderBy::Column("words".into());
+    assert_eq!(ids(&all), [5, 1, 3, 2, 4], "newest first, ties by id");
+    assert_eq!(ids(&by(OrderBy::Updated, false)), [4, 2, 3, 1, 5]);
+    assert_eq!(ids(&by(OrderBy::Created, true)), [4, 3, 2, 1, 5]);
+    assert_eq!(ids(&by(words(), false)), [2, 5, 3, 1, 4], "empty first");
+    assert_eq!(ids(&by(words(), true)), [4, 1, 3, 5, 2]);
+    let equals = |column: &str, value: &str| ListQuery {
+        equals: vec![(column.into(), value.into())],
+        ..all.clone()
+    };
+    assert_eq!(ids(&equals("status", "draft")), [5, 1, 3]);
+    assert_eq!(ids(&equals("words", "-2")), [3]);
+    assert_eq!(ids(&equals("status", "none")), []);
+    let contains = |text: &str| ListQuery {
+        contains: Some((vec!["title".into(), "words".into()], text.into())),
+        ..all.clone()
+    };
+    assert_eq!(ids(&contains("BeTa")), [3, 2]);
+    assert_eq!(ids(&contains("党建")), [1]);
+    assert_eq!(ids(&contains("%_\\")), [4], "nothing is a wildcard");
+    assert_eq!(ids(&contains("0x")), []);
+    assert_eq!(ids(&contains("\0X")), [5]);
+    assert_eq!(ids(&contains("10")), [4]);
+    let in_spaces = |spaces| ListQuery { spaces: Some(spaces), ..all.clone() };
+    assert_eq!(ids(&in_spaces(vec![OTHER_SPACE])), [3, 4]);
+    assert_eq!(ids(&in_spaces(vec![])), []);
+
+    assert_eq!(r.count(POSTS, None).unwrap(), 5);
+    assert_eq!(r.count(POSTS, Some(&[SPACE])).unwrap(), 3);
+    let counts = |column, spaces| r.count_by(POSTS, column, spaces).unwrap();
+    let map = |pairs: &[(&str, u64)]| pairs.iter().map(|(k, v)| ((*k).into(), *v)).collect();
+    assert_eq!(counts("status", None), map(&[("draft", 3), ("published", 1), ("returned", 1)]));
+    assert_eq!(counts("words", Some(&[SPACE])), map(&[("", 2), ("7", 1)]));
+
+    let listed = r.row(POSTS, SPACE, DocId([1; 16])).unwrap().unwrap();
+    assert_eq!(listed, r.list(POSTS, &all).unwrap().rows[1]);
+    let update = RowUpdate {
+        space: SPACE,
+        document: DocId([1; 16]),
+        row: row("archived", "", None, 1),
+        conflicts: 3,
+    };
+    commit(disk, WriteBatch { rows: vec![update.clone()], ..Default::default() });
+    let listed = r.row(POSTS, SPACE, DocId([1; 16])).unwrap().unwrap();
+    assert_eq!((listed.row, listed.conflicts), (update.row, 3));
+    assert_eq!(r.document(SPACE, DocId([1; 16])).unwrap().unwrap().conflicts, 3);
+}
+
+pub(super) fn questions_that_make_no_sense_are_explained(disk: &mut dyn Disk) {
+    let r = reader(disk);
+    let said = |query: &ListQuery| match r.list(POSTS, query) {
+        Err(StoreError::Query(text)) => text,
+        other => format!("{other:?}"),
+    };
+    let unknown = ListQuery { equals: vec![("stat".into(), "x".into())], ..Default::default() };
+    assert!(said(&unknown).contains("there are: status, title, words"), "{}", said(&unknown));
+    let text = ListQuery { equals: vec![("words".into(), "many".into())], ..Default::default() };
+    assert!(said(&text).contains("'many' is not one"));
+    let after = Cursor { key: Cell::Text("x".into()), document: DocId([0; 16]), space: SPACE };
+    let elsewhere = ListQuery { after: Some(after), ..Default::default() };
+    assert!(said(&elsewhere).contains("begin with the first page"));
+    assert!(matches!(r.count(Kind(9), None), Err(StoreError::Query(_))));
+    assert!(matches!(r.count_by(POSTS, "nothing", None), Err(StoreError::Query(_))));
+}
+
+/// Rows drawn from few values, so that ties and matches are many.
+fn any_row() -> impl Strategy<Value = Row> {
+    let status = prop_oneof![Just("draft"), Just("published"), Just("已发布")];
+    (status, "[aAbB党 ]{0,4}", proptest::option::of(-3i64..3), 0u64..6)
+        .prop_map(|(status, title, words, at)| row(status, &title, words, at))
+}
+
+fn any_query() -> impl Strategy<Value = ListQuery> {
+    let by = prop_oneof![
+        Just(OrderBy::Updated),
+        Just(OrderBy::Created),
+        Just(OrderBy::Column("title".into())),
+        Just(OrderBy::Column("words".into())),
+    ];
+    let spaces = proptest::option::of(prop_oneof![
+        Just(vec![]),
+        Just(vec![SPACE]),
+        Just(vec![OTHER_SPACE, SPACE])
+    ]);
+    let equals = prop_oneof![
+        3 => Just(vec![]),
+        1 => Just(vec![("status".into(), "draft".into())]),
+        1 => Just(vec![("words".into(), "1".into())]),
+    ];
+    let contains = proptest::option::of("[ab党]{0,2}")
+        .prop_map(|text| text.map(|text| (vec!["title".into(), "status".into()], text)));
+    (by, any::<bool>(), spaces, equals, contains, 1usize..5).prop_map(
+        |(by, descending, spaces, equals, contains, limit)| ListQuery {
+            spaces,
+            equals,
+            contains,
+            order: Order { by, descending },
+            limit,
+            after: None,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Both stores page through any list alike, and the pages are the whole list once.
+    #[test]
+    fn both_list_alike(
+        rows in prop::collection::vec((any::<bool>(), 0u8..24, any_row()), 0..40),
+        queries in prop::collection::vec(any_query(), 1..6),
+    ) {
+        let (mut memory, mut sqlite) = (InMemory::new(), OnDisk::new());
+        let updates = rows.into_iter().map(|(here, id, row)| {
+            document(if here { SPACE } else { OTHER_SPACE }, id, row)
+        });
+        let batch = documents(updates.collect());
+        commit(&mut memory, batch.clone());
+        commit(&mut sqlite, batch);
+        let (memory, sqlite) = (reader(&mut memory), reader(&mut sqlite));
+        for mut query in queries {
+            let whole = ListQuery { limit: PAGE_ROWS_MAX, ..query.clone() };
+            let whole = memory.list(POSTS, &whole).unwrap().rows;
+            let mut paged = Vec::new();
+            loop {
+                let page = sqlite.list(POSTS, &query).unwrap();
+                prop_assert_eq!(&page, &memory.list(POSTS, &query).unwrap());
+                paged.extend(page.rows);
+                query.after = page.next;
+                if query.after.is_none() { break }
+            }
+            prop_assert_eq!(paged, whole);
+        }
+    }
+}

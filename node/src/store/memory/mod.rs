@@ -1,0 +1,325 @@
+//! A store in memory that tells written from synced, for tests and simulations.
+//!
+//! [`MemoryStore::commit`](Store::commit) writes and syncs. A simulator that wants to lose power in
+//! between calls [`MemoryStore::write`], [`MemoryStore::sync`] and [`MemoryStore::crash`]. Nothing
+//! outside the process is touched, and two stores given the same batches answer alike.
+
+mod read;
+
+use super::batch::{self, Extension, other_statement, unknown_document};
+use super::row::check_specs;
+use super::runs::{self, SMALL_RUNS_MAX};
+use super::{
+    Digests, DocumentUpdate, EntryRef, Loaded, Reader, Refusal, Row, Store, StoreError,
+    StoredDocument, StoredLog, ViewSpec, WriteBatch,
+};
+use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
+use fenbu_protocol::log::{Kind, Run};
+use read::MemoryReader;
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// See the module. A clone is a copy of the disk: what happens to one does not happen to the other.
+#[derive(Debug)]
+pub struct MemoryStore {
+    views: Arc<[ViewSpec]>,
+    /// What readers see; after a crash, what was synced.
+    written: Arc<RwLock<State>>,
+    synced: State,
+    /// Written and not yet synced.
+    unsynced: Vec<WriteBatch>,
+    failure: Option<StoreError>,
+}
+
+impl Clone for MemoryStore {
+    fn clone(&self) -> Self {
+        Self {
+            views: Arc::clone(&self.views),
+            written: Arc::new(RwLock::new(read(&self.written).clone())),
+            synced: self.synced.clone(),
+            unsynced: self.unsynced.clone(),
+            failure: self.failure.clone(),
+        }
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    ///
+    /// # Errors
+    /// Where two views share a kind or a name is not plain.
+    pub fn new(views: &[ViewSpec]) -> Result<Self, StoreError> {
+        check_specs(views)?;
+        Ok(Self {
+            views: views.into(),
+            written: Arc::default(),
+            synced: State::default(),
+            unsynced: Vec::new(),
+            failure: None,
+        })
+    }
+
+    /// Writes all of `batch` or nothing; readers see it, a crash loses it until [`Self::sync`].
+    pub fn write(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let mut state = write(&self.written);
+        let extensions = state.check(batch, &self.views)?;
+        state.apply(batch, &extensions, &self.views);
+        self.unsynced.push(batch.clone());
+        Ok(())
+    }
+
+    /// Makes everything written durable.
+    pub fn sync(&mut self) {
+        for batch in std::mem::take(&mut self.unsynced) {
+            // INVARIANT: `write` checked it after the same batches.
+            let extensions = self.synced.check(&batch, &self.views).expect("checked before");
+            self.synced.apply(&batch, &extensions, &self.views);
+        }
+    }
+
+    /// Loses everything that was written and not synced.
+    pub fn crash(&mut self) {
+        self.unsynced.clear();
+        *write(&self.written) = self.synced.clone();
+    }
+
+    /// Makes the next write or commit, and only that one, fail without an effect.
+    pub fn fail_next_commit(&mut self, error: StoreError) {
+        self.failure = Some(error);
+    }
+}
+
+impl Store for MemoryStore {
+    fn load(&mut self) -> Result<Loaded, StoreError> {
+        let state = read(&self.written);
+        Ok(Loaded {
+            logs: state.logs.values().map(|log| log.stored).collect(),
+            statements: state.statements.iter().map(|(e, b)| (*e, b.clone())).collect(),
+            acknowledgements: state.acknowledgements(),
+            digests: state.digests.clone(),
+            settings: state.settings.clone(),
+            views_stale: false,
+        })
+    }
+
+    fn commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.write(batch)?;
+        self.sync();
+        Ok(())
+    }
+
+    fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
+        let state = Arc::clone(&self.written);
+        Ok(Box::new(MemoryReader { views: Arc::clone(&self.views), state }))
+    }
+}
+
+/// A batch is applied by code that does not panic, so a poisoned lock means no more than that some
+/// other thread ended badly while it held it.
+fn read(state: &RwLock<State>) -> RwLockReadGuard<'_, State> {
+    state.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn write(state: &RwLock<State>) -> RwLockWriteGuard<'_, State> {
+    state.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    logs: BTreeMap<LogId, Log>,
+    digests: BTreeMap<SpaceId, Digests>,
+    /// By document and then space, as they are listed.
+    documents: BTreeMap<(DocId, SpaceId), Document>,
+    waiting: BTreeMap<(LogId, u64), EntryRef>,
+    refused: BTreeMap<(LogId, u64), (u64, Refusal)>,
+    /// Refusals so far, which orders them.
+    refusals: u64,
+    statements: BTreeMap<u64, Vec<u8>>,
+    acknowledgements: BTreeMap<(NodeId, LogId), u64>,
+    settings: BTreeMap<String, Vec<u8>>,
+}
+
+#[derive(Debug, Clone)]
+struct Log {
+    stored: StoredLog,
+    /// By first seq.
+    runs: BTreeMap<u64, Run>,
+}
+
+#[derive(Debug, Clone)]
+struct Document {
+    stored: StoredDocument,
+    /// `None` for kinds without a view.
+    row: Option<Arc<Row>>,
+}
+
+impl State {
+    /// Everything that could refuse the batch, before anything changes.
+    fn check(&self, batch: &WriteBatch, views: &[ViewSpec]) -> Result<Vec<Extension>, StoreError> {
+        let held = |log| self.logs.get(&log).map(|log: &Log| log.stored.tip);
+        let extensions = batch::plan(batch, views, held)?;
+        let mut added: BTreeMap<u64, &Vec<u8>> = BTreeMap::new();
+        for (epoch, bytes) in &batch.statements {
+            if i64::try_from(*epoch).is_err() {
+                return Err(StoreError::Inconsistent(format!("no directory has epoch {epoch}")));
+            }
+            let dropped = batch.drop_statements_from.is_some_and(|from| *epoch >= from);
+            let old = self.statements.get(epoch).filter(|_| !dropped);
+            if old.or(added.get(epoch).copied()).is_some_and(|held| held != bytes) {
+                return Err(other_statement(*epoch));
+            }
+            added.insert(*epoch, bytes);
+        }
+        for update in &batch.rows {
+            let key = (update.document, update.space);
+            let fresh = batch.documents.iter().rev().find(|d| (d.document, d.space) == key);
+            let held = || self.documents.get(&key).map(|held| held.stored.kind);
+            let Some(kind) = fresh.map(|d| d.kind).or_else(held) else {
+                return Err(unknown_document(update.document));
+            };
+            if let Some(view) = views.iter().find(|view| view.kind == kind) {
+                view.check(&update.row)?;
+            }
+        }
+        Ok(extensions)
+    }
+
+    fn apply(&mut self, batch: &WriteBatch, extensions: &[Extension], views: &[ViewSpec]) {
+        if let Some(epoch) = batch.drop_statements_from {
+            self.statements.split_off(&epoch);
+        }
+        self.statements.extend(batch.statements.iter().cloned());
+        for extension in extensions {
+            self.extend(extension);
+        }
+        for update in &batch.documents {
+            let has_view = views.iter().any(|view| view.kind == update.kind);
+            self.document(update, has_view);
+        }
+        for update in &batch.rows {
+            if let Some(held) = self.documents.get_mut(&(update.document, update.space)) {
+                held.stored.conflicts = update.conflicts;
+                let has_view = views.iter().any(|view| view.kind == held.stored.kind);
+                held.row = has_view.then(|| Arc::new(stored_row(&update.row)));
+            }
+        }
+        for (log, cursor) in &batch.cursors {
+            if let Some(held) = self.logs.get_mut(log) {
+                held.stored.cursor = *cursor;
+            }
+        }
+        self.judged(batch);
+        for (node, log, seq) in &batch.acknowledgements {
+            self.acknowledgements.insert((*node, *log), (*seq).min(i64::MAX as u64));
+        }
+        for (name, value) in &batch.settings {
+            match value {
+                Some(value) => self.settings.insert(name.clone(), value.clone()),
+                None => self.settings.remove(name),
+            };
+        }
+    }
+
+    fn extend(&mut self, Extension { run, from, to }: &Extension) {
+        let id = run.log();
+        if let Some(opening) = run.opening() {
+            let stored = StoredLog { opening: *opening, log: id, tip: *from, cursor: 0 };
+            self.logs.insert(id, Log { stored, runs: BTreeMap::new() });
+        }
+        let Some(log) = self.logs.get_mut(&id) else { return };
+        log.stored.tip = *to;
+        log.runs.insert(run.first(), run.clone());
+        let tail: Vec<_> = log.runs.values().rev().take(SMALL_RUNS_MAX).rev().cloned().collect();
+        if runs::small_tail(&tail) == SMALL_RUNS_MAX
+            && let Some(joined) = runs::compacted(tail)
+        {
+            // The joined runs begin where the first of those they replace did.
+            if let Some(first) = joined.first() {
+                log.runs.split_off(&first.first());
+            }
+            log.runs.extend(joined.into_iter().map(|run| (run.first(), run)));
+        }
+        let space = log.stored.opening.space;
+        self.digests.entry(space).or_default().log.advance(space, id, from, to);
+    }
+
+    fn document(&mut self, update: &DocumentUpdate, has_view: bool) {
+        let key = (update.document, update.space);
+        let old = self.documents.get(&key).map_or(&[][..], |held| &held.stored.heads);
+        let state = &mut self.digests.entry(update.space).or_default().state;
+        state.advance(update.document, old, &update.heads);
+        let stored = StoredDocument {
+            space: update.space,
+            document: update.document,
+            kind: update.kind,
+            genesis: update.genesis,
+            snapshot: Arc::clone(&update.snapshot),
+            heads: update.heads.clone(),
+            conflicts: update.conflicts,
+        };
+        let row = has_view.then(|| Arc::new(stored_row(&update.row)));
+        self.documents.insert(key, Document { stored, row });
+    }
+
+    /// Entries that wait or are refused. The space is the log's, whatever the batch says.
+    fn judged(&mut self, batch: &WriteBatch) {
+        let of_log = |logs: &BTreeMap<LogId, Log>, entry: &EntryRef| EntryRef {
+            space: logs.get(&entry.log).map_or(entry.space, |log| log.stored.opening.space),
+            ..*entry
+        };
+        for entry in &batch.waiting {
+            self.waiting.insert((entry.log, entry.seq), of_log(&self.logs, entry));
+        }
+        for entry in &batch.no_longer_waiting {
+            self.waiting.remove(&(entry.log, entry.seq));
+        }
+        for refusal in &batch.refused {
+            self.refusals += 1;
+            let entry = of_log(&self.logs, &refusal.entry);
+            let refusal = Refusal { entry, ..refusal.clone() };
+            self.refused.insert((entry.log, entry.seq), (self.refusals, refusal));
+        }
+        for entry in &batch.no_longer_refused {
+            self.refused.remove(&(entry.log, entry.seq));
+        }
+    }
+
+    fn acknowledgements(&self) -> Vec<(NodeId, LogId, u64)> {
+        self.acknowledgements.iter().map(|((node, log), seq)| (*node, *log, *seq)).collect()
+    }
+
+    fn rows(
+        &self,
+        kind: Kind,
+        spaces: Option<&[SpaceId]>,
+    ) -> impl Iterator<Item = (&StoredDocument, &Row)> {
+        self.documents.values().filter_map(move |held| {
+            let wanted = held.stored.kind == kind
+                && spaces.is_none_or(|spaces| spaces.contains(&held.stored.space));
+            held.row.as_deref().filter(|_| wanted).map(|row| (&held.stored, row))
+        })
+    }
+}
+
+/// Times beyond what a database holds, as the other store gives them back.
+fn stored_row(row: &Row) -> Row {
+    Row {
+        cells: row.cells.clone(),
+        created_ms: row.created_ms.min(i64::MAX as u64),
+        updated_ms: row.updated_ms.min(i64::MAX as u64),
+    }
+}
+
+impl Log {
+    /// The stored runs from the one that holds `seq` on.
+    fn runs_from(&self, seq: u64) -> impl Iterator<Item = &Run> {
+        let first = self.runs.range(..=seq).next_back().map_or(seq, |(first, _)| *first);
+        self.runs.range(first..).map(|(_, run)| run)
+    }
+}

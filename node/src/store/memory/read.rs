@@ -1,0 +1,236 @@
+//! Questions to a store in memory.
+
+use super::{State, read};
+use crate::store::query::{Key, Resolved, page, prefix_range};
+use crate::store::row::{text_of, view_of};
+use crate::store::runs::{self, Room};
+use crate::store::{
+    Counts, Cursor, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Page, Reader, Refusal, Row,
+    StoreError, StoredDocument, StoredEntry, ViewSpec,
+};
+use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
+use fenbu_protocol::log::{Kind, Run, Tip};
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::{Arc, RwLock};
+
+#[derive(Debug)]
+pub(super) struct MemoryReader {
+    pub(super) views: Arc<[ViewSpec]>,
+    pub(super) state: Arc<RwLock<State>>,
+}
+
+impl Reader for MemoryReader {
+    fn another(&self) -> Result<Box<dyn Reader>, StoreError> {
+        let (views, state) = (Arc::clone(&self.views), Arc::clone(&self.state));
+        Ok(Box::new(Self { views, state }))
+    }
+
+    fn run(&self, log: LogId, from_seq: u64, bytes_max: usize) -> Result<Option<Run>, StoreError> {
+        let state = read(&self.state);
+        let Some(log) = state.logs.get(&log).filter(|_| from_seq > 0) else { return Ok(None) };
+        let mut stored = log.runs_from(from_seq);
+        let Some(first) = stored.next().and_then(|run| run.starting_at(from_seq)) else {
+            return Ok(None);
+        };
+        let mut room = Room::after(&first, bytes_max);
+        let more = stored.take_while(|r| room.admits(u64::from(r.count()), r.as_bytes().len()));
+        let found = std::iter::once(first).chain(more.cloned()).collect();
+        Ok(runs::join(found))
+    }
+
+    fn entry(&self, log: LogId, seq: u64) -> Result<Option<StoredEntry>, StoreError> {
+        let state = read(&self.state);
+        let Some(log) = state.logs.get(&log) else { return Ok(None) };
+        let Some(run) = log.runs_from(seq).next() else { return Ok(None) };
+        let entry = run.entries().find(|entry| entry.header.seq == seq);
+        Ok(entry.map(|e| StoredEntry { header: e.header, body: e.body.map(<[u8]>::to_vec) }))
+    }
+
+    fn behind(&self, spaces: &[SpaceId], bytes_max: usize) -> Result<Vec<Run>, StoreError> {
+        let state = read(&self.state);
+        let head = |id: LogId, from: u64| {
+            let run = state.logs.get(&id)?.runs_from(from).next()?;
+            let clock = run.entries().next()?.header.clock;
+            Some(Reverse((clock, id, from))).filter(|_| run.last() >= from)
+        };
+        let logs = state.logs.values().map(|log| &log.stored);
+        let logs = logs.filter(|l| l.cursor < l.tip.seq && spaces.contains(&l.opening.space));
+        let mut heads: BinaryHeap<_> = logs.filter_map(|l| head(l.log, l.cursor + 1)).collect();
+        let mut out: Vec<Run> = Vec::new();
+        let mut bytes = 0;
+        while let Some(Reverse((_, id, from))) = heads.pop() {
+            let run = state.logs.get(&id).and_then(|log| log.runs_from(from).next());
+            let Some(run) = run.and_then(|run| run.starting_at(from)) else { continue };
+            bytes += run.as_bytes().len();
+            if bytes > bytes_max && !out.is_empty() {
+                break;
+            }
+            heads.extend(head(id, run.last() + 1));
+            out.push(run);
+        }
+        Ok(out)
+    }
+
+    fn document(
+        &self,
+        space: SpaceId,
+        document: DocId,
+    ) -> Result<Option<StoredDocument>, StoreError> {
+        let state = read(&self.state);
+        Ok(state.documents.get(&(document, space)).map(|held| held.stored.clone()))
+    }
+
+    fn documents(
+        &self,
+        after: Option<(SpaceId, DocId)>,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let state = read(&self.state);
+        let after = after.map(|(space, document)| (document, space));
+        let mut out: Vec<StoredDocument> = Vec::new();
+        let mut bytes = 0;
+        for (key, held) in &state.documents {
+            if after.as_ref().is_some_and(|after| key <= after) {
+                continue;
+            }
+            bytes += held.stored.snapshot.len();
+            if bytes > bytes_max && !out.is_empty() {
+                break;
+            }
+            out.push(held.stored.clone());
+        }
+        Ok(out)
+    }
+
+    fn find_document(
+        &self,
+        kind: Option<Kind>,
+        prefix: &str,
+    ) -> Result<Vec<(SpaceId, DocId)>, StoreError> {
+        let (low, high) = prefix_range(prefix)?;
+        let state = read(&self.state);
+        let range = state.documents.range((low, SpaceId([0; 16]))..=(high, SpaceId([0xff; 16])));
+        let found = range.filter(|(_, held)| kind.is_none_or(|kind| held.stored.kind == kind));
+        Ok(found.map(|((document, space), _)| (*space, *document)).take(FOUND_MAX).collect())
+    }
+
+    fn waiting(&self, space: SpaceId, document: DocId) -> Result<Vec<EntryRef>, StoreError> {
+        let state = read(&self.state);
+        let of = |e: &&EntryRef| e.space == space && e.document == document;
+        Ok(state.waiting.values().filter(of).copied().collect())
+    }
+
+    fn refused(&self, limit: usize) -> Result<Vec<Refusal>, StoreError> {
+        let state = read(&self.state);
+        let mut all: Vec<_> = state.refused.values().collect();
+        all.sort_by_key(|(order, _)| Reverse(*order));
+        Ok(all.into_iter().take(limit).map(|(_, refusal)| refusal.clone()).collect())
+    }
+
+    fn counts(&self) -> Result<Counts, StoreError> {
+        let state = read(&self.state);
+        let logs = || state.logs.values().map(|log| &log.stored);
+        Ok(Counts {
+            logs: state.logs.len() as u64,
+            entries: logs().map(|l| l.tip.seq).sum(),
+            body_bytes: logs().map(|l| l.tip.body_bytes).sum(),
+            behind: logs().map(|l| l.tip.seq - l.cursor).sum(),
+            documents: state.documents.len() as u64,
+            waiting: state.waiting.len() as u64,
+            refused: state.refused.len() as u64,
+        })
+    }
+
+    fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError> {
+        let resolved = query.resolve(view_of(&self.views, kind)?)?;
+        let state = read(&self.state);
+        let mut rows: Vec<(Cursor, ListedRow)> = state
+            .rows(kind, query.spaces.as_deref())
+            .filter(|(_, row)| matches(&resolved, row))
+            .map(|(document, row)| listed(document, row, resolved.key))
+            .filter(|(at, _)| {
+                let order = |after: &Cursor| directed(&resolved, at.cmp(after));
+                resolved.after.as_ref().is_none_or(|after| order(after) == Ordering::Greater)
+            })
+            .collect();
+        rows.sort_by(|(a, _), (b, _)| directed(&resolved, a.cmp(b)));
+        let rows = rows.into_iter().take(resolved.limit + 1).map(|(_, row)| row).collect();
+        Ok(page(rows, resolved.limit, resolved.key))
+    }
+
+    fn row(
+        &self,
+        kind: Kind,
+        space: SpaceId,
+        document: DocId,
+    ) -> Result<Option<ListedRow>, StoreError> {
+        view_of(&self.views, kind)?;
+        let state = read(&self.state);
+        let held = state.documents.get(&(document, space)).filter(|h| h.stored.kind == kind);
+        Ok(held.and_then(|held| {
+            held.row.as_ref().map(|row| listed(&held.stored, row, Key::Updated).1)
+        }))
+    }
+
+    fn count(&self, kind: Kind, spaces: Option<&[SpaceId]>) -> Result<u64, StoreError> {
+        view_of(&self.views, kind)?;
+        Ok(read(&self.state).rows(kind, spaces).count() as u64)
+    }
+
+    fn count_by(
+        &self,
+        kind: Kind,
+        column: &str,
+        spaces: Option<&[SpaceId]>,
+    ) -> Result<BTreeMap<String, u64>, StoreError> {
+        let column = view_of(&self.views, kind)?.column(column)?;
+        let mut counts = BTreeMap::new();
+        for (_, row) in read(&self.state).rows(kind, spaces) {
+            *counts.entry(text_of(&row.cells[column]).unwrap_or_default()).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
+    fn statements(&self, from_epoch: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let state = read(&self.state);
+        let range = state.statements.range(from_epoch..);
+        Ok(range.take(max).map(|(epoch, bytes)| (*epoch, bytes.clone())).collect())
+    }
+
+    fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(read(&self.state).settings.get(name).cloned())
+    }
+
+    fn acknowledgements(&self) -> Result<Vec<(NodeId, LogId, u64)>, StoreError> {
+        Ok(read(&self.state).acknowledgements())
+    }
+
+    fn digests(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError> {
+        Ok(read(&self.state).digests.clone())
+    }
+
+    fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError> {
+        Ok(read(&self.state).logs.iter().map(|(id, log)| (*id, log.stored.tip)).collect())
+    }
+}
+
+fn listed(document: &StoredDocument, row: &Row, key: Key) -> (Cursor, ListedRow) {
+    let (space, document, conflicts) = (document.space, document.document, document.conflicts);
+    let at = Cursor { key: key.of(row), document, space };
+    (at, ListedRow { space, document, row: row.clone(), conflicts })
+}
+
+fn matches(query: &Resolved, row: &Row) -> bool {
+    query.equals.iter().all(|(column, value)| row.cells[*column] == *value)
+        && query.contains.as_ref().is_none_or(|(columns, wanted)| {
+            columns.iter().any(|column| {
+                text_of(&row.cells[*column])
+                    .is_some_and(|text| text.to_ascii_lowercase().contains(wanted))
+            })
+        })
+}
+
+fn directed(query: &Resolved, order: Ordering) -> Ordering {
+    if query.descending { order.reverse() } else { order }
+}

@@ -1,0 +1,194 @@
+//! What a node keeps: what is durable, when, and how it is read back.
+//!
+//! [`Store`] is the one writer and [`Reader`] any number of readers. [`SqliteStore`] is the real one,
+//! [`MemoryStore`] the one of tests and simulations, which tells written from synced; `conformance`
+//! holds both to the same cases. A store refuses to know what a body means, who may write and what
+//! a row shows: it takes [`Run`]s that were verified, snapshots and rows that were made from them,
+//! and keeps sums over both ([`Digests`]) in the same transaction.
+//!
+//! Runs and statements are the record. Documents, cursors, waiting and refused entries follow from
+//! them, and views follow from documents; each can be rebuilt from what it follows from.
+
+mod batch;
+mod error;
+mod memory;
+mod query;
+mod row;
+mod runs;
+mod sqlite;
+
+#[cfg(test)]
+mod conformance;
+
+pub use batch::{DocumentUpdate, EntryRef, Refusal, RowUpdate, WriteBatch};
+pub use error::StoreError;
+pub use memory::MemoryStore;
+pub use query::{Cursor, ListQuery, ListedRow, Order, OrderBy, PAGE_ROWS_MAX, Page};
+pub use row::{Cell, Row, ViewColumn, ViewSpec};
+pub use sqlite::SqliteStore;
+
+use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
+use fenbu_protocol::log::{Header, Kind, LogDigest, Opening, Run, StateDigest, Tip};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Most matches [`Reader::find_document`] returns: enough to show that a prefix is ambiguous.
+pub const FOUND_MAX: usize = 16;
+
+/// The one writer.
+pub trait Store: Send {
+    /// Everything the engine needs at start.
+    fn load(&mut self) -> Result<Loaded, StoreError>;
+
+    /// Writes all of `batch` or nothing of it; durable when it returns.
+    ///
+    /// # Errors
+    /// After an error nothing of the batch is visible, and the same batch may be tried again. If a
+    /// disk fails while it syncs, nobody knows whether the batch will be there after a restart.
+    fn commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError>;
+
+    /// A handle for another thread, which sees every batch committed before each of its calls.
+    fn reader(&self) -> Result<Box<dyn Reader>, StoreError>;
+}
+
+/// Reads what is committed. Each call sees one moment. `bytes_max` bounds what a call returns, but
+/// where there is anything it returns at least one item, however large.
+pub trait Reader: Send {
+    /// One more handle on the same store.
+    fn another(&self) -> Result<Box<dyn Reader>, StoreError>;
+
+    /// A run that begins exactly at `from_seq`, joined from as many stored ones as fit; `None` past
+    /// the log's end.
+    fn run(&self, log: LogId, from_seq: u64, bytes_max: usize) -> Result<Option<Run>, StoreError>;
+
+    /// One entry. Costs two hashes for each entry before it in its run.
+    fn entry(&self, log: LogId, seq: u64) -> Result<Option<StoredEntry>, StoreError>;
+
+    /// Runs of these spaces that are not yet materialised, each beginning after its log's cursor,
+    /// in the order of their authors' clocks, so that an entry mostly comes after those it needs.
+    fn behind(&self, spaces: &[SpaceId], bytes_max: usize) -> Result<Vec<Run>, StoreError>;
+
+    fn document(
+        &self,
+        space: SpaceId,
+        document: DocId,
+    ) -> Result<Option<StoredDocument>, StoreError>;
+
+    /// All documents, by document id and then space, from the first after `after`: for rebuilding.
+    fn documents(
+        &self,
+        after: Option<(SpaceId, DocId)>,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredDocument>, StoreError>;
+
+    /// Documents whose id begins with these hex digits, at most [`FOUND_MAX`], in order.
+    fn find_document(
+        &self,
+        kind: Option<Kind>,
+        prefix: &str,
+    ) -> Result<Vec<(SpaceId, DocId)>, StoreError>;
+
+    /// Entries of a document that wait for others, by log and seq.
+    fn waiting(&self, space: SpaceId, document: DocId) -> Result<Vec<EntryRef>, StoreError>;
+
+    /// Entries that do not count, the latest refusal first.
+    fn refused(&self, limit: usize) -> Result<Vec<Refusal>, StoreError>;
+
+    fn counts(&self) -> Result<Counts, StoreError>;
+
+    fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError>;
+
+    /// The view's row of one document.
+    fn row(
+        &self,
+        kind: Kind,
+        space: SpaceId,
+        document: DocId,
+    ) -> Result<Option<ListedRow>, StoreError>;
+
+    /// Rows of a view in these spaces; in all that are stored if `None`.
+    fn count(&self, kind: Kind, spaces: Option<&[SpaceId]>) -> Result<u64, StoreError>;
+
+    /// Rows for each value of a column; numbers in decimal, empty cells under the empty text.
+    fn count_by(
+        &self,
+        kind: Kind,
+        column: &str,
+        spaces: Option<&[SpaceId]>,
+    ) -> Result<BTreeMap<String, u64>, StoreError>;
+
+    /// At most `max` statements of the directory's chain in order, from this epoch on.
+    fn statements(&self, from_epoch: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
+
+    fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// By node and log.
+    fn acknowledgements(&self) -> Result<Vec<(NodeId, LogId, u64)>, StoreError>;
+
+    fn digests(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError>;
+
+    fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError>;
+}
+
+/// What the engine needs at start.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Loaded {
+    /// By log id. An author's last clock and epoch are in its last entry: [`Reader::entry`].
+    pub logs: Vec<StoredLog>,
+    pub statements: Vec<(u64, Vec<u8>)>,
+    /// By node and log.
+    pub acknowledgements: Vec<(NodeId, LogId, u64)>,
+    pub digests: BTreeMap<SpaceId, Digests>,
+    pub settings: BTreeMap<String, Vec<u8>>,
+    /// The views' columns are not those the database was written with: the views are empty until
+    /// [`WriteBatch::rows`] brings every document's row and [`WriteBatch::views_rebuilt`] says so.
+    pub views_stale: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredLog {
+    pub opening: Opening,
+    pub log: LogId,
+    pub tip: Tip,
+    /// Entries up to this seq are materialised, wait, or are refused.
+    pub cursor: u64,
+}
+
+/// The sums of one space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Digests {
+    pub state: StateDigest,
+    pub log: LogDigest,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEntry {
+    pub header: Header,
+    /// `None` once erased.
+    pub body: Option<Vec<u8>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDocument {
+    pub space: SpaceId,
+    pub document: DocId,
+    pub kind: Kind,
+    pub genesis: u16,
+    pub snapshot: Arc<[u8]>,
+    /// Change hashes in ascending order.
+    pub heads: Vec<[u8; 32]>,
+    pub conflicts: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    pub logs: u64,
+    pub entries: u64,
+    /// Stored bodies, before any erasure.
+    pub body_bytes: u64,
+    /// Entries not yet materialised; those of spaces this node carries sealed stay so.
+    pub behind: u64,
+    pub documents: u64,
+    pub waiting: u64,
+    pub refused: u64,
+}

@@ -1,0 +1,488 @@
+//! Questions, each answered from one moment of the database. What comes back is checked as it is
+//! read: damage is an error, never a panic.
+
+use super::{Fault, Shared, views};
+use crate::store::query::{page, prefix_range};
+use crate::store::row::view_of;
+use crate::store::runs::{self, Room};
+use crate::store::{
+    Counts, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Loaded, Page, Reader, Refusal,
+    StoreError, StoredDocument, StoredEntry, StoredLog,
+};
+use fenbu_protocol::id::{DocId, Hash, LogId, NodeId, SpaceId};
+use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
+use rusqlite::{Connection, OptionalExtension, Row, Rows, params};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+/// A read connection on loan; it goes back to the idle ones when this is dropped.
+#[derive(Debug)]
+pub(super) struct SqliteReader {
+    connection: Option<Connection>,
+    shared: Arc<Shared>,
+}
+
+impl SqliteReader {
+    pub(super) fn open(shared: Arc<Shared>) -> Result<Self, StoreError> {
+        Ok(Self { connection: Some(shared.take()?), shared })
+    }
+
+    /// Runs `question` in one read transaction.
+    fn ask<T>(
+        &self,
+        attempt: &'static str,
+        question: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        // INVARIANT: only `drop` takes the connection.
+        let connection = self.connection.as_ref().expect("a reader has a connection");
+        let answer = || {
+            let tx = connection.unchecked_transaction()?;
+            let answer = question(&tx)?;
+            tx.commit()?;
+            Ok(answer)
+        };
+        answer().map_err(|fault: Fault| fault.at(&self.shared.path, attempt))
+    }
+}
+
+impl Drop for SqliteReader {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.shared.give_back(connection);
+        }
+    }
+}
+
+impl Reader for SqliteReader {
+    fn another(&self) -> Result<Box<dyn Reader>, StoreError> {
+        Ok(Box::new(Self::open(Arc::clone(&self.shared))?))
+    }
+
+    fn run(&self, log: LogId, from_seq: u64, bytes_max: usize) -> Result<Option<Run>, StoreError> {
+        self.ask("reading a run", |c| joined_run(c, log, from_seq, bytes_max))
+    }
+
+    fn entry(&self, log: LogId, seq: u64) -> Result<Option<StoredEntry>, StoreError> {
+        self.ask("reading an entry", |c| {
+            let Some((id, tip)) = log_row(c, log)? else { return Ok(None) };
+            if !(1..=tip).contains(&seq) {
+                return Ok(None);
+            }
+            let run = run_with(c, id, log, seq)?;
+            Ok(run.entries().nth((seq - run.first()) as usize).map(|entry| StoredEntry {
+                header: entry.header,
+                body: entry.body.map(<[u8]>::to_vec),
+            }))
+        })
+    }
+
+    fn behind(&self, spaces: &[SpaceId], bytes_max: usize) -> Result<Vec<Run>, StoreError> {
+        self.ask("reading what is to be materialised", |c| behind(c, spaces, bytes_max))
+    }
+
+    fn document(
+        &self,
+        space: SpaceId,
+        document: DocId,
+    ) -> Result<Option<StoredDocument>, StoreError> {
+        self.ask("reading a document", |c| {
+            let sql = format!("{DOCUMENT} WHERE d.document = ?1 AND s.space = ?2");
+            let mut statement = c.prepare_cached(&sql)?;
+            let mut rows = statement.query(params![document.0, space.0])?;
+            rows.next()?.map(stored_document).transpose()
+        })
+    }
+
+    fn documents(
+        &self,
+        after: Option<(SpaceId, DocId)>,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        self.ask("reading documents", |c| {
+            let (space, document) = after.map_or(([0; 16], [0; 16]), |(s, d)| (s.0, d.0));
+            let sql = format!(
+                "{DOCUMENT} WHERE d.document >= ?1 AND (?3 OR (d.document, s.space) > (?1, ?2))
+                 ORDER BY d.document, s.space"
+            );
+            let mut statement = c.prepare_cached(&sql)?;
+            let mut rows = statement.query(params![document, space, after.is_none()])?;
+            let mut out: Vec<StoredDocument> = Vec::new();
+            let mut bytes = 0;
+            while let Some(row) = rows.next()? {
+                let document = stored_document(row)?;
+                bytes += document.snapshot.len();
+                if bytes > bytes_max && !out.is_empty() {
+                    break;
+                }
+                out.push(document);
+            }
+            Ok(out)
+        })
+    }
+
+    fn find_document(
+        &self,
+        kind: Option<Kind>,
+        prefix: &str,
+    ) -> Result<Vec<(SpaceId, DocId)>, StoreError> {
+        let (low, high) = prefix_range(prefix)?;
+        self.ask("finding a document", |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT s.space, d.document FROM documents d JOIN spaces s ON s.id = d.space_id
+                 WHERE d.document BETWEEN ?1 AND ?2 AND ifnull(d.kind = ?3, 1)
+                 ORDER BY d.document, s.space LIMIT ?4",
+            )?;
+            let mut rows =
+                statement.query(params![low.0, high.0, kind.map(|k| k.0), FOUND_MAX as i64])?;
+            collect(&mut rows, |row| Ok((SpaceId(row.get(0)?), DocId(row.get(1)?))))
+        })
+    }
+
+    fn waiting(&self, space: SpaceId, document: DocId) -> Result<Vec<EntryRef>, StoreError> {
+        self.ask("reading waiting entries", |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT s.space, w.document, l.log, w.seq FROM waiting w
+                 JOIN logs l ON l.id = w.log_id JOIN spaces s ON s.id = l.space_id
+                 WHERE w.document = ?1 AND s.space = ?2 ORDER BY l.log, w.seq",
+            )?;
+            let mut rows = statement.query(params![document.0, space.0])?;
+            collect(&mut rows, entry_ref)
+        })
+    }
+
+    fn refused(&self, limit: usize) -> Result<Vec<Refusal>, StoreError> {
+        self.ask("reading refused entries", |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT s.space, r.document, l.log, r.seq, r.code, r.reason FROM refused r
+                 JOIN logs l ON l.id = r.log_id JOIN spaces s ON s.id = l.space_id
+                 ORDER BY r.id DESC LIMIT ?1",
+            )?;
+            let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+            collect(&mut rows, |row| {
+                Ok(Refusal { entry: entry_ref(row)?, code: row.get(4)?, reason: row.get(5)? })
+            })
+        })
+    }
+
+    fn counts(&self) -> Result<Counts, StoreError> {
+        self.ask("counting", |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT count(*), ifnull(sum(seq), 0), ifnull(sum(body_bytes), 0),
+                        ifnull(sum(seq - cursor), 0), (SELECT count(*) FROM documents),
+                        (SELECT count(*) FROM waiting), (SELECT count(*) FROM refused) FROM logs",
+            )?;
+            let mut rows = statement.query([])?;
+            let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+            Ok(Counts {
+                logs: unsigned(row, 0)?,
+                entries: unsigned(row, 1)?,
+                body_bytes: unsigned(row, 2)?,
+                behind: unsigned(row, 3)?,
+                documents: unsigned(row, 4)?,
+                waiting: unsigned(row, 5)?,
+                refused: unsigned(row, 6)?,
+            })
+        })
+    }
+
+    fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError> {
+        let view = view_of(&self.shared.views, kind)?;
+        let resolved = query.resolve(view)?;
+        self.ask("listing records", |c| {
+            let rows = views::list(c, view, query.spaces.as_deref(), &resolved)?;
+            Ok(page(rows, resolved.limit, resolved.key))
+        })
+    }
+
+    fn row(
+        &self,
+        kind: Kind,
+        space: SpaceId,
+        document: DocId,
+    ) -> Result<Option<ListedRow>, StoreError> {
+        let view = view_of(&self.shared.views, kind)?;
+        self.ask("reading a row", |c| views::row(c, view, space, document))
+    }
+
+    fn count(&self, kind: Kind, spaces: Option<&[SpaceId]>) -> Result<u64, StoreError> {
+        let view = view_of(&self.shared.views, kind)?;
+        self.ask("counting records", |c| views::count(c, view, spaces))
+    }
+
+    fn count_by(
+        &self,
+        kind: Kind,
+        column: &str,
+        spaces: Option<&[SpaceId]>,
+    ) -> Result<BTreeMap<String, u64>, StoreError> {
+        let view = view_of(&self.shared.views, kind)?;
+        let column = view.column(column)?;
+        self.ask("counting records", |c| views::count_by(c, view, column, spaces))
+    }
+
+    fn statements(&self, from_epoch: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.ask("reading the directory", |c| statements(c, from_epoch, max))
+    }
+
+    fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.ask("reading a setting", |c| {
+            let mut statement = c.prepare_cached("SELECT value FROM settings WHERE name = ?1")?;
+            Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+        })
+    }
+
+    fn acknowledgements(&self) -> Result<Vec<(NodeId, LogId, u64)>, StoreError> {
+        self.ask("reading acknowledgements", acknowledgements)
+    }
+
+    fn digests(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError> {
+        self.ask("reading digests", digests)
+    }
+
+    fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError> {
+        self.ask("reading tips", |c| {
+            let mut statement = c.prepare_cached("SELECT log, seq, hash, body_bytes FROM logs")?;
+            let mut rows = statement.query([])?;
+            Ok(collect(&mut rows, |row| Ok((LogId(row.get(0)?), tip(row, 1)?)))?
+                .into_iter()
+                .collect())
+        })
+    }
+}
+
+pub(super) fn load(connection: &Connection, views_stale: bool) -> Result<Loaded, Fault> {
+    let c = connection.unchecked_transaction()?;
+    Ok(Loaded {
+        logs: logs(&c)?,
+        statements: statements(&c, 0, usize::MAX)?,
+        acknowledgements: acknowledgements(&c)?,
+        digests: digests(&c)?,
+        settings: settings(&c)?,
+        views_stale,
+    })
+}
+
+fn logs(c: &Connection) -> Result<Vec<StoredLog>, Fault> {
+    let mut statement = c.prepare_cached(
+        "SELECT log, opening, cursor, seq, hash, body_bytes FROM logs ORDER BY log",
+    )?;
+    let mut rows = statement.query([])?;
+    collect(&mut rows, |row| {
+        let log = LogId(row.get(0)?);
+        let opening = Opening::from_wire(&row.get(1)?);
+        if opening.log() != log {
+            return Err(Fault::Damaged(format!("log {log} has another log's opening")));
+        }
+        Ok(StoredLog { opening, log, cursor: unsigned(row, 2)?, tip: tip(row, 3)? })
+    })
+}
+
+fn statements(c: &Connection, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, Fault> {
+    let from = i64::try_from(from).unwrap_or(i64::MAX);
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    let mut statement = c.prepare_cached(
+        "SELECT epoch, bytes FROM statements WHERE epoch >= ?1 ORDER BY epoch LIMIT ?2",
+    )?;
+    let mut rows = statement.query([from, max])?;
+    collect(&mut rows, |row| Ok((unsigned(row, 0)?, row.get(1)?)))
+}
+
+fn acknowledgements(c: &Connection) -> Result<Vec<(NodeId, LogId, u64)>, Fault> {
+    let mut statement =
+        c.prepare_cached("SELECT node, log, seq FROM acknowledgements ORDER BY node, log")?;
+    let mut rows = statement.query([])?;
+    collect(&mut rows, |row| Ok((NodeId(row.get(0)?), LogId(row.get(1)?), unsigned(row, 2)?)))
+}
+
+fn digests(c: &Connection) -> Result<BTreeMap<SpaceId, Digests>, Fault> {
+    let mut statement = c.prepare_cached("SELECT space, state_sum, log_sum FROM spaces")?;
+    let mut rows = statement.query([])?;
+    let all = collect(&mut rows, |row| {
+        let state = StateDigest(Sum::from_hash(&Hash(row.get(1)?)));
+        let log = LogDigest(Sum::from_hash(&Hash(row.get(2)?)));
+        Ok((SpaceId(row.get(0)?), Digests { state, log }))
+    })?;
+    Ok(all.into_iter().collect())
+}
+
+fn settings(c: &Connection) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
+    let mut statement = c.prepare_cached("SELECT name, value FROM settings")?;
+    let mut rows = statement.query([])?;
+    Ok(collect(&mut rows, |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect())
+}
+
+/// The rowid and last seq of a log.
+fn log_row(c: &Connection, log: LogId) -> Result<Option<(i64, u64)>, Fault> {
+    let mut statement = c.prepare_cached("SELECT id, seq FROM logs WHERE log = ?1")?;
+    let mut rows = statement.query([log.0])?;
+    rows.next()?.map(|row| Ok((row.get(0)?, unsigned(row, 1)?))).transpose()
+}
+
+/// Stored runs from the one that holds a seq on.
+const RUNS_FROM: &str = "SELECT bytes, length(bytes), first, last, clock FROM runs
+    WHERE log_id = ?1 AND first >=
+        (SELECT first FROM runs WHERE log_id = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1)
+    ORDER BY first";
+
+/// The stored run that holds `seq`, which is within the log.
+fn run_with(c: &Connection, id: i64, log: LogId, seq: u64) -> Result<Run, Fault> {
+    let mut statement = c.prepare_cached(RUNS_FROM)?;
+    let mut rows = statement.query(params![id, seq.cast_signed()])?;
+    let found = rows.next()?.map(|row| run(row, 0, log)).transpose()?;
+    found
+        .filter(|run| run.first() <= seq && seq <= run.last())
+        .ok_or_else(|| Fault::Damaged(format!("entry {seq} of log {log} is missing")))
+}
+
+fn joined_run(
+    c: &Connection,
+    log: LogId,
+    from: u64,
+    bytes_max: usize,
+) -> Result<Option<Run>, Fault> {
+    let Some((id, tip)) = log_row(c, log)? else { return Ok(None) };
+    if !(1..=tip).contains(&from) {
+        return Ok(None);
+    }
+    let missing = || Fault::Damaged(format!("log {log} has a gap after entry {from}"));
+    let mut statement = c.prepare_cached(RUNS_FROM)?;
+    let mut rows = statement.query(params![id, from.cast_signed()])?;
+    let first = rows.next()?.map(|row| run(row, 0, log)).transpose()?;
+    let first = first.and_then(|run| run.starting_at(from)).ok_or_else(missing)?;
+    if first.first() != from {
+        return Err(missing());
+    }
+    let mut room = Room::after(&first, bytes_max);
+    let mut found = vec![first];
+    while let Some(row) = rows.next()? {
+        let (first, last) = (unsigned(row, 2)?, unsigned(row, 3)?);
+        let entries = last.saturating_sub(first).saturating_add(1);
+        if !room.admits(entries, length(row, 1)?) {
+            break;
+        }
+        found.push(run(row, 0, log)?);
+    }
+    runs::join(found).map(Some).ok_or_else(missing)
+}
+
+/// A log that is behind, by the clock of its next run: the least is taken first.
+type Head = Reverse<(i64, LogId, i64, u64)>;
+
+fn behind(c: &Connection, spaces: &[SpaceId], bytes_max: usize) -> Result<Vec<Run>, Fault> {
+    let mut heads = BinaryHeap::new();
+    let mut logs = c.prepare_cached(
+        "SELECT l.id, l.log, l.cursor FROM logs l JOIN spaces s ON s.id = l.space_id
+         WHERE s.space = ?1 AND l.cursor < l.seq",
+    )?;
+    for space in spaces {
+        let mut rows = logs.query([space.0])?;
+        while let Some(row) = rows.next()? {
+            let from = unsigned(row, 2)?.saturating_add(1);
+            heads.extend(head(c, row.get(0)?, LogId(row.get(1)?), from)?);
+        }
+    }
+    let mut out = Vec::new();
+    let mut bytes = 0;
+    while let Some(Reverse((_, log, id, from))) = heads.pop() {
+        let found = run_with(c, id, log, from)?;
+        let next = found.last() + 1;
+        let found = found
+            .starting_at(from)
+            .ok_or_else(|| Fault::Damaged(format!("entry {from} of log {log} is missing")))?;
+        bytes += found.as_bytes().len();
+        if bytes > bytes_max && !out.is_empty() {
+            break;
+        }
+        out.push(found);
+        heads.extend(head(c, id, log, next)?);
+    }
+    Ok(out)
+}
+
+/// `None` at the log's end.
+fn head(c: &Connection, id: i64, log: LogId, from: u64) -> Result<Option<Head>, Fault> {
+    let mut statement = c.prepare_cached(
+        "SELECT clock, last FROM runs WHERE log_id = ?1 AND first <= ?2
+         ORDER BY first DESC LIMIT 1",
+    )?;
+    let mut rows = statement.query(params![id, from.cast_signed()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let ended = unsigned(row, 1)? < from;
+    Ok(if ended { None } else { Some(Reverse((row.get(0)?, log, id, from))) })
+}
+
+const DOCUMENT: &str = "SELECT s.space, d.document, d.kind, d.genesis, d.conflicts, d.heads,
+    d.snapshot FROM documents d JOIN spaces s ON s.id = d.space_id";
+
+fn stored_document(row: &Row<'_>) -> Result<StoredDocument, Fault> {
+    Ok(StoredDocument {
+        space: SpaceId(row.get(0)?),
+        document: DocId(row.get(1)?),
+        kind: Kind(row.get(2)?),
+        genesis: row.get(3)?,
+        conflicts: row.get(4)?,
+        heads: heads(blob(row, 5)?)?,
+        snapshot: blob(row, 6)?.into(),
+    })
+}
+
+fn entry_ref(row: &Row<'_>) -> Result<EntryRef, Fault> {
+    Ok(EntryRef {
+        space: SpaceId(row.get(0)?),
+        document: DocId(row.get(1)?),
+        log: LogId(row.get(2)?),
+        seq: unsigned(row, 3)?,
+    })
+}
+
+pub(super) fn collect<T>(
+    rows: &mut Rows<'_>,
+    mut read: impl FnMut(&Row<'_>) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        out.push(read(row)?);
+    }
+    Ok(out)
+}
+
+/// A number that was written from an unsigned one.
+pub(super) fn unsigned(row: &Row<'_>, at: usize) -> Result<u64, Fault> {
+    let value: i64 = row.get(at)?;
+    u64::try_from(value).map_err(|_| Fault::Damaged(format!("{value} where a count should be")))
+}
+
+pub(super) fn length(row: &Row<'_>, at: usize) -> Result<usize, Fault> {
+    unsigned(row, at).map(|length| length as usize)
+}
+
+/// Seq, hash and body bytes, in three columns from `at`.
+pub(super) fn tip(row: &Row<'_>, at: usize) -> Result<Tip, Fault> {
+    let hash = Hash(row.get(at + 1)?);
+    Ok(Tip { seq: unsigned(row, at)?, hash, body_bytes: unsigned(row, at + 2)? })
+}
+
+/// A stored run, which must be of `log`.
+pub(super) fn run(row: &Row<'_>, at: usize, log: LogId) -> Result<Run, Fault> {
+    let damaged = |what: String| Fault::Damaged(format!("a run of log {log}: {what}"));
+    let run = Run::parse(blob(row, at)?).map_err(|e| damaged(e.to_string()))?;
+    if run.log() != log {
+        return Err(damaged("it belongs to another log".into()));
+    }
+    Ok(run)
+}
+
+pub(super) fn heads(bytes: &[u8]) -> Result<Vec<[u8; 32]>, Fault> {
+    let (heads, rest) = bytes.as_chunks::<32>();
+    if !rest.is_empty() {
+        return Err(Fault::Damaged("a document's heads are cut short".into()));
+    }
+    Ok(heads.to_vec())
+}
+
+fn blob<'a>(row: &'a Row<'_>, at: usize) -> Result<&'a [u8], Fault> {
+    row.get_ref(at)?
+        .as_blob()
+        .map_err(|e| Fault::Damaged(format!("a value of the wrong type: {e}")))
+}

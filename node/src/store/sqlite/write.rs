@@ -1,0 +1,454 @@
+//! One commit: what changes in the tables, and in the writer's memory once it is durable.
+
+use super::{Fault, read, views};
+use crate::store::batch::{self, Extension, other_statement, unknown_document};
+use crate::store::runs::{self, SMALL_RUNS_MAX};
+use crate::store::{DocumentUpdate, RowUpdate, StoreError, ViewSpec, WriteBatch};
+use fenbu_protocol::id::{DocId, Hash, LogId, SpaceId};
+use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use std::collections::BTreeMap;
+
+/// What the writer knows by heart of logs and spaces, and in another instance, what one commit
+/// changes about them.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    logs: BTreeMap<LogId, LogRow>,
+    spaces: BTreeMap<SpaceId, SpaceRow>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct LogRow {
+    id: i64,
+    space: SpaceId,
+    tip: Tip,
+    /// Small runs at the log's end; `None` until the log is first written to.
+    small_runs: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct SpaceRow {
+    id: i64,
+    state: StateDigest,
+    log: LogDigest,
+}
+
+impl Cache {
+    pub(super) fn load(connection: &Connection) -> Result<Self, Fault> {
+        let mut cache = Self::default();
+        let mut statement =
+            connection.prepare("SELECT id, space, state_sum, log_sum FROM spaces")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let sum = |at| row.get(at).map(|bytes| Sum::from_hash(&Hash(bytes)));
+            let space =
+                SpaceRow { id: row.get(0)?, state: StateDigest(sum(2)?), log: LogDigest(sum(3)?) };
+            cache.spaces.insert(SpaceId(row.get(1)?), space);
+        }
+        let mut statement = connection.prepare(
+            "SELECT l.id, l.log, s.space, l.seq, l.hash, l.body_bytes
+             FROM logs l JOIN spaces s ON s.id = l.space_id",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let tip = read::tip(row, 3)?;
+            let log =
+                LogRow { id: row.get(0)?, space: SpaceId(row.get(2)?), tip, small_runs: None };
+            cache.logs.insert(LogId(row.get(1)?), log);
+        }
+        Ok(cache)
+    }
+
+    /// Takes over what a durable commit changed.
+    pub(super) fn absorb(&mut self, touched: Self) {
+        self.logs.extend(touched.logs);
+        self.spaces.extend(touched.spaces);
+    }
+}
+
+/// A commit under way.
+pub(super) struct Writing<'a> {
+    tx: &'a Transaction<'a>,
+    base: &'a Cache,
+    views: &'a [ViewSpec],
+    touched: Cache,
+}
+
+impl<'a> Writing<'a> {
+    pub(super) fn new(tx: &'a Transaction<'a>, base: &'a Cache, views: &'a [ViewSpec]) -> Self {
+        Self { tx, base, views, touched: Cache::default() }
+    }
+
+    pub(super) fn batch(&mut self, batch: &WriteBatch) -> Result<(), Fault> {
+        let extensions =
+            batch::plan(batch, self.views, |log| self.base.logs.get(&log).map(|row| row.tip))?;
+        self.statements(batch)?;
+        for extension in extensions {
+            self.extend(&extension)?;
+        }
+        for update in &batch.documents {
+            self.document(update)?;
+        }
+        for update in &batch.rows {
+            self.row(update)?;
+        }
+        for (log, seq) in &batch.cursors {
+            let id = self.log(*log)?.id;
+            self.tx
+                .prepare_cached("UPDATE logs SET cursor = ?2 WHERE id = ?1")?
+                .execute(params![id, seq.cast_signed()])?;
+        }
+        self.waiting(batch)?;
+        self.refused(batch)?;
+        self.small_values(batch)
+    }
+
+    /// Writes the sums of the spaces that changed, and hands out what to remember.
+    pub(super) fn finish(self) -> Result<Cache, Fault> {
+        let mut update = self
+            .tx
+            .prepare_cached("UPDATE spaces SET state_sum = ?2, log_sum = ?3 WHERE id = ?1")?;
+        for space in self.touched.spaces.values() {
+            let (state, log) = (space.state.0.to_hash(), space.log.0.to_hash());
+            update.execute(params![space.id, state.0, log.0])?;
+        }
+        drop(update);
+        Ok(self.touched)
+    }
+
+    fn log(&self, log: LogId) -> Result<LogRow, Fault> {
+        let row = self.touched.logs.get(&log).or_else(|| self.base.logs.get(&log));
+        // `plan` has refused batches that name unknown logs.
+        row.copied().ok_or_else(|| Fault::Damaged(format!("log {log} has no row")))
+    }
+
+    fn space(&mut self, space: SpaceId) -> Result<&mut SpaceRow, Fault> {
+        if !self.touched.spaces.contains_key(&space) {
+            let row = match self.base.spaces.get(&space) {
+                Some(row) => *row,
+                None => self.new_space(space)?,
+            };
+            self.touched.spaces.insert(space, row);
+        }
+        // INVARIANT: put there just above.
+        Ok(self.touched.spaces.get_mut(&space).expect("a space that was touched"))
+    }
+
+    fn new_space(&self, space: SpaceId) -> Result<SpaceRow, Fault> {
+        let zero = Sum::default().to_hash();
+        self.tx
+            .prepare_cached("INSERT INTO spaces (space, state_sum, log_sum) VALUES (?1, ?2, ?2)")?
+            .execute(params![space.0, zero.0])?;
+        let id = self.tx.last_insert_rowid();
+        Ok(SpaceRow { id, state: StateDigest::default(), log: LogDigest::default() })
+    }
+
+    fn extend(&mut self, extension: &Extension) -> Result<(), Fault> {
+        let Extension { run, from, to } = extension;
+        let log = run.log();
+        let mut row = match run.opening() {
+            Some(opening) => self.new_log(opening)?,
+            None => self.log(log)?,
+        };
+        self.space(row.space)?.log.advance(row.space, log, from, to);
+        let small_runs = match row.small_runs {
+            Some(known) => known,
+            None => self.small_runs(row.id)?,
+        };
+        self.insert_run(row.id, run)?;
+        row.small_runs = Some(if !runs::run_is_small(run) {
+            0
+        } else if small_runs + 1 < SMALL_RUNS_MAX {
+            small_runs + 1
+        } else {
+            self.compact(row.id, log)?
+        });
+        row.tip = *to;
+        self.tx
+            .prepare_cached("UPDATE logs SET seq = ?2, hash = ?3, body_bytes = ?4 WHERE id = ?1")?
+            .execute(params![
+                row.id,
+                to.seq.cast_signed(),
+                to.hash.0,
+                to.body_bytes.cast_signed()
+            ])?;
+        self.touched.logs.insert(log, row);
+        Ok(())
+    }
+
+    fn new_log(&mut self, opening: &Opening) -> Result<LogRow, Fault> {
+        let log = opening.log();
+        let space_id = self.space(opening.space)?.id;
+        self.tx
+            .prepare_cached(
+                "INSERT INTO logs
+                 (log, space_id, node, incarnation, opening, seq, hash, body_bytes, cursor)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?1, 0, 0)",
+            )?
+            .execute(params![
+                log.0,
+                space_id,
+                opening.node.0,
+                opening.incarnation,
+                opening.to_wire()
+            ])?;
+        let id = self.tx.last_insert_rowid();
+        Ok(LogRow { id, space: opening.space, tip: Tip::start(log), small_runs: Some(0) })
+    }
+
+    fn insert_run(&self, log_id: i64, run: &Run) -> Result<(), Fault> {
+        let clock = run.entries().next().map_or(0, |e| e.header.clock);
+        self.tx
+            .prepare_cached(
+                "INSERT INTO runs (log_id, first, last, clock, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                log_id,
+                run.first().cast_signed(),
+                run.last().cast_signed(),
+                i64::try_from(clock).unwrap_or(i64::MAX),
+                run.as_bytes()
+            ])?;
+        Ok(())
+    }
+
+    /// How many runs at the log's end are small; one less than the bound is as good as the bound.
+    fn small_runs(&self, log_id: i64) -> Result<usize, Fault> {
+        let mut statement = self.tx.prepare_cached(
+            "SELECT last - first + 1, length(bytes) FROM runs
+             WHERE log_id = ?1 ORDER BY first DESC LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![log_id, SMALL_RUNS_MAX as i64 - 1])?;
+        let mut small = 0;
+        while let Some(row) = rows.next()? {
+            if !runs::is_small(read::unsigned(row, 0)?, read::length(row, 1)?) {
+                break;
+            }
+            small += 1;
+        }
+        Ok(small)
+    }
+
+    /// Joins the last [`SMALL_RUNS_MAX`] runs of a log and returns how many small ones remain.
+    fn compact(&self, log_id: i64, log: LogId) -> Result<usize, Fault> {
+        let mut ids = Vec::new();
+        let mut tail = Vec::new();
+        let mut statement = self.tx.prepare_cached(
+            "SELECT id, bytes FROM runs WHERE log_id = ?1 ORDER BY first DESC LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![log_id, SMALL_RUNS_MAX as i64])?;
+        while let Some(row) = rows.next()? {
+            ids.push(row.get::<_, i64>(0)?);
+            tail.push(read::run(row, 1, log)?);
+        }
+        tail.reverse();
+        let joined = runs::compacted(tail)
+            .ok_or_else(|| Fault::Damaged(format!("log {log} has a gap near its end")))?;
+        let mut delete = self.tx.prepare_cached("DELETE FROM runs WHERE id = ?1")?;
+        for id in ids {
+            delete.execute([id])?;
+        }
+        for run in &joined {
+            self.insert_run(log_id, run)?;
+        }
+        Ok(runs::small_tail(&joined))
+    }
+
+    fn document(&mut self, update: &DocumentUpdate) -> Result<(), Fault> {
+        let space_id = self.space(update.space)?.id;
+        let held = self.held(update.document, space_id)?;
+        let heads = update.heads.as_flattened();
+        let id = match &held {
+            Some(held) => {
+                self.tx
+                    .prepare_cached(
+                        "UPDATE documents SET kind = ?2, genesis = ?3, conflicts = ?4, heads = ?5,
+                         snapshot = ?6 WHERE id = ?1",
+                    )?
+                    .execute(params![
+                        held.id,
+                        update.kind.0,
+                        update.genesis,
+                        update.conflicts,
+                        heads,
+                        &update.snapshot[..]
+                    ])?;
+                held.id
+            }
+            None => {
+                self.tx
+                    .prepare_cached(
+                        "INSERT INTO documents
+                         (document, space_id, kind, genesis, conflicts, heads, snapshot)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    )?
+                    .execute(params![
+                        update.document.0,
+                        space_id,
+                        update.kind.0,
+                        update.genesis,
+                        update.conflicts,
+                        heads,
+                        &update.snapshot[..]
+                    ])?;
+                self.tx.last_insert_rowid()
+            }
+        };
+        let old = held.as_ref().map_or(&[][..], |h| &h.heads);
+        self.space(update.space)?.state.advance(update.document, old, &update.heads);
+        if let Some(held) = held.filter(|h| h.kind != update.kind)
+            && let Some(view) = self.view(held.kind)
+        {
+            views::delete(self.tx, view, id)?;
+        }
+        let Some(view) = self.view(update.kind) else {
+            return Ok(());
+        };
+        let key = views::RowKey { id, space: update.space, document: update.document };
+        views::put(self.tx, view, key, &update.row, update.conflicts)
+    }
+
+    fn row(&mut self, update: &RowUpdate) -> Result<(), Fault> {
+        let space_id = self.space(update.space)?.id;
+        let Some(held) = self.held(update.document, space_id)? else {
+            return Err(unknown_document(update.document).into());
+        };
+        self.tx
+            .prepare_cached("UPDATE documents SET conflicts = ?2 WHERE id = ?1")?
+            .execute(params![held.id, update.conflicts])?;
+        let Some(view) = self.view(held.kind) else {
+            return Ok(());
+        };
+        view.check(&update.row)?;
+        let key = views::RowKey { id: held.id, space: update.space, document: update.document };
+        views::put(self.tx, view, key, &update.row, update.conflicts)
+    }
+
+    fn view(&self, kind: Kind) -> Option<&'a ViewSpec> {
+        self.views.iter().find(|view| view.kind == kind)
+    }
+
+    fn held(&self, document: DocId, space_id: i64) -> Result<Option<Held>, Fault> {
+        let found = self
+            .tx
+            .prepare_cached(
+                "SELECT id, kind, heads FROM documents WHERE document = ?1 AND space_id = ?2",
+            )?
+            .query_row(params![document.0, space_id], |row| {
+                Ok((row.get(0)?, Kind(row.get(1)?), row.get::<_, Vec<u8>>(2)?))
+            })
+            .optional()?;
+        found
+            .map(|(id, kind, heads)| Ok(Held { id, kind, heads: read::heads(&heads)? }))
+            .transpose()
+    }
+
+    fn statements(&self, batch: &WriteBatch) -> Result<(), Fault> {
+        if let Some(epoch) = batch.drop_statements_from {
+            self.tx
+                .prepare_cached("DELETE FROM statements WHERE epoch >= ?1")?
+                .execute([i64::try_from(epoch).unwrap_or(i64::MAX)])?;
+        }
+        for (epoch, bytes) in &batch.statements {
+            let epoch = i64::try_from(*epoch)
+                .map_err(|_| StoreError::Inconsistent(format!("no directory has epoch {epoch}")))?;
+            let held: Option<Vec<u8>> = self
+                .tx
+                .prepare_cached("SELECT bytes FROM statements WHERE epoch = ?1")?
+                .query_row([epoch], |row| row.get(0))
+                .optional()?;
+            match held {
+                Some(held) if held == *bytes => {}
+                Some(_) => return Err(other_statement(epoch.cast_unsigned()).into()),
+                None => {
+                    self.tx
+                        .prepare_cached("INSERT INTO statements (epoch, bytes) VALUES (?1, ?2)")?
+                        .execute(params![epoch, bytes])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn waiting(&self, batch: &WriteBatch) -> Result<(), Fault> {
+        for entry in &batch.waiting {
+            self.tx
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO waiting (log_id, seq, document) VALUES (?1, ?2, ?3)",
+                )?
+                .execute(params![
+                    self.log(entry.log)?.id,
+                    entry.seq.cast_signed(),
+                    entry.document.0
+                ])?;
+        }
+        for entry in &batch.no_longer_waiting {
+            self.tx
+                .prepare_cached("DELETE FROM waiting WHERE log_id = ?1 AND seq = ?2")?
+                .execute(params![self.log(entry.log)?.id, entry.seq.cast_signed()])?;
+        }
+        Ok(())
+    }
+
+    fn refused(&self, batch: &WriteBatch) -> Result<(), Fault> {
+        for refusal in &batch.refused {
+            let entry = &refusal.entry;
+            self.tx
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO refused (log_id, seq, document, code, reason)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute(params![
+                    self.log(entry.log)?.id,
+                    entry.seq.cast_signed(),
+                    entry.document.0,
+                    refusal.code,
+                    refusal.reason
+                ])?;
+        }
+        for entry in &batch.no_longer_refused {
+            self.tx
+                .prepare_cached("DELETE FROM refused WHERE log_id = ?1 AND seq = ?2")?
+                .execute(params![self.log(entry.log)?.id, entry.seq.cast_signed()])?;
+        }
+        Ok(())
+    }
+
+    fn small_values(&self, batch: &WriteBatch) -> Result<(), Fault> {
+        for (node, log, seq) in &batch.acknowledgements {
+            // A peer's word may be any number; one beyond every log means the same as the largest.
+            let seq = i64::try_from(*seq).unwrap_or(i64::MAX);
+            self.tx
+                .prepare_cached(
+                    "INSERT INTO acknowledgements (node, log, seq) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (node, log) DO UPDATE SET seq = excluded.seq",
+                )?
+                .execute(params![node.0, log.0, seq])?;
+        }
+        for (name, value) in &batch.settings {
+            match value {
+                Some(value) => self
+                    .tx
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO settings (name, value) VALUES (?1, ?2)",
+                    )?
+                    .execute(params![name, value])?,
+                None => self
+                    .tx
+                    .prepare_cached("DELETE FROM settings WHERE name = ?1")?
+                    .execute([name])?,
+            };
+        }
+        if batch.views_rebuilt {
+            self.tx.prepare_cached("UPDATE views SET complete = 1")?.execute([])?;
+        }
+        Ok(())
+    }
+}
+
+/// A document as it stands before an update.
+struct Held {
+    id: i64,
+    kind: Kind,
+    heads: Vec<[u8; 32]>,
+}
