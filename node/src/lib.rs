@@ -1,5 +1,34 @@
-//! The daemon.
+//! The daemon: carries out what [`fenbu_protocol`] decides.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`config`], [`folder`], [`setup`] | settings, a node's folder, making one (`init`, `join`) |
+//! | [`daemon`] | starts everything in order and stops it in order |
+//! | `driver`, `links` | the one loop: event, engine, outputs |
+//! | [`transport`] | QUIC with raw public keys |
+//! | [`store`] | what is durable when; SQLite and memory |
+//! | [`writer`] | the one thread that commits |
+//! | [`materialiser`], [`views`] | received entries into documents and rows |
+//! | [`records`], [`import`] | local writes and reads |
+//! | [`admission`] | tokens, and letting nodes in |
+//!
+//! Nothing here decides what is right; a decision in the driver is in the wrong house.
 
+pub mod admission;
+pub mod clock;
 pub mod config;
+pub mod daemon;
+mod driver;
+pub mod folder;
+pub mod import;
+mod links;
+pub mod materialiser;
+pub mod records;
+pub mod setup;
+pub mod shared;
 pub mod store;
 pub mod transport;
+pub mod views;
+pub mod writer;
+
+pub use driver::{DriverStatus, LinkView, Question};

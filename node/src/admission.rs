@@ -1,0 +1,305 @@
+//! Letting nodes in: tokens, and the answer to those who bring one.
+
+use crate::shared::Shared;
+use crate::store::StoreError;
+use crate::transport::JoinConnection;
+use crate::writer::{Command, Stopping, WriterHandle};
+use fenbu_protocol::directory::{
+    Act, AdmitNode, DefineSpace, DefineUnit, Directory, DirectoryError, Role, Scope, Signed,
+    Template, space_id,
+};
+use fenbu_protocol::id::{Hash, NodeId, hex};
+use fenbu_protocol::wire::join::{JoinAnswer, JoinRequest, Token};
+use minicbor::{Decode, Encode};
+use std::sync::Arc;
+use tokio::sync::{Mutex, oneshot};
+
+/// Longest validity of a token.
+pub const VALID_MINUTES_MAX: u64 = 72 * 60;
+pub const VALID_MINUTES_DEFAULT: u64 = 15;
+
+/// Why an invitation cannot be made, or a node cannot be let in.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AdmissionError {
+    #[error("only the admin node '{0}' can invite: run `fenbu invite` there")]
+    NotAdmin(String),
+    #[error("a token is valid for 1 minute to {} hours", VALID_MINUTES_MAX / 60)]
+    Validity,
+    #[error("unknown role '{0}'; roles are server, laptop")]
+    Role(String),
+    #[error("the unit '{code}' is called '{name}' already: leave --name out, or use another code")]
+    UnitNamed { code: String, name: String },
+    #[error("a new unit needs a name: give --name")]
+    UnitNameless,
+    #[error("this node has no address others can reach: set `advertise` in fenbu.toml")]
+    NoAddress,
+    #[error("the directory refuses: {0}")]
+    Directory(#[from] DirectoryError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Stopping(#[from] Stopping),
+}
+
+/// What the issuer keeps of a token: everything but the secret.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Invitation {
+    #[n(0)]
+    unit: String,
+    #[n(1)]
+    unit_name: String,
+    #[n(2)]
+    role: Role,
+    #[n(3)]
+    expires_ms: u64,
+    /// The node that used it. Kept, so that a second use can be told from a wrong token.
+    #[n(4)]
+    used_by: Option<NodeId>,
+}
+
+/// A request for a token.
+#[derive(Debug, Clone)]
+pub struct Invite {
+    pub unit: String,
+    /// Needed when the unit is new.
+    pub unit_name: Option<String>,
+    pub role: String,
+    pub valid_minutes: u64,
+}
+
+/// The door of one node.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    shared: Shared,
+    writer: WriterHandle,
+    addresses: Vec<String>,
+    /// One change to the directory at a time: each builds on the one before.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Admission {
+    pub fn new(shared: Shared, writer: WriterHandle, addresses: Vec<String>) -> Self {
+        Self { shared, writer, addresses, turn: Arc::default() }
+    }
+
+    /// Makes a token; returns it and when it ends, in milliseconds since 1970.
+    pub async fn invite(&self, invite: Invite) -> Result<(Token, u64), AdmissionError> {
+        let directory = self.shared.directory.now();
+        self.check_admin(&directory)?;
+        if self.addresses.is_empty() {
+            return Err(AdmissionError::NoAddress);
+        }
+        if !(1..=VALID_MINUTES_MAX).contains(&invite.valid_minutes) {
+            return Err(AdmissionError::Validity);
+        }
+        let role = Role::from_name(&invite.role)
+            .ok_or_else(|| AdmissionError::Role(invite.role.clone()))?;
+        let unit_name = unit_name(&directory, &invite)?;
+        let invitation = Invitation {
+            unit: invite.unit.clone(),
+            unit_name,
+            role,
+            expires_ms: self.shared.clock.now_ms() + invite.valid_minutes * 60_000,
+            used_by: None,
+        };
+        // What the directory would refuse is said now, not to the one who joins.
+        self.acts(&directory, &invitation, NodeId([0; 32]), "probe", &[])?;
+        let mut secret = [0; 16];
+        // INVARIANT: without the system's randomness no key could have been made either.
+        getrandom::fill(&mut secret).expect("the system has randomness");
+        let expires_ms = invitation.expires_ms;
+        self.keep(&secret, &invitation).await?;
+        let token = Token {
+            federation: directory.federation(),
+            issuer: self.shared.me,
+            addresses: self.addresses.clone(),
+            secret,
+            unit: invite.unit,
+            role,
+        };
+        Ok((token, expires_ms))
+    }
+
+    fn check_admin(&self, directory: &Directory) -> Result<(), AdmissionError> {
+        if directory.admin() == self.shared.me {
+            return Ok(());
+        }
+        let admin = directory.node(&directory.admin()).map(|n| n.name.clone());
+        Err(AdmissionError::NotAdmin(admin.unwrap_or_else(|| directory.admin().short())))
+    }
+
+    async fn keep(
+        &self,
+        secret: &[u8; 16],
+        invitation: &Invitation,
+    ) -> Result<(), AdmissionError> {
+        self.declare(Vec::new(), vec![(setting_name(secret), Some(to_bytes(invitation)))]).await
+    }
+
+    async fn declare(
+        &self,
+        statements: Vec<(u64, Signed)>,
+        settings: Vec<(String, Option<Vec<u8>>)>,
+    ) -> Result<(), AdmissionError> {
+        let (reply, answer) = oneshot::channel();
+        self.writer.send(Command::Declare { statements, settings, reply })?;
+        Ok(answer.await.map_err(|_| Stopping)??)
+    }
+
+    /// Talks to one who knocks, to the end.
+    pub async fn answer(&self, mut knock: JoinConnection) {
+        let (peer, exporter) = (knock.peer(), knock.exporter());
+        let request = match knock.request().await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::info!(peer = %peer.short(), %error, "a join request did not arrive");
+                return;
+            }
+        };
+        let answer = match self.admit(peer, &exporter, &request).await {
+            Ok(statements) => JoinAnswer { statements, refusal: None },
+            Err(refusal) => {
+                tracing::warn!(peer = %peer.short(), %refusal, "a node was not let in");
+                JoinAnswer { statements: Vec::new(), refusal: Some(refusal) }
+            }
+        };
+        // INVARIANT: encoding to memory cannot fail.
+        let bytes = minicbor::to_vec(&answer).expect("encoding to memory");
+        if let Err(error) = knock.answer(bytes.into()).await {
+            tracing::info!(peer = %peer.short(), %error, "the answer to a join was not heard");
+        }
+    }
+
+    /// The whole directory with the new node in it, or why not, for the one who joins.
+    async fn admit(
+        &self,
+        peer: NodeId,
+        exporter: &[u8; 32],
+        request: &[u8],
+    ) -> Result<Vec<Signed>, String> {
+        let request: JoinRequest = minicbor::decode(request)
+            .map_err(|e| format!("the request cannot be read ({e}): use the same fenbu version"))?;
+        let _turn = self.turn.lock().await;
+        let directory = self.shared.directory.now();
+        if request.federation != directory.federation() {
+            return Err("the token is for another federation".into());
+        }
+        if !request.is_proven(&peer, exporter) {
+            return Err("the key was not proven on this connection".into());
+        }
+        let mut invitation = self.invitation(&request).await?;
+        if invitation.used_by == Some(peer) && directory.is_member(&peer) {
+            // It joined and the answer was lost: give it again.
+            return Ok(directory.statements_after(0).to_vec());
+        }
+        if invitation.used_by.is_some() {
+            return Err("the token was used already: ask for a new one (`fenbu invite`)".into());
+        }
+        if invitation.expires_ms < self.shared.clock.now_ms() {
+            return Err("the token has expired: ask for a new one (`fenbu invite`)".into());
+        }
+        self.check_admin(&directory).map_err(|e| e.to_string())?;
+        let acts = self
+            .acts(&directory, &invitation, peer, &request.name, &request.addresses)
+            .map_err(|e| e.to_string())?;
+        invitation.used_by = Some(peer);
+        let settings = vec![(setting_name(&request.secret), Some(to_bytes(&invitation)))];
+        let epoch = acts.last().map_or(directory.epoch(), |(epoch, _)| *epoch);
+        let mut all = directory.statements_after(0).to_vec();
+        all.extend(acts.iter().map(|(_, signed)| signed.clone()));
+        self.declare(acts, settings).await.map_err(|e| e.to_string())?;
+        self.shared.directory.clone().reaches(epoch).await;
+        tracing::info!(peer = %peer.short(), unit = invitation.unit, "let a node in");
+        Ok(all)
+    }
+
+    async fn invitation(&self, request: &JoinRequest) -> Result<Invitation, String> {
+        let name = setting_name(&request.secret);
+        let readers = self.shared.readers.clone();
+        let found = tokio::task::spawn_blocking(move || readers.with(|r| r.setting(&name)))
+            .await
+            .map_err(|_| "the node is stopping".to_owned())?
+            .map_err(|e| e.to_string())?;
+        found
+            .and_then(|bytes| minicbor::decode(&bytes).ok())
+            .ok_or_else(|| "no such token here: ask for a new one (`fenbu invite`)".into())
+    }
+
+    /// The statements that let a node in: its unit and the unit's space where they are new.
+    fn acts(
+        &self,
+        directory: &Directory,
+        invitation: &Invitation,
+        node: NodeId,
+        name: &str,
+        addresses: &[String],
+    ) -> Result<Vec<(u64, Signed)>, AdmissionError> {
+        let mut draft = directory.clone();
+        let mut out = Vec::new();
+        let mut say = |draft: &mut Directory, act: Act| {
+            let signed = draft.draft(&self.shared.key, &act, self.shared.clock.now_ms());
+            draft.apply(signed.clone())?;
+            out.push((draft.epoch(), signed));
+            Ok::<_, DirectoryError>(())
+        };
+        let code = &invitation.unit;
+        if draft.unit(code).is_none() {
+            let unit = DefineUnit { code: code.clone(), name: invitation.unit_name.clone() };
+            say(&mut draft, Act::DefineUnit(unit))?;
+        }
+        if draft.unit_space(code).is_none() {
+            let space = unit_space(&draft, code);
+            say(&mut draft, Act::DefineSpace(space))?;
+        }
+        let admit = AdmitNode {
+            node,
+            unit: code.clone(),
+            name: name.to_owned(),
+            role: invitation.role,
+            addresses: addresses.to_vec(),
+        };
+        say(&mut draft, Act::AdmitNode(admit))?;
+        Ok(out)
+    }
+}
+
+/// The space of a unit's own records: its nodes and head office read and write, all carry.
+pub fn unit_space(directory: &Directory, unit: &str) -> DefineSpace {
+    let mut units = vec![unit.to_owned()];
+    if directory.head_office() != unit {
+        units.push(directory.head_office().to_owned());
+    }
+    DefineSpace {
+        space: space_id(&directory.federation(), unit),
+        label: unit.to_owned(),
+        template: Template::UNIT,
+        unit: Some(unit.to_owned()),
+        readers: Scope::units(units.clone()),
+        writers: Scope::units(units),
+        carriers: Scope::everyone(),
+    }
+}
+
+fn unit_name(directory: &Directory, invite: &Invite) -> Result<String, AdmissionError> {
+    match (directory.unit(&invite.unit), &invite.unit_name) {
+        (Some(unit), None) => Ok(unit.name.clone()),
+        (Some(unit), Some(name)) if *name == unit.name => Ok(unit.name.clone()),
+        (Some(unit), Some(_)) => Err(AdmissionError::UnitNamed {
+            code: unit.code.clone(),
+            name: unit.name.clone(),
+        }),
+        (None, Some(name)) => Ok(name.clone()),
+        (None, None) => Err(AdmissionError::UnitNameless),
+    }
+}
+
+/// The secret itself is never stored.
+fn setting_name(secret: &[u8; 16]) -> String {
+    format!("invitation/{}", hex(&Hash::of("fenbu/secret/1", &[secret]).0))
+}
+
+fn to_bytes(invitation: &Invitation) -> Vec<u8> {
+    // INVARIANT: encoding to memory cannot fail.
+    minicbor::to_vec(invitation).expect("encoding to memory")
+}

@@ -1,0 +1,226 @@
+//! A running node: everything is started in an order in which each part finds what it needs, and
+//! stopped in the reverse, so that what was accepted is on disk before the process ends.
+
+use crate::admission::Admission;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::driver::{Driver, DriverStatus, Question};
+use crate::folder::{Folder, FolderError, Lock};
+use crate::materialiser::{Materialiser, Progress, Wake};
+use crate::records::Records;
+use crate::setup::stored_directory;
+use crate::shared::{DirectoryView, DocumentLocks, Readers, Shared};
+use crate::store::{Loaded, SqliteStore, Store, StoreError};
+use crate::transport::{Endpoint, TransportError, advertised};
+use crate::writer::{Command, Writer, WriterHandle};
+use fenbu_protocol::id::{LogId, NodeId};
+use fenbu_protocol::sync::{Engine, Settings, StoredLog};
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc as std_mpsc};
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Why a daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error("the node's directory cannot be used: {0}")]
+    Directory(String),
+    #[error("this folder's key is not a node of its federation; join again in a new folder")]
+    NotAMember,
+    #[error("a thread could not be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A node that runs. Dropping it stops nothing cleanly: call [`Daemon::stop`].
+#[derive(Debug)]
+pub struct Daemon {
+    pub records: Records,
+    pub admission: Admission,
+    pub endpoint: Endpoint,
+    pub config: Config,
+    pub progress: Arc<Progress>,
+    questions: mpsc::UnboundedSender<Question>,
+    stop: watch::Sender<bool>,
+    wake: std_mpsc::Sender<Wake>,
+    driver: tokio::task::JoinHandle<()>,
+    threads: Vec<JoinHandle<()>>,
+    _lock: Lock,
+}
+
+impl Daemon {
+    /// Starts a node. Must be called within a tokio runtime.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        let folder = Folder::open(&config.dir)?;
+        let lock = folder.lock()?;
+        let key = folder.node_key()?;
+        let me = NodeId(key.verifying_key().to_bytes());
+        let mut store: Box<dyn Store> =
+            Box::new(SqliteStore::open(&folder.database(), &crate::views::specs())?);
+        let loaded = store.load()?;
+        let directory = stored_directory(&loaded.statements).map_err(StartError::Directory)?;
+        if directory.node(&me).is_none() {
+            return Err(StartError::NotAMember);
+        }
+        let endpoint = Endpoint::bind(config.listen, &key, &config.transport)?;
+
+        let (directory_sender, directory_view) = watch::channel(Arc::new(directory.clone()));
+        let readers = Readers::new(store.reader()?, config.store.readers.max(2))?;
+        let clock = Clock::start();
+        let shared = Shared {
+            me,
+            key,
+            clock,
+            directory: DirectoryView::new(directory_view),
+            readers: Arc::new(readers),
+            documents: Arc::new(DocumentLocks::default()),
+        };
+        let (urgent, inputs) = mpsc::unbounded_channel();
+        let reader = store.reader()?;
+        let (writer, handle) =
+            Writer::new(store, shared.clone(), &loaded.logs, reader.as_ref(), urgent.clone())?;
+        let (wake, woken) = std_mpsc::channel();
+        let progress = Arc::new(Progress::default());
+        let materialiser =
+            Materialiser::new(shared.clone(), handle.clone(), woken, progress.clone());
+        let threads = vec![
+            thread("fenbu-writer", move || writer.run())?,
+            thread("fenbu-views", move || materialiser.run())?,
+        ];
+
+        let engine = engine(&config, me, directory, &loaded, clock);
+        let (joins, knocks) = mpsc::unbounded_channel();
+        let (questions, asked) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let driver = Driver::new(
+            engine,
+            endpoint.clone(),
+            shared.clone(),
+            handle.clone(),
+            wake.clone(),
+            directory_sender,
+            urgent,
+            joins,
+        );
+        let driver = tokio::spawn(driver.run(inputs, asked, stopped));
+        let addresses = advertised(&config, endpoint.local_addr());
+        let admission = Admission::new(shared.clone(), handle.clone(), addresses);
+        tokio::spawn(answer_knocks(admission.clone(), knocks));
+        Ok(Self {
+            records: Records { shared, writer: handle },
+            admission,
+            endpoint,
+            config,
+            progress,
+            questions,
+            stop,
+            wake,
+            driver,
+            threads,
+            _lock: lock,
+        })
+    }
+
+    pub fn me(&self) -> NodeId {
+        self.records.shared.me
+    }
+
+    /// Where this node listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.endpoint.local_addr()
+    }
+
+    fn writer(&self) -> &WriterHandle {
+        &self.records.writer
+    }
+
+    /// Where things stand; `None` once the node is stopping.
+    pub async fn status(&self) -> Option<DriverStatus> {
+        let (reply, answer) = oneshot::channel();
+        self.questions.send(Question::Status(reply)).ok()?;
+        answer.await.ok()
+    }
+
+    /// On how many nodes a log is held durably up to `seq`, as far as they have told.
+    pub async fn safe_on(&self, log: LogId, seq: u64) -> Option<usize> {
+        let (reply, answer) = oneshot::channel();
+        self.questions.send(Question::SafeOn(log, seq, reply)).ok()?;
+        answer.await.ok()
+    }
+
+    /// Stops links first, then what makes documents, then the writer, and waits for each.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        // A driver that panicked has been reported; the rest is stopped all the same.
+        let _ = self.driver.await;
+        let _ = self.wake.send(Wake::Stop);
+        let _ = self.records.writer.send(Command::Stop);
+        let threads = self.threads;
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                let _ = thread.join();
+            }
+        });
+        let _ = joined.await;
+    }
+
+    /// Asks the writer to take something lazily; for tests and tools.
+    pub fn send(&self, command: Command) -> Result<(), crate::writer::Stopping> {
+        self.writer().send(command)
+    }
+}
+
+fn thread(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new().name(name.into()).spawn(work).map_err(StartError::Thread)
+}
+
+fn engine(
+    config: &Config,
+    me: NodeId,
+    directory: fenbu_protocol::directory::Directory,
+    loaded: &Loaded,
+    clock: Clock,
+) -> Engine {
+    let mut seed = [0; 8];
+    // INVARIANT: the key that names this node was made with the same randomness.
+    getrandom::fill(&mut seed).expect("the system has randomness");
+    let settings = Settings {
+        redial_min_ms: config.transport.redial_min_ms,
+        redial_max_ms: config.transport.redial_max_ms,
+        ..Settings::default()
+    };
+    let logs = loaded.logs.iter().map(|l| StoredLog {
+        log: l.log,
+        space: l.opening.space,
+        author: l.opening.node,
+        tip: l.tip,
+    });
+    Engine::new(
+        clock.now_ms(),
+        u64::from_le_bytes(seed),
+        me,
+        settings,
+        directory,
+        logs,
+        loaded.acknowledgements.iter().copied(),
+    )
+}
+
+/// A join is answered by itself; a slow one holds up nobody.
+async fn answer_knocks(
+    admission: Admission,
+    mut knocks: mpsc::UnboundedReceiver<crate::transport::JoinConnection>,
+) {
+    while let Some(knock) = knocks.recv().await {
+        let admission = admission.clone();
+        tokio::spawn(async move { admission.answer(knock).await });
+    }
+}

@@ -1,0 +1,322 @@
+//! The one loop: wait for one event, feed the engine, carry out its outputs in order.
+//!
+//! Dull on purpose. Whatever looks like a choice belongs in `fenbu_protocol::sync`.
+
+use crate::links::{self, OpenLink};
+use crate::materialiser::Wake;
+use crate::shared::Shared;
+use crate::transport::{Endpoint, Incoming, LinkStats};
+use crate::writer::{Command, WriterHandle};
+use fenbu_protocol::directory::Directory;
+use fenbu_protocol::id::{LogId, NodeId};
+use fenbu_protocol::sync::{Engine, Input, Item, LinkId, Loaded, Notice, Output, Status, Ticket};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep_until;
+
+/// What the API asks of the engine.
+#[derive(Debug)]
+pub enum Question {
+    Status(oneshot::Sender<DriverStatus>),
+    /// On how many nodes a log is held up to a seq.
+    SafeOn(LogId, u64, oneshot::Sender<usize>),
+}
+
+/// The engine's status, and what only the driver sees.
+#[derive(Debug, Clone)]
+pub struct DriverStatus {
+    pub engine: Status,
+    pub links: BTreeMap<NodeId, LinkView>,
+    /// Bytes of links that have ended, by peer.
+    pub past: BTreeMap<NodeId, LinkStats>,
+    pub alarms: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct LinkView {
+    pub remote: SocketAddr,
+    pub rtt_ms: f64,
+    pub stats: LinkStats,
+}
+
+/// The loop's state.
+pub(crate) struct Driver {
+    pub(crate) engine: Engine,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) shared: Shared,
+    pub(crate) writer: WriterHandle,
+    pub(crate) wake: std::sync::mpsc::Sender<Wake>,
+    pub(crate) directory: watch::Sender<Arc<Directory>>,
+    pub(crate) urgent: mpsc::UnboundedSender<Input>,
+    pub(crate) joins: mpsc::UnboundedSender<crate::transport::JoinConnection>,
+    links: BTreeMap<LinkId, OpenLink>,
+    past: BTreeMap<NodeId, LinkStats>,
+    next_link: u64,
+    /// Tickets of runs, whose durability the materialiser waits for.
+    runs: BTreeSet<Ticket>,
+    alarms: Vec<String>,
+    peers: mpsc::Sender<Input>,
+    peer_inputs: mpsc::Receiver<Input>,
+    dialed: mpsc::UnboundedSender<(NodeId, Result<crate::transport::Link, String>)>,
+    dial_results: mpsc::UnboundedReceiver<(NodeId, Result<crate::transport::Link, String>)>,
+}
+
+/// Alarms kept; older ones are in the log.
+const ALARMS_MAX: usize = 32;
+
+impl Driver {
+    #[expect(clippy::too_many_arguments, reason = "the loop is where everything meets")]
+    pub(crate) fn new(
+        engine: Engine,
+        endpoint: Endpoint,
+        shared: Shared,
+        writer: WriterHandle,
+        wake: std::sync::mpsc::Sender<Wake>,
+        directory: watch::Sender<Arc<Directory>>,
+        urgent: mpsc::UnboundedSender<Input>,
+        joins: mpsc::UnboundedSender<crate::transport::JoinConnection>,
+    ) -> Self {
+        let (peers, peer_inputs) = links::channel();
+        let (dialed, dial_results) = mpsc::unbounded_channel();
+        Self {
+            engine,
+            endpoint,
+            shared,
+            writer,
+            wake,
+            directory,
+            urgent,
+            joins,
+            links: BTreeMap::new(),
+            past: BTreeMap::new(),
+            next_link: 0,
+            runs: BTreeSet::new(),
+            alarms: Vec::new(),
+            peers,
+            peer_inputs,
+            dialed,
+            dial_results,
+        }
+    }
+
+    /// Runs until `stop` says so or everything it listens to is gone.
+    pub(crate) async fn run(
+        mut self,
+        mut inputs: mpsc::UnboundedReceiver<Input>,
+        mut questions: mpsc::UnboundedReceiver<Question>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        self.step(Input::Tick);
+        loop {
+            let timeout = self.engine.poll_timeout().map(|at| self.shared.clock.deadline(at));
+            let tick = async {
+                match timeout {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let room = self.engine.accepts_batches();
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|s| *s) => break,
+                Some(input) = inputs.recv() => self.step(input),
+                Some((peer, result)) = self.dial_results.recv() => self.dial_result(peer, result),
+                Some(question) = questions.recv() => self.answer(question),
+                Some(incoming) = self.endpoint.accept() => self.incoming(incoming),
+                () = tick => self.step(Input::Tick),
+                Some(input) = self.peer_inputs.recv(), if room => self.step(input),
+                else => break,
+            }
+        }
+        let code = fenbu_protocol::sync::Close::Stopping as u32;
+        self.endpoint.close(code, "this node is stopping").await;
+    }
+
+    fn step(&mut self, input: Input) {
+        if let Input::LinkDown { link, .. } = &input {
+            self.forget(*link);
+        }
+        let persisted = match &input {
+            Input::Persisted { ticket } => self.runs.remove(ticket),
+            _ => false,
+        };
+        self.engine.handle(self.shared.clock.now_ms(), input);
+        while let Some(output) = self.engine.poll_output() {
+            self.carry_out(output);
+        }
+        if persisted {
+            // A closed channel means that the daemon is stopping.
+            let _ = self.wake.send(Wake::Received);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Dial { peer, addresses } => self.dial(peer, addresses),
+            Output::Close { link, code, reason } => {
+                if let Some(open) = self.links.get(&link) {
+                    open.handle.close(code as u32, &reason);
+                }
+                self.forget(link);
+            }
+            Output::Send { link, lane, frame } => {
+                if let Some(open) = self.links.get(&link) {
+                    open.send(lane, frame);
+                }
+            }
+            Output::Persist { ticket, item } => {
+                if matches!(item, Item::Run { .. }) {
+                    self.runs.insert(ticket);
+                }
+                // A writer that has gone answers nothing; the daemon is stopping.
+                let _ = self.writer.send(Command::Persist { ticket, item });
+            }
+            Output::Load { link, log, from, bytes_max } => self.load(link, log, from, bytes_max),
+            Output::Acknowledged { peer, log, seq } => {
+                let _ = self.writer.send(Command::Acknowledged { peer, log, seq });
+            }
+            Output::DirectoryChanged => {
+                self.directory.send_replace(Arc::new(self.engine.directory().clone()));
+                let _ = self.wake.send(Wake::Directory);
+            }
+            Output::OwnLogAhead { log, seq } => {
+                self.alarm("this node's disk is older than what it told others (a restored backup?); it goes on in a new log".into());
+                let _ = self.writer.send(Command::OwnLogAhead { log, seq });
+            }
+            Output::Notice(notice) => self.notice(notice),
+        }
+    }
+
+    fn dial(&self, peer: NodeId, addresses: Vec<String>) {
+        let (endpoint, dialed) = (self.endpoint.clone(), self.dialed.clone());
+        tokio::spawn(async move {
+            let mut failures = Vec::new();
+            for address in addresses {
+                match endpoint.connect(peer, &address).await {
+                    Ok(link) => {
+                        let _ = dialed.send((peer, Ok(link)));
+                        return;
+                    }
+                    Err(error) => failures.push(error.to_string()),
+                }
+            }
+            let _ = dialed.send((peer, Err(failures.join("; "))));
+        });
+    }
+
+    fn dial_result(&mut self, peer: NodeId, result: Result<crate::transport::Link, String>) {
+        match result {
+            Ok(link) => self.open(link),
+            Err(reason) => self.step(Input::DialFailed { peer, reason }),
+        }
+    }
+
+    fn incoming(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Sync(link) => self.open(link),
+            // A door that is gone lets nobody in.
+            Incoming::Join(knock) => drop(self.joins.send(knock)),
+        }
+    }
+
+    fn open(&mut self, link: crate::transport::Link) {
+        let id = LinkId(self.next_link);
+        self.next_link += 1;
+        let (peer, dialed) = (link.peer(), link.dialed());
+        let open = OpenLink::start(id, link, self.peers.clone(), self.urgent.clone());
+        self.links.insert(id, open);
+        self.step(Input::LinkUp { link: id, peer, dialed });
+    }
+
+    fn forget(&mut self, link: LinkId) {
+        if let Some(open) = self.links.remove(&link) {
+            let stats = open.handle.stats();
+            let past = self.past.entry(open.peer).or_default();
+            past.udp_bytes_in += stats.udp_bytes_in;
+            past.udp_bytes_out += stats.udp_bytes_out;
+            past.stream_bytes_in += stats.stream_bytes_in;
+            past.stream_bytes_out += stats.stream_bytes_out;
+        }
+    }
+
+    fn load(&self, link: LinkId, log: LogId, from: u64, bytes_max: usize) {
+        let (readers, urgent) = (self.shared.readers.clone(), self.urgent.clone());
+        tokio::task::spawn_blocking(move || {
+            let result = match readers.with(|r| r.run(log, from, bytes_max)) {
+                Ok(Some(run)) => Loaded::Run(run),
+                Ok(None) => Loaded::NotHeld,
+                Err(error) => {
+                    tracing::error!(log = %log.short(), %error, "entries cannot be read");
+                    Loaded::Failed(error.to_string())
+                }
+            };
+            // A closed channel means that the daemon is stopping.
+            let _ = urgent.send(Input::Loaded { link, log, from, result });
+        });
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Live { peer, .. } => tracing::info!(peer = %peer.short(), "linked"),
+            Notice::Ended { peer, reason, .. } => {
+                tracing::info!(peer = %peer.short(), reason, "link ended");
+            }
+            Notice::Refused { peer, log, reason } => {
+                tracing::warn!(peer = %peer.short(), log = %log.short(), reason, "entries refused");
+            }
+            Notice::Fork { author, log, seq } => self.alarm(format!(
+                "node {} signed two histories of log {} at {seq}",
+                author.short(),
+                log.short()
+            )),
+            Notice::DirectoryFork { epoch } => {
+                self.alarm(format!("the directory is forked at epoch {epoch}"));
+            }
+            Notice::DirectoryStopped { reason } => self.alarm(reason),
+            Notice::StorageFailed { reason } => {
+                tracing::error!(reason, "received entries could not be stored; asking again later");
+            }
+        }
+    }
+
+    fn alarm(&mut self, text: String) {
+        tracing::error!("{text}");
+        if !self.alarms.contains(&text) {
+            self.alarms.push(text);
+            if self.alarms.len() > ALARMS_MAX {
+                self.alarms.remove(0);
+            }
+        }
+    }
+
+    fn answer(&self, question: Question) {
+        // One who no longer waits needs no answer.
+        match question {
+            Question::Status(reply) => {
+                let _ = reply.send(self.status());
+            }
+            Question::SafeOn(log, seq, reply) => {
+                let _ = reply.send(self.engine.safe_on(&log, seq));
+            }
+        }
+    }
+
+    fn status(&self) -> DriverStatus {
+        let links = self.links.values().map(|open| {
+            let view = LinkView {
+                remote: open.handle.remote(),
+                rtt_ms: open.handle.rtt().as_secs_f64() * 1e3,
+                stats: open.handle.stats(),
+            };
+            (open.peer, view)
+        });
+        DriverStatus {
+            engine: self.engine.status(),
+            links: links.collect(),
+            past: self.past.clone(),
+            alarms: self.alarms.clone(),
+        }
+    }
+}

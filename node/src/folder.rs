@@ -1,0 +1,159 @@
+//! A node's folder: where its key, settings and database are, and the lock that keeps it to one
+//! daemon.
+
+use ed25519_dalek::SigningKey;
+use fenbu_protocol::id::unhex;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+const NODE_KEY: &str = "node.key";
+const ROOT_KEY: &str = "root.key";
+const DATABASE: &str = "fenbu.db";
+const LOCK: &str = "fenbu.lock";
+
+/// What is wrong with a folder; each message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    #[error("there is no folder {0}; make a node there with `fenbu init` or `fenbu join`")]
+    Missing(PathBuf),
+    #[error(
+        "{0} is not a node's folder (it has no {NODE_KEY}); point --dir at one, or make a node with `fenbu init` or `fenbu join`"
+    )]
+    NotANode(PathBuf),
+    #[error("{0} already holds a node; choose another folder, or move this one away first")]
+    Taken(PathBuf),
+    #[error("{0} is not empty; choose a new or empty folder")]
+    NotEmpty(PathBuf),
+    #[error("a daemon is already running on {0}; stop it first, or use its socket")]
+    Running(PathBuf),
+    #[error("{path} does not hold a key: {what}; restore it from a backup")]
+    Key { path: PathBuf, what: String },
+    #[error("cannot {doing} {path}: {source}")]
+    Io { doing: &'static str, path: PathBuf, source: std::io::Error },
+}
+
+/// The folder of one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// An existing node's folder.
+    pub fn open(dir: &Path) -> Result<Self, FolderError> {
+        if !dir.is_dir() {
+            return Err(FolderError::Missing(dir.to_owned()));
+        }
+        let folder = Self(dir.to_owned());
+        if !folder.0.join(NODE_KEY).is_file() {
+            return Err(FolderError::NotANode(dir.to_owned()));
+        }
+        Ok(folder)
+    }
+
+    /// A folder for a new node: made if it is not there, refused if it holds anything.
+    pub fn create(dir: &Path) -> Result<Self, FolderError> {
+        let io = |doing| move |source| FolderError::Io { doing, path: dir.to_owned(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io("create"))?;
+        if dir.join(NODE_KEY).exists() {
+            return Err(FolderError::Taken(dir.to_owned()));
+        }
+        if fs::read_dir(dir).map_err(io("read"))?.next().is_some() {
+            return Err(FolderError::NotEmpty(dir.to_owned()));
+        }
+        Ok(Self(dir.to_owned()))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.0.join(DATABASE)
+    }
+
+    pub fn node_key(&self) -> Result<SigningKey, FolderError> {
+        read_key(&self.0.join(NODE_KEY))
+    }
+
+    /// The federation's root key, where it has not been moved offline.
+    pub fn root_key(&self) -> Result<SigningKey, FolderError> {
+        read_key(&self.0.join(ROOT_KEY))
+    }
+
+    /// Written last when a node is made: with it the folder counts as a node's.
+    pub fn write_node_key(&self, key: &SigningKey) -> Result<(), FolderError> {
+        write_key(&self.0.join(NODE_KEY), key)
+    }
+
+    pub fn write_root_key(&self, key: &SigningKey) -> Result<(), FolderError> {
+        write_key(&self.0.join(ROOT_KEY), key)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> Result<(), FolderError> {
+        let path = self.0.join(name);
+        let io = |source| FolderError::Io { doing: "write", path: path.clone(), source };
+        fs::write(&path, text).map_err(io)
+    }
+
+    /// Keeps other daemons away until dropped, also if we are killed.
+    pub fn lock(&self) -> Result<Lock, FolderError> {
+        let path = self.0.join(LOCK);
+        let io = |source| FolderError::Io { doing: "lock", path: path.clone(), source };
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock(file)),
+            Err(fs::TryLockError::WouldBlock) => Err(FolderError::Running(self.0.clone())),
+            Err(fs::TryLockError::Error(source)) => Err(io(source)),
+        }
+    }
+}
+
+/// Held while a daemon runs; the system lets go of it when the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
+
+fn read_key(path: &Path) -> Result<SigningKey, FolderError> {
+    let io = |source| FolderError::Io { doing: "read", path: path.to_owned(), source };
+    let text = fs::read_to_string(path).map_err(io)?;
+    let bytes = unhex::<32>(text.trim())
+        .map_err(|e| FolderError::Key { path: path.to_owned(), what: e.to_string() })?;
+    Ok(SigningKey::from_bytes(&bytes))
+}
+
+fn write_key(path: &Path, key: &SigningKey) -> Result<(), FolderError> {
+    let io = |source| FolderError::Io { doing: "write", path: path.to_owned(), source };
+    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            return Err(FolderError::Taken(path.to_owned()));
+        }
+        other => other.map_err(io)?,
+    };
+    writeln!(file, "{}", fenbu_protocol::id::hex(key.as_bytes())).map_err(io)?;
+    file.sync_all().map_err(io)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_daemon_and_one_node_a_folder() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().join("a");
+        assert!(matches!(Folder::open(&dir), Err(FolderError::Missing(_))));
+        let folder = Folder::create(&dir).unwrap();
+        assert!(matches!(Folder::open(&dir), Err(FolderError::NotANode(_))));
+        let key = SigningKey::from_bytes(&[3; 32]);
+        folder.write_node_key(&key).unwrap();
+        assert_eq!(Folder::open(&dir).unwrap().node_key().unwrap().as_bytes(), key.as_bytes());
+        assert!(matches!(Folder::create(&dir), Err(FolderError::Taken(_))));
+        let lock = folder.lock().unwrap();
+        assert!(matches!(folder.lock(), Err(FolderError::Running(_))));
+        drop(lock);
+        folder.lock().unwrap();
+        folder.write(NODE_KEY, "not hex").unwrap();
+        assert!(matches!(folder.node_key(), Err(FolderError::Key { .. })));
+    }
+}

@@ -1,0 +1,352 @@
+//! From received entries to documents and views: in bulk, off the path that makes them durable.
+//!
+//! Each round takes what is behind the logs' cursors, groups it by document, brings the documents up
+//! to date on all cores, and commits documents, rows and cursors together. A crash between rounds
+//! costs nothing: the cursors say where to go on.
+
+use crate::shared::{Readers, Shared};
+use crate::store::{DocumentUpdate, EntryRef, Refusal, StoreError, WriteBatch};
+use crate::writer::{Command, WriterHandle};
+use fenbu_protocol::directory::Directory;
+use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
+use fenbu_protocol::log::{Encoding, HEADER_VERSION, Header, Kind, Run};
+use fenbu_protocol::record::{Incoming, Outcome, Schema, materialise, schema};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Bytes of runs taken in one round. Bounds the memory a backlog takes to materialise.
+const ROUND_BYTES: usize = 4 << 20;
+/// After the disk refused.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What wakes the materialiser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// Entries were received.
+    Received,
+    /// The directory grew: what waited for a right may count now.
+    Directory,
+    Stop,
+}
+
+/// How the materialiser is doing, for `status`.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Entries are waiting to become documents, or are becoming them.
+    pub busy: AtomicBool,
+    pub documents: AtomicU64,
+}
+
+/// The thread's state.
+#[derive(Debug)]
+pub struct Materialiser {
+    shared: Shared,
+    writer: WriterHandle,
+    wake: mpsc::Receiver<Wake>,
+    progress: Arc<Progress>,
+    authors: BTreeMap<LogId, NodeId>,
+}
+
+/// An entry to be judged, with its body.
+struct Candidate {
+    header: Header,
+    body: Vec<u8>,
+}
+
+type Place = (SpaceId, DocId);
+
+/// What a round makes of one document.
+#[derive(Default)]
+struct Made {
+    batch: WriteBatch,
+}
+
+impl Materialiser {
+    pub fn new(
+        shared: Shared,
+        writer: WriterHandle,
+        wake: mpsc::Receiver<Wake>,
+        progress: Arc<Progress>,
+    ) -> Self {
+        Self { shared, writer, wake, progress, authors: BTreeMap::new() }
+    }
+
+    /// Runs until told to stop, or until the node is gone.
+    pub fn run(mut self) {
+        // What an earlier run of the daemon left undone comes first.
+        let mut next = Wake::Received;
+        loop {
+            if next == Wake::Stop {
+                return;
+            }
+            self.progress.busy.store(true, Ordering::Release);
+            let outcome = self.catch_up(next == Wake::Directory);
+            self.progress.busy.store(false, Ordering::Release);
+            next = match outcome {
+                Ok(()) => match self.wake.recv() {
+                    Ok(wake) => self.latest(wake),
+                    Err(_) => return,
+                },
+                Err(error) => {
+                    tracing::error!(%error, "received entries cannot be made into documents yet");
+                    match self.wake.recv_timeout(RETRY) {
+                        Ok(Wake::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                        _ => Wake::Received,
+                    }
+                }
+            };
+        }
+    }
+
+    /// Folds the wakes that piled up into one.
+    fn latest(&self, mut wake: Wake) -> Wake {
+        while let Ok(next) = self.wake.try_recv() {
+            wake = match (wake, next) {
+                (Wake::Stop, _) | (_, Wake::Stop) => Wake::Stop,
+                (Wake::Directory, _) | (_, Wake::Directory) => Wake::Directory,
+                _ => Wake::Received,
+            };
+        }
+        wake
+    }
+
+    fn catch_up(&mut self, rights_changed: bool) -> Result<(), StoreError> {
+        if rights_changed {
+            self.retry_waiting()?;
+        }
+        let spaces = self.shared.readable();
+        loop {
+            let runs = self.shared.readers.with(|r| r.behind(&spaces, ROUND_BYTES))?;
+            if runs.is_empty() {
+                return Ok(());
+            }
+            self.round(&runs)?;
+        }
+    }
+
+    fn round(&mut self, runs: &[Run]) -> Result<(), StoreError> {
+        let mut by_document: BTreeMap<Place, Vec<Candidate>> = BTreeMap::new();
+        let mut batch = WriteBatch::default();
+        for run in runs {
+            let (space, _) = self.place_of(run)?;
+            for entry in run.entries() {
+                if let Some(body) = entry.body {
+                    let candidate = Candidate { header: entry.header, body: body.to_vec() };
+                    by_document.entry((space, entry.header.document)).or_default().push(candidate);
+                }
+            }
+            batch.cursors.push((run.log(), run.last()));
+        }
+        self.bring_up_to_date(by_document, batch)
+    }
+
+    /// The space and author of a run's log.
+    fn place_of(&mut self, run: &Run) -> Result<(SpaceId, NodeId), StoreError> {
+        let log = run.log();
+        let opening = self.shared.readers.with(|r| r.opening(log))?.ok_or_else(|| {
+            StoreError::Inconsistent(format!("log {} has entries and no opening", log.short()))
+        })?;
+        self.authors.insert(log, opening.node);
+        Ok((opening.space, opening.node))
+    }
+
+    /// Documents with entries that waited for a right or an epoch are looked at again.
+    fn retry_waiting(&mut self) -> Result<(), StoreError> {
+        let waiting = self.shared.readers.with(|r| r.all_waiting(RETRY_ENTRIES_MAX))?;
+        let by_document: BTreeMap<Place, Vec<Candidate>> =
+            waiting.into_iter().map(|e| ((e.space, e.document), Vec::new())).collect();
+        if by_document.is_empty() {
+            return Ok(());
+        }
+        self.bring_up_to_date(by_document, WriteBatch::default())
+    }
+
+    fn bring_up_to_date(
+        &self,
+        by_document: BTreeMap<Place, Vec<Candidate>>,
+        mut batch: WriteBatch,
+    ) -> Result<(), StoreError> {
+        let count = by_document.len() as u64;
+        let guard = self.shared.documents.lock(by_document.keys().copied());
+        let work: Vec<_> = by_document.into_iter().collect();
+        let directory = self.shared.directory.now();
+        let job = Job { readers: &self.shared.readers, directory: &directory, authors: &self.authors };
+        for made in on_all_cores(work, |(place, candidates)| job.make(place, candidates)) {
+            batch.merge(made?.batch);
+        }
+        let (reply, answer) = oneshot::channel();
+        if self.writer.send(Command::Store { batch, reply }).is_ok() {
+            // No answer: the writer has stopped, and so will we.
+            answer.blocking_recv().unwrap_or(Ok(()))?;
+        }
+        drop(guard);
+        self.progress.documents.fetch_add(count, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Waiting entries looked at again when the directory grows.
+const RETRY_ENTRIES_MAX: usize = 100_000;
+
+/// Splits work over two threads where there is enough of it to pay; keeps the order.
+fn on_all_cores<T: Send, R: Send>(work: Vec<T>, make: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    if work.len() < 16 || threads == 1 {
+        return work.into_iter().map(make).collect();
+    }
+    let size = work.len().div_ceil(threads);
+    let mut parts: Vec<Vec<T>> = Vec::new();
+    let mut work = work.into_iter();
+    loop {
+        let part: Vec<T> = work.by_ref().take(size).collect();
+        if part.is_empty() {
+            break;
+        }
+        parts.push(part);
+    }
+    std::thread::scope(|scope| {
+        let make = &make;
+        let threads: Vec<_> = parts
+            .into_iter()
+            .map(|part| scope.spawn(move || part.into_iter().map(make).collect::<Vec<R>>()))
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+struct Job<'a> {
+    readers: &'a Readers,
+    directory: &'a Directory,
+    authors: &'a BTreeMap<LogId, NodeId>,
+}
+
+/// Why an entry does not count now, before anybody looks inside.
+enum Standing {
+    Counts,
+    Waits,
+    Refused(&'static str, String),
+}
+
+impl Job<'_> {
+    fn make(&self, place: Place, mut candidates: Vec<Candidate>) -> Result<Made, StoreError> {
+        let (space, document) = place;
+        let (stored, waited) = self.readers.with(|reader| {
+            let stored = reader.document(space, document)?;
+            let mut waited = Vec::new();
+            for entry in reader.waiting(space, document)? {
+                if let Some(found) = reader.entry(entry.log, entry.seq)?
+                    && let Some(body) = found.body
+                {
+                    waited.push((entry, Candidate { header: found.header, body }));
+                }
+            }
+            Ok::<_, StoreError>((stored, waited))
+        })?;
+        let mut made = Made::default();
+        for (entry, candidate) in waited {
+            made.batch.no_longer_waiting.push(entry);
+            candidates.push(candidate);
+        }
+        let Some(schema) = candidates.first().and_then(|c| schema(c.header.shape.kind)) else {
+            // A newer node's kind: kept and relayed, and shown by a version that knows it.
+            return Ok(made);
+        };
+        let kind = schema.kind;
+        let mut offered: Vec<&Candidate> = Vec::new();
+        for candidate in &candidates {
+            let entry = entry_ref(place, &candidate.header);
+            match self.standing(space, kind, &candidate.header) {
+                Standing::Counts => offered.push(candidate),
+                Standing::Waits => made.wait(entry),
+                Standing::Refused(code, reason) => {
+                    made.batch.refused.push(Refusal { entry, code: code.into(), reason });
+                }
+            }
+        }
+        if offered.is_empty() {
+            return Ok(made);
+        }
+        let incoming: Vec<Incoming<'_>> = offered
+            .iter()
+            .map(|c| Incoming { log: c.header.log, seq: c.header.seq, body: &c.body })
+            .collect();
+        let snapshot = stored.as_ref().map(|s| &s.snapshot[..]);
+        let outcome = materialise(schema, snapshot, &incoming)
+            .map_err(|e| StoreError::Inconsistent(format!("document {document}: {e}")))?;
+        made.take(place, schema, outcome);
+        Ok(made)
+    }
+
+    /// Whether the author had the right, as far as this directory tells.
+    fn standing(&self, space: SpaceId, kind: Kind, header: &Header) -> Standing {
+        let shape = &header.shape;
+        if shape.version != HEADER_VERSION || header.epoch > self.directory.epoch() {
+            return Standing::Waits;
+        }
+        if shape.encoding != Encoding::CHANGE {
+            return Standing::Waits;
+        }
+        if shape.kind != kind {
+            return Standing::Refused("kind", "the document is of another kind".into());
+        }
+        let right = self
+            .authors
+            .get(&header.log)
+            .is_some_and(|author| self.directory.may_write(author, &space, header.epoch));
+        if right {
+            Standing::Counts
+        } else {
+            let reason = format!("its author had no right to write here at epoch {}", header.epoch);
+            Standing::Refused("no-right", reason)
+        }
+    }
+}
+
+impl Made {
+    fn wait(&mut self, entry: EntryRef) {
+        self.batch.no_longer_waiting.retain(|e| *e != entry);
+        self.batch.waiting.push(entry);
+    }
+
+    fn take(&mut self, place: Place, schema: &'static Schema, outcome: Outcome) {
+        let (space, document) = place;
+        for (log, seq) in &outcome.waiting {
+            self.wait(EntryRef { space, document, log: *log, seq: *seq });
+        }
+        for (log, seq, refusal) in &outcome.refused {
+            self.batch.refused.push(Refusal {
+                entry: EntryRef { space, document, log: *log, seq: *seq },
+                code: refusal.code().into(),
+                reason: refusal.to_string(),
+            });
+        }
+        if outcome.accepted > 0 || !outcome.evicted.is_empty() {
+            let update = document_update(place, schema, &outcome);
+            self.batch.documents.push(update);
+        }
+    }
+}
+
+fn document_update(place: Place, schema: &'static Schema, outcome: &Outcome) -> DocumentUpdate {
+    let row = outcome.record.row();
+    DocumentUpdate {
+        space: place.0,
+        document: place.1,
+        kind: schema.kind,
+        genesis: schema.genesis,
+        snapshot: outcome.snapshot.as_slice().into(),
+        heads: outcome.heads.clone(),
+        conflicts: row.conflicts,
+        row: row.into(),
+    }
+}
+
+fn entry_ref(place: Place, header: &Header) -> EntryRef {
+    EntryRef { space: place.0, document: place.1, log: header.log, seq: header.seq }
+}

@@ -1,0 +1,299 @@
+//! Writing and reading records here: what the API's record routes do.
+//!
+//! Everything in this file blocks on disk and locks; async callers hand it to a blocking thread. A
+//! write holds its document's lock from reading the last version until the new one is durable.
+
+use crate::shared::{DocumentGuard, Shared};
+use crate::store::{DocumentUpdate, ListQuery, Page, StoreError, StoredDocument};
+use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
+use fenbu_protocol::directory::Template;
+use fenbu_protocol::id::{DocId, SpaceId};
+use fenbu_protocol::record::{EditError, Edits, HistoryItem, Home, LoadError, Record, Schema};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+/// What can go wrong with a record request; each message says what to do.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RecordError {
+    #[error("there is no {kind} with an id that begins with '{prefix}' here; list them to see what there is")]
+    NotFound { kind: &'static str, prefix: String },
+    #[error("'{prefix}' could be any of {}: give more of the id", candidates.join(", "))]
+    Ambiguous { prefix: String, candidates: Vec<String> },
+    #[error("a {kind} with the id {id} exists already: edit it instead")]
+    Exists { kind: &'static str, id: DocId },
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    #[error("this node may not write there: {0}")]
+    NotAllowed(String),
+    #[error("the record's saved form is damaged: {0}")]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A write that is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Saved {
+    pub space: SpaceId,
+    pub document: DocId,
+    /// `None` if the record already said all this.
+    pub entry: Option<Written>,
+}
+
+/// A record and where it lives.
+#[derive(Debug)]
+pub struct Shown {
+    pub space: SpaceId,
+    pub document: DocId,
+    pub record: Record,
+}
+
+/// One record to be written by [`Records::save_all`].
+#[derive(Debug, Clone)]
+pub struct Save {
+    pub schema: &'static Schema,
+    pub space: SpaceId,
+    pub document: DocId,
+    pub edits: Edits,
+}
+
+/// The record service of one node.
+#[derive(Debug, Clone)]
+pub struct Records {
+    pub shared: Shared,
+    pub writer: WriterHandle,
+}
+
+impl Records {
+    /// The space a new record of a kind goes to: the federation's, or a unit's own (ours unless
+    /// another is named).
+    pub fn home(&self, schema: &Schema, unit: Option<&str>) -> Result<SpaceId, RecordError> {
+        let directory = self.shared.directory.now();
+        let refused = |why: &str| RecordError::NotAllowed(why.into());
+        let space = match schema.home {
+            Home::Federation => {
+                directory.spaces().find(|s| s.template == Template::FEDERATION).map(|s| s.id)
+            }
+            Home::Unit => {
+                let own = self.shared.unit();
+                let unit = unit.unwrap_or(&own);
+                if directory.unit(unit).is_none() {
+                    return Err(refused(&format!("there is no unit '{unit}'; see `fenbu directory`")));
+                }
+                directory.unit_space(unit).map(|s| s.id)
+            }
+        };
+        let space = space.ok_or_else(|| refused("the directory has no space for it yet"))?;
+        self.check_writer(space)?;
+        Ok(space)
+    }
+
+    fn check_writer(&self, space: SpaceId) -> Result<(), RecordError> {
+        let directory = self.shared.directory.now();
+        if directory.may_write(&self.shared.me, &space, directory.epoch()) {
+            return Ok(());
+        }
+        let label = directory.space(&space).map_or_else(|| space.short(), |s| s.label.clone());
+        let why = format!("its unit is no writer of space '{label}'; see `fenbu directory`");
+        Err(RecordError::NotAllowed(why))
+    }
+
+    /// A fresh document id.
+    pub fn new_id() -> DocId {
+        let mut bytes = [0; 16];
+        // INVARIANT: without the system's randomness no key could have been made either.
+        getrandom::fill(&mut bytes).expect("the system has randomness");
+        DocId(bytes)
+    }
+
+    /// Makes a record. With an `id` of one's own it fails if that exists.
+    pub fn create(
+        &self,
+        schema: &'static Schema,
+        fields: &Value,
+        id: Option<DocId>,
+        unit: Option<&str>,
+        account: &str,
+    ) -> Result<Saved, RecordError> {
+        let edits = Edits::from_json(schema, fields)?;
+        let space = self.home(schema, unit)?;
+        let document = id.unwrap_or_else(Self::new_id);
+        if id.is_some() && !self.find(schema, &document.to_string())?.is_empty() {
+            return Err(RecordError::Exists { kind: schema.name, id: document });
+        }
+        let save = Save { schema, space, document, edits };
+        self.save_all(&[save], account).map(|mut saved| saved.remove(0))
+    }
+
+    /// Changes fields of a record at its current heads.
+    pub fn edit(
+        &self,
+        schema: &'static Schema,
+        prefix: &str,
+        fields: &Value,
+        account: &str,
+    ) -> Result<Saved, RecordError> {
+        let edits = Edits::from_json(schema, fields)?;
+        let (space, document) = self.resolve(schema, prefix)?;
+        self.check_writer(space)?;
+        let save = Save { schema, space, document, edits };
+        self.save_all(&[save], account).map(|mut saved| saved.remove(0))
+    }
+
+    /// Writes several records in one commit, all or none; no document may occur twice.
+    pub fn save_all(&self, saves: &[Save], account: &str) -> Result<Vec<Saved>, RecordError> {
+        loop {
+            match self.try_save_all(saves, account) {
+                Err(RecordError::Write(WriteError::LogLeft)) => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn try_save_all(&self, saves: &[Save], account: &str) -> Result<Vec<Saved>, RecordError> {
+        let guard = self.shared.documents.lock(saves.iter().map(|s| (s.space, s.document)));
+        let now_ms = self.shared.clock.now_ms();
+        let mut writes = Vec::with_capacity(saves.len());
+        let mut changed = Vec::with_capacity(saves.len());
+        for save in saves {
+            let write = self.change(save, now_ms, account, &guard)?;
+            changed.push(write.is_some());
+            writes.extend(write);
+        }
+        let mut written = self.write(writes)?.into_iter();
+        drop(guard);
+        let saved = saves.iter().zip(changed).map(|(save, changed)| Saved {
+            space: save.space,
+            document: save.document,
+            entry: if changed { written.next() } else { None },
+        });
+        Ok(saved.collect())
+    }
+
+    fn change(
+        &self,
+        save: &Save,
+        now_ms: u64,
+        account: &str,
+        _held: &DocumentGuard,
+    ) -> Result<Option<LocalWrite>, RecordError> {
+        let stored = self.shared.readers.with(|r| r.document(save.space, save.document))?;
+        let mut record = match stored {
+            Some(stored) => Record::load(save.schema, &stored.snapshot)?,
+            None => Record::new(save.schema),
+        };
+        let log = self.writer.log_of(save.space);
+        let Some(body) = record.edit(log.actor(), now_ms, account, &save.edits)? else {
+            return Ok(None);
+        };
+        let row = record.row();
+        let update = DocumentUpdate {
+            space: save.space,
+            document: save.document,
+            kind: save.schema.kind,
+            genesis: save.schema.genesis,
+            snapshot: record.save().into(),
+            heads: record.heads(),
+            conflicts: row.conflicts,
+            row: row.into(),
+        };
+        Ok(Some(LocalWrite { schema: save.schema, log, body, update }))
+    }
+
+    fn write(&self, writes: Vec<LocalWrite>) -> Result<Vec<Written>, WriteError> {
+        if writes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (reply, answer) = oneshot::channel();
+        self.writer.send(Command::Write { writes, reply })?;
+        answer.blocking_recv().map_err(|_| crate::writer::Stopping)?
+    }
+
+    fn find(&self, schema: &Schema, prefix: &str) -> Result<Vec<(SpaceId, DocId)>, StoreError> {
+        let found = self.shared.readers.with(|r| r.find_document(Some(schema.kind), prefix))?;
+        let readable = self.shared.readable();
+        Ok(found.into_iter().filter(|(space, _)| readable.contains(space)).collect())
+    }
+
+    /// The one record whose id begins with `prefix`.
+    pub fn resolve(
+        &self,
+        schema: &'static Schema,
+        prefix: &str,
+    ) -> Result<(SpaceId, DocId), RecordError> {
+        let prefix = prefix.to_ascii_lowercase();
+        let hex = !prefix.is_empty() && prefix.bytes().all(|b| b.is_ascii_hexdigit());
+        let found = if hex { self.find(schema, &prefix)? } else { Vec::new() };
+        match found.as_slice() {
+            [one] => Ok(*one),
+            [] => Err(RecordError::NotFound { kind: schema.name, prefix }),
+            several => {
+                let candidates = several.iter().map(|(_, d)| d.to_string()).collect();
+                Err(RecordError::Ambiguous { prefix, candidates })
+            }
+        }
+    }
+
+    pub fn show(&self, schema: &'static Schema, prefix: &str) -> Result<Shown, RecordError> {
+        let (space, document) = self.resolve(schema, prefix)?;
+        let stored = self.stored(schema, space, document)?;
+        let record = Record::load(schema, &stored.snapshot)?;
+        Ok(Shown { space, document, record })
+    }
+
+    fn stored(
+        &self,
+        schema: &'static Schema,
+        space: SpaceId,
+        document: DocId,
+    ) -> Result<StoredDocument, RecordError> {
+        let stored = self.shared.readers.with(|r| r.document(space, document))?;
+        let prefix = document.to_string();
+        stored.ok_or(RecordError::NotFound { kind: schema.name, prefix })
+    }
+
+    /// Who changed what, oldest first.
+    pub fn history(
+        &self,
+        schema: &'static Schema,
+        prefix: &str,
+    ) -> Result<Vec<HistoryItem>, RecordError> {
+        Ok(self.show(schema, prefix)?.record.history())
+    }
+
+    /// Rows of a kind in the spaces this node may read.
+    pub fn list(&self, schema: &Schema, mut query: ListQuery) -> Result<Page, RecordError> {
+        let readable = self.shared.readable();
+        query.spaces = Some(match query.spaces {
+            Some(asked) => asked.into_iter().filter(|s| readable.contains(s)).collect(),
+            None => readable,
+        });
+        Ok(self.shared.readers.with(|r| r.list(schema.kind, &query))?)
+    }
+
+    /// Every record of a kind, in the order of their ids, a page at a time.
+    pub fn each(
+        &self,
+        schema: &'static Schema,
+        mut visit: impl FnMut(&Shown),
+    ) -> Result<(), RecordError> {
+        let readable = self.shared.readable();
+        let mut after = None;
+        loop {
+            let page = self.shared.readers.with(|r| r.documents(after, EXPORT_BYTES))?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some((last.space, last.document));
+            for stored in page {
+                if stored.kind == schema.kind && readable.contains(&stored.space) {
+                    let record = Record::load(schema, &stored.snapshot)?;
+                    visit(&Shown { space: stored.space, document: stored.document, record });
+                }
+            }
+        }
+    }
+}
+
+/// Snapshots read at a time when everything is looked through.
+const EXPORT_BYTES: usize = 4 << 20;

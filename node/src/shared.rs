@@ -1,0 +1,162 @@
+//! What the node's threads share: who we are, the directory of the moment, and readers.
+
+use crate::clock::Clock;
+use crate::store::{Reader, StoreError};
+use ed25519_dalek::SigningKey;
+use fenbu_protocol::directory::Directory;
+use fenbu_protocol::id::{DocId, NodeId, SpaceId};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Condvar, Mutex};
+use tokio::sync::watch;
+
+/// A handle on the directory of the moment.
+#[derive(Debug, Clone)]
+pub struct DirectoryView(watch::Receiver<Arc<Directory>>);
+
+impl DirectoryView {
+    pub fn new(receiver: watch::Receiver<Arc<Directory>>) -> Self {
+        Self(receiver)
+    }
+
+    pub fn now(&self) -> Arc<Directory> {
+        self.0.borrow().clone()
+    }
+
+    /// Waits until the directory is at least this long.
+    pub async fn reaches(&mut self, epoch: u64) {
+        // An error means that the daemon is stopping; nobody waits for the answer then.
+        let _ = self.0.wait_for(|d| d.epoch() >= epoch).await;
+    }
+}
+
+/// What every part may read.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    pub me: NodeId,
+    pub key: SigningKey,
+    pub clock: Clock,
+    pub directory: DirectoryView,
+    pub readers: Arc<Readers>,
+    pub documents: Arc<DocumentLocks>,
+}
+
+impl Shared {
+    /// The unit this node belongs to; empty until the directory says.
+    pub fn unit(&self) -> String {
+        self.directory.now().node(&self.me).map(|n| n.unit.clone()).unwrap_or_default()
+    }
+
+    /// Spaces whose documents this node makes and shows.
+    pub fn readable(&self) -> Vec<SpaceId> {
+        let directory = self.directory.now();
+        directory.spaces().map(|s| s.id).filter(|s| directory.may_read(&self.me, s)).collect()
+    }
+}
+
+/// Readers of the store, lent out one call at a time. A caller that finds none waits: that bounds
+/// how many threads read at once.
+#[derive(Debug)]
+pub struct Readers {
+    idle: Mutex<Vec<Box<dyn Reader>>>,
+    returned: Condvar,
+}
+
+impl std::fmt::Debug for dyn Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reader")
+    }
+}
+
+impl Readers {
+    pub fn new(first: Box<dyn Reader>, count: u32) -> Result<Self, StoreError> {
+        let mut idle = Vec::new();
+        for _ in 1..count {
+            idle.push(first.another()?);
+        }
+        idle.push(first);
+        Ok(Self { idle: Mutex::new(idle), returned: Condvar::new() })
+    }
+
+    /// Runs `work` with a reader. Blocks; call it from a thread that may.
+    pub fn with<T>(&self, work: impl FnOnce(&dyn Reader) -> T) -> T {
+        let mut idle = lock(&self.idle);
+        let reader = loop {
+            match idle.pop() {
+                Some(reader) => break reader,
+                None => idle = wait(&self.returned, idle),
+            }
+        };
+        drop(idle);
+        let back = Lent { readers: self, reader: Some(reader) };
+        // INVARIANT: only `drop` takes it out.
+        work(back.reader.as_deref().expect("lent until dropped"))
+    }
+}
+
+/// Puts a reader back, also when the work panics.
+struct Lent<'a> {
+    readers: &'a Readers,
+    reader: Option<Box<dyn Reader>>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            lock(&self.readers.idle).push(reader);
+            self.readers.returned.notify_one();
+        }
+    }
+}
+
+/// Keeps the readings, changes and writes of one document from crossing: whoever makes its next
+/// version holds its lock from reading the last one until the new one is committed.
+#[derive(Debug, Default)]
+pub struct DocumentLocks {
+    held: Mutex<BTreeSet<(SpaceId, DocId)>>,
+    released: Condvar,
+}
+
+impl DocumentLocks {
+    /// Blocks until the documents are free, and holds them. Several are taken in one order by
+    /// everyone, so that two holders never wait for each other.
+    pub fn lock(
+        self: &Arc<Self>,
+        documents: impl IntoIterator<Item = (SpaceId, DocId)>,
+    ) -> DocumentGuard {
+        let wanted: BTreeSet<_> = documents.into_iter().collect();
+        let mut held = lock(&self.held);
+        while wanted.iter().any(|d| held.contains(d)) {
+            held = wait(&self.released, held);
+        }
+        held.extend(wanted.iter().copied());
+        DocumentGuard { locks: self.clone(), documents: wanted }
+    }
+}
+
+#[derive(Debug)]
+pub struct DocumentGuard {
+    locks: Arc<DocumentLocks>,
+    documents: BTreeSet<(SpaceId, DocId)>,
+}
+
+impl Drop for DocumentGuard {
+    fn drop(&mut self) {
+        let mut held = lock(&self.locks.held);
+        for document in &self.documents {
+            held.remove(document);
+        }
+        self.locks.released.notify_all();
+    }
+}
+
+/// Locks even after another thread panicked: what these mutexes guard is whole between statements.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn wait<'a, T>(
+    condvar: &Condvar,
+    guard: std::sync::MutexGuard<'a, T>,
+) -> std::sync::MutexGuard<'a, T> {
+    condvar.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,36 @@
+//! Views: what lists show of each kind, derived from its schema.
+
+use crate::store::{Cell, Row, ViewColumn, ViewSpec};
+use fenbu_protocol::record::{ALL, Merge, Schema, ValueType};
+
+/// One view for each kind this version knows.
+pub fn specs() -> Vec<ViewSpec> {
+    ALL.into_iter().map(spec).collect()
+}
+
+fn spec(schema: &'static Schema) -> ViewSpec {
+    let columns = schema.columns.iter().map(|name| {
+        let field = schema.field(name);
+        let scalar = field.is_some_and(|f| matches!(f.merge, Merge::Register | Merge::Contested));
+        let value = field.map(|f| f.value);
+        let integer = matches!(value, Some(ValueType::Instant | ValueType::Int | ValueType::Bool));
+        ViewColumn {
+            name: (*name).to_owned(),
+            integer: scalar && integer,
+            indexed: scalar && matches!(value, Some(ValueType::Code(_))),
+        }
+    });
+    ViewSpec { kind: schema.kind, table: schema.plural.to_owned(), columns: columns.collect() }
+}
+
+impl From<fenbu_protocol::record::Row> for Row {
+    fn from(row: fenbu_protocol::record::Row) -> Self {
+        use fenbu_protocol::record::Cell as Theirs;
+        let cells = row.cells.into_iter().map(|cell| match cell {
+            Theirs::Null => Cell::Null,
+            Theirs::Int(n) => Cell::Int(n),
+            Theirs::Text(text) => Cell::Text(text),
+        });
+        Self { cells: cells.collect(), created_ms: row.created_ms, updated_ms: row.updated_ms }
+    }
+}

@@ -1,0 +1,403 @@
+//! The one thread that writes: group commit, and the only hand that extends our own logs.
+//!
+//! Everything waiting when a commit begins goes into it, so that one disk flush serves many. A local
+//! write, its document and its view row are one commit; it is answered after that. Nothing is told
+//! to the engine before it is durable.
+
+use crate::shared::Shared;
+use crate::store::{DocumentUpdate, Reader, Store, StoreError, StoredLog, WriteBatch};
+use fenbu_protocol::directory::Signed;
+use fenbu_protocol::id::{LogId, NodeId, SpaceId};
+use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Opening, Run, Shape, Tip};
+use fenbu_protocol::record::Schema;
+use fenbu_protocol::sync::{Input, Item, Ticket};
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::time::Duration;
+use tokio::sync::{mpsc as tokio_mpsc, oneshot};
+
+/// Bytes gathered into one commit; more waits for the next, so that nobody waits long for an answer.
+const COMMIT_BYTES: usize = 4 << 20;
+const COMMIT_COMMANDS: usize = 4096;
+/// Peers' positions are written with whatever else is, or after this long.
+const LAZY: Duration = Duration::from_millis(500);
+
+/// A write to one document of ours: an entry, and the document as it is with it.
+#[derive(Debug)]
+pub struct LocalWrite {
+    pub schema: &'static Schema,
+    /// The log whose actor made the change: [`WriterHandle::log_of`] when it was made.
+    pub log: LogId,
+    /// One uncompressed change.
+    pub body: Vec<u8>,
+    pub update: DocumentUpdate,
+}
+
+/// Where a local write went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    pub log: LogId,
+    pub seq: u64,
+}
+
+/// Why a local write did not happen. Nothing of it did.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WriteError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log was left between making the change and writing it: make it again.
+    #[error("this node has just begun a new log; try again")]
+    LogLeft,
+    #[error(transparent)]
+    Stopping(#[from] Stopping),
+}
+
+type WriteReply = oneshot::Sender<Result<Vec<Written>, WriteError>>;
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub enum Command {
+    /// From peers, verified by the engine.
+    Persist { ticket: Ticket, item: Item },
+    /// Local writes, all or none, in order.
+    Write { writes: Vec<LocalWrite>, reply: WriteReply },
+    /// Documents made from received entries, and everything else that is plain data.
+    Store { batch: WriteBatch, reply: oneshot::Sender<Result<(), StoreError>> },
+    /// Statements made here, with the settings that go with them.
+    Declare {
+        statements: Vec<(u64, Signed)>,
+        settings: Vec<(String, Option<Vec<u8>>)>,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    /// At leisure.
+    Acknowledged { peer: NodeId, log: LogId, seq: u64 },
+    /// A peer holds more of one of our logs than we do.
+    OwnLogAhead { log: LogId, seq: u64 },
+    Stop,
+}
+
+/// The sending side, and what writers must know beforehand.
+#[derive(Debug, Clone)]
+pub struct WriterHandle {
+    commands: mpsc::Sender<Command>,
+    authorships: std::sync::Arc<std::sync::RwLock<BTreeMap<SpaceId, u32>>>,
+    me: NodeId,
+}
+
+/// The writer has gone: the daemon is stopping.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the node is stopping; try again when it runs")]
+pub struct Stopping;
+
+impl WriterHandle {
+    pub fn send(&self, command: Command) -> Result<(), Stopping> {
+        self.commands.send(command).map_err(|_| Stopping)
+    }
+
+    /// The log our next entry in `space` goes to; its actor is that of the next change there.
+    pub fn log_of(&self, space: SpaceId) -> LogId {
+        let incarnations =
+            self.authorships.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let incarnation = incarnations.get(&space).copied().unwrap_or(0);
+        // The id does not depend on the signature.
+        Opening { space, node: self.me, incarnation, signature: [0; 64] }.log()
+    }
+}
+
+/// The writer before its thread starts.
+pub struct Writer {
+    store: Box<dyn Store>,
+    shared: Shared,
+    commands: mpsc::Receiver<Command>,
+    engine: tokio_mpsc::UnboundedSender<Input>,
+    authors: BTreeMap<SpaceId, Author>,
+    authorships: std::sync::Arc<std::sync::RwLock<BTreeMap<SpaceId, u32>>>,
+    acknowledgements: BTreeMap<(NodeId, LogId), u64>,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Continues our own logs where the store has them.
+    pub fn new(
+        store: Box<dyn Store>,
+        shared: Shared,
+        logs: &[StoredLog],
+        reader: &dyn Reader,
+        engine: tokio_mpsc::UnboundedSender<Input>,
+    ) -> Result<(Self, WriterHandle), StoreError> {
+        let mut authors: BTreeMap<SpaceId, Author> = BTreeMap::new();
+        for log in logs.iter().filter(|l| l.opening.node == shared.me) {
+            let (mut clock, mut epoch) = (0, 0);
+            if log.tip.seq > 0
+                && let Some(entry) = reader.entry(log.log, log.tip.seq)?
+            {
+                (clock, epoch) = (entry.header.clock, entry.header.epoch);
+            }
+            let newest = authors
+                .get(&log.opening.space)
+                .is_none_or(|a| a.opening().incarnation < log.opening.incarnation);
+            if newest {
+                let author = Author::new(log.opening, log.tip, clock, epoch);
+                authors.insert(log.opening.space, author);
+            }
+        }
+        let incarnations =
+            authors.iter().map(|(space, a)| (*space, a.opening().incarnation)).collect();
+        let authorships = std::sync::Arc::new(std::sync::RwLock::new(incarnations));
+        let (sender, commands) = mpsc::channel();
+        let handle =
+            WriterHandle { commands: sender, authorships: authorships.clone(), me: shared.me };
+        let acknowledgements = BTreeMap::new();
+        let writer =
+            Self { store, shared, commands, engine, authors, authorships, acknowledgements };
+        Ok((writer, handle))
+    }
+
+    /// Runs until told to stop or until nobody is left to tell.
+    pub fn run(mut self) {
+        loop {
+            let first = if self.acknowledgements.is_empty() {
+                self.commands.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
+            } else {
+                self.commands.recv_timeout(LAZY)
+            };
+            let mut group = Group::default();
+            let mut stop = match first {
+                Ok(command) => self.take(command, &mut group),
+                Err(mpsc::RecvTimeoutError::Timeout) => false,
+                Err(mpsc::RecvTimeoutError::Disconnected) => true,
+            };
+            while !stop && group.bytes < COMMIT_BYTES && group.commands < COMMIT_COMMANDS {
+                match self.commands.try_recv() {
+                    Ok(command) => stop = self.take(command, &mut group),
+                    Err(_) => break,
+                }
+            }
+            self.commit(group);
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// Adds a command to the group; returns whether it was the last.
+    fn take(&mut self, command: Command, group: &mut Group) -> bool {
+        group.commands += 1;
+        match command {
+            Command::Persist { ticket, item } => {
+                match item {
+                    Item::Run { run, tip, .. } => {
+                        group.bytes += run.as_bytes().len();
+                        group.batch.runs.push((run, tip));
+                    }
+                    Item::Statement { epoch, statement } => {
+                        group.batch.statements.push((epoch, statement.to_wire()));
+                    }
+                }
+                group.tickets.push(ticket);
+            }
+            Command::Write { writes, reply } => self.write(writes, reply, group),
+            Command::Store { batch, reply } => {
+                group.bytes += batch.documents.iter().map(|d| d.snapshot.len()).sum::<usize>();
+                group.batch.merge(batch);
+                group.stored.push(reply);
+            }
+            Command::Declare { statements, settings, reply } => {
+                for (epoch, signed) in statements {
+                    group.batch.statements.push((epoch, signed.to_wire()));
+                    group.declared.push(signed);
+                }
+                group.batch.settings.extend(settings);
+                group.stored.push(reply);
+            }
+            Command::Acknowledged { peer, log, seq } => {
+                self.acknowledgements.insert((peer, log), seq);
+            }
+            Command::OwnLogAhead { log, seq } => self.leave_log(log, seq, group),
+            Command::Stop => return true,
+        }
+        false
+    }
+
+    fn write(
+        &mut self,
+        writes: Vec<LocalWrite>,
+        reply: WriteReply,
+        group: &mut Group,
+    ) {
+        let left = |w: &LocalWrite| {
+            author_in(&mut self.authors, &self.shared, w.update.space).log() != w.log
+        };
+        if writes.iter().any(left) {
+            // Nobody waiting any more is fine.
+            let _ = reply.send(Err(WriteError::LogLeft));
+            return;
+        }
+        let mut written = Vec::with_capacity(writes.len());
+        let directory = self.shared.directory.now();
+        let now_ms = self.shared.clock.now_ms();
+        for write in writes {
+            let LocalWrite { schema, body, update, .. } = write;
+            let author = author_in(&mut self.authors, &self.shared, update.space);
+            // The state to go back to, should the disk refuse.
+            group.before.entry(update.space).or_insert_with(|| author.clone());
+            let header = author.append(&Draft {
+                epoch: directory.epoch(),
+                directory: directory.head_prefix(),
+                now_ms,
+                shape: Shape {
+                    version: HEADER_VERSION,
+                    lane: schema.lane,
+                    kind: schema.kind,
+                    genesis: schema.genesis,
+                    encoding: Encoding::CHANGE,
+                    key_epoch: 0,
+                },
+                document: update.document,
+                body: &body,
+            });
+            if author.is_full()
+                && let Some(run) = author.close(&self.shared.key)
+            {
+                group.own.push((run, author.tip()));
+            }
+            written.push(Written { log: header.log, seq: header.seq });
+            group.bytes += body.len() + update.snapshot.len();
+            group.batch.documents.push(update);
+        }
+        group.written.push((reply, written));
+    }
+
+    fn commit(&mut self, mut group: Group) {
+        for space in group.before.keys() {
+            if let Some(author) = self.authors.get_mut(space)
+                && let Some(run) = author.close(&self.shared.key)
+            {
+                group.own.push((run, author.tip()));
+            }
+        }
+        for (run, tip) in &group.own {
+            group.batch.runs.push((run.clone(), *tip));
+            group.batch.cursors.push((run.log(), tip.seq));
+        }
+        let acknowledgements = std::mem::take(&mut self.acknowledgements);
+        group
+            .batch
+            .acknowledgements
+            .extend(acknowledgements.iter().map(|((peer, log), seq)| (*peer, *log, *seq)));
+        if group.batch.is_empty() {
+            return group.answer();
+        }
+        match self.store.commit(&group.batch) {
+            Ok(()) => {
+                group.tell(&self.engine);
+                group.answer();
+            }
+            Err(error) => {
+                tracing::error!(%error, "a commit failed; nothing of it was written");
+                // The undone sequence numbers are free: nobody has seen them.
+                self.authors.append(&mut group.before);
+                for (space, author) in &self.authors {
+                    self.remember_incarnation(*space, author.opening().incarnation);
+                }
+                group.fail(&error, &self.engine);
+            }
+        }
+    }
+
+    /// Our disk is older than what we told others: never write that log again.
+    fn leave_log(&mut self, log: LogId, seq: u64, group: &mut Group) {
+        let Some((space, author)) = self.authors.iter_mut().find(|(_, a)| a.log() == log) else {
+            return;
+        };
+        let (space, incarnation) = (*space, author.opening().incarnation + 1);
+        if let Some(run) = author.close(&self.shared.key) {
+            group.own.push((run, author.tip()));
+        }
+        tracing::warn!(
+            log = %log.short(), seq,
+            "peers hold more of this node's own log than it does: starting incarnation {incarnation}"
+        );
+        let opening = Opening::sign(&self.shared.key, space, incarnation);
+        let author = Author::new(opening, Tip::start(opening.log()), 0, 0);
+        group.before.insert(space, author.clone());
+        self.authors.insert(space, author);
+        self.remember_incarnation(space, incarnation);
+    }
+
+    fn remember_incarnation(&self, space: SpaceId, incarnation: u32) {
+        self.authorships
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(space, incarnation);
+    }
+}
+
+fn author_in<'a>(
+    authors: &'a mut BTreeMap<SpaceId, Author>,
+    shared: &Shared,
+    space: SpaceId,
+) -> &'a mut Author {
+    authors.entry(space).or_insert_with(|| {
+        let opening = Opening::sign(&shared.key, space, 0);
+        Author::new(opening, Tip::start(opening.log()), 0, 0)
+    })
+}
+
+/// What one commit holds, and whom to tell.
+#[derive(Default)]
+struct Group {
+    batch: WriteBatch,
+    bytes: usize,
+    commands: usize,
+    /// Runs of our own, in log order.
+    own: Vec<(Run, Tip)>,
+    /// Authors as they were before this group.
+    before: BTreeMap<SpaceId, Author>,
+    tickets: Vec<Ticket>,
+    declared: Vec<Signed>,
+    written: Vec<(WriteReply, Vec<Written>)>,
+    stored: Vec<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+impl Group {
+    fn tell(&mut self, engine: &tokio_mpsc::UnboundedSender<Input>) {
+        // A closed channel means that the daemon is stopping; what is durable stays so.
+        for ticket in self.tickets.drain(..) {
+            let _ = engine.send(Input::Persisted { ticket });
+        }
+        for (run, tip) in self.own.drain(..) {
+            let _ = engine.send(Input::Appended { run, tip });
+        }
+        for statement in self.declared.drain(..) {
+            let _ = engine.send(Input::Declared { statement });
+        }
+    }
+
+    /// Answers those who wait; one that has gone away needs no answer.
+    fn answer(self) {
+        for (reply, written) in self.written {
+            let _ = reply.send(Ok(written));
+        }
+        for reply in self.stored {
+            let _ = reply.send(Ok(()));
+        }
+    }
+
+    fn fail(self, error: &StoreError, engine: &tokio_mpsc::UnboundedSender<Input>) {
+        for ticket in self.tickets {
+            let _ = engine.send(Input::PersistFailed { ticket, reason: error.to_string() });
+        }
+        for (reply, _) in self.written {
+            let _ = reply.send(Err(error.clone().into()));
+        }
+        for reply in self.stored {
+            let _ = reply.send(Err(error.clone()));
+        }
+    }
+}
