@@ -7,6 +7,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -146,8 +147,14 @@ impl Client {
     /// Sends what `source` yields as it is read, whatever its length. A refusal that carries a list
     /// of `errors` is an answer, not a failure.
     pub async fn upload(&self, route: Route, source: Box<dyn Read + Send>) -> Result<Value> {
-        let body = Upload { chunks: read_ahead(source) };
-        let response = self.send(Method::POST, route, "application/x-ndjson", body).await?;
+        let broken = Arc::new(Mutex::new(None));
+        let body = Upload { chunks: read_ahead(source), broken: Arc::clone(&broken) };
+        let sent = self.send(Method::POST, route, "application/x-ndjson", body).await;
+        // Where our own input failed, the daemon is not to blame for the broken request.
+        if let Some(why) = broken.lock().ok().and_then(|mut slot| slot.take()) {
+            return Err(Error::failed(Key::InputBroken).cause(why));
+        }
+        let response = sent?;
         let status = response.status().as_u16();
         let bytes = self.collect(response).await?;
         let listed = serde_json::from_slice::<Value>(&bytes)
@@ -313,6 +320,8 @@ fn problem(status: u16, bytes: &[u8]) -> Error {
 /// A request body fed by a reading thread.
 struct Upload {
     chunks: mpsc::Receiver<io::Result<Bytes>>,
+    /// Why the source could not be read to its end.
+    broken: Arc<Mutex<Option<String>>>,
 }
 
 impl Body for Upload {
@@ -323,7 +332,11 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.chunks.poll_recv(cx).map(|next| next.map(|chunk| chunk.map(Frame::data)))
+        let next = std::task::ready!(self.chunks.poll_recv(cx));
+        if let (Some(Err(why)), Ok(mut slot)) = (&next, self.broken.lock()) {
+            *slot = Some(why.to_string());
+        }
+        Poll::Ready(next.map(|chunk| chunk.map(Frame::data)))
     }
 }
 

@@ -197,6 +197,7 @@ catalogue! {
         "命令与节点的版本可能不同：比较 fenbu --version 和 fenbu status",
         "the command and the node may differ in version: compare fenbu --version with fenbu status";
     HintCandidates: "指的是其中哪一个：{ids}", "which of these is meant: {ids}";
+    HintMeant: "是不是指 {name}", "perhaps {name} is meant";
     HintHelp: "加 --help 查看用法", "see --help";
     HintWhy:
         "查看谁落后、为什么：fenbu peers",
@@ -226,6 +227,7 @@ catalogue! {
         "{path} is no record: a JSON object from field names to values is wanted";
     BadLogFilter: "日志过滤条件 '{value}' 无法解析", "the log filter '{value}' cannot be parsed";
     StdinTwice: "标准输入只能读一次：只给一个 -", "stdin can be read once: give one -";
+    InputBroken: "读取输入时出错，上传中断", "the input could not be read to its end";
     InputLarge: "{path} 太大，最多 {max}", "{path} is too large, at most {max}";
     TokenEmpty: "令牌应是一个不含空格的词", "a token is one word without spaces";
     HintInvite:

@@ -136,6 +136,27 @@ async fn uploads_stream_and_listed_errors_are_an_answer() {
 }
 
 #[tokio::test]
+async fn a_source_that_breaks_is_our_failure_not_the_daemons() {
+    struct Stick(usize);
+    impl Read for Stick {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0 += 1;
+            if self.0 > 2 { Err(io::Error::other("stick pulled out")) } else { Ok(buffer.len()) }
+        }
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(temp.path().join(SOCKET_FILE)).unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let client = Client::new(temp.path(), Lang::En);
+    let error = client.upload(Route::new("import"), Box::new(Stick(0))).await.unwrap_err();
+    assert_eq!((error.kind.exit(), error.message.is(Key::InputBroken)), (Exit::Failed, true));
+    assert_eq!(error.cause.as_ref().map(english).as_deref(), Some("stick pulled out"));
+}
+
+#[tokio::test]
 async fn downloads_stream() {
     let node = Pretended::answering(200, "application/x-ndjson", "{\"a\":1}\n{\"b\":2}\n");
     let mut got = Vec::new();

@@ -64,6 +64,7 @@ pub(super) fn localise(command: Command, lang: Lang) -> Command {
         .arg(
             Arg::new("version").short('V').long("version").action(ArgAction::Version).help(version),
         );
+    let command = command.mut_args(|arg| arg.help_heading(lang.pick("通用选项", "Global options")));
     match lang {
         Lang::En => command,
         Lang::Zh => translate(command, "", ""),
@@ -84,7 +85,7 @@ fn translate(mut command: Command, verb: &str, inner: &str) -> Command {
             let heading = if arg.is_positional() { "参数" } else { "选项" };
             let id = format!("{prefix}{}", arg.get_id());
             let help = find(texts, &id);
-            let arg = arg.help_heading(heading);
+            let arg = if verb.is_empty() { arg } else { arg.help_heading(heading) };
             match help {
                 Some(help) => arg.help(help).long_help(None),
                 None => arg,

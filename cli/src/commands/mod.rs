@@ -169,10 +169,10 @@ fn default_dir(environment: &Environment) -> PathBuf {
     if let Some(dirs) = environment.get("STATE_DIRECTORY") {
         return dirs.split(':').next().unwrap_or(dirs).into();
     }
-    let state = environment.get("XDG_STATE_HOME").map_or_else(
-        || PathBuf::from(environment.get("HOME").unwrap_or("/root")).join(".local/state"),
-        PathBuf::from,
-    );
+    // Without a home, as in a bare service, the state folder of the system is the likeliest.
+    let home = || environment.get("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let state = environment.get("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
+    let state = state.unwrap_or_else(|| PathBuf::from("/var/lib"));
     state.join("fenbu")
 }
 

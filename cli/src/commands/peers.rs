@@ -36,7 +36,7 @@ fn columns() -> Vec<Column> {
     vec![
         Column::new(Key::ColumnName, |v, _| output::text(v, "name")).at_most(28),
         Column::new(Key::ColumnUnit, |v, _| output::text(v, "unit")),
-        Column::new(Key::ColumnNode, |v, view| node(v, view)),
+        Column::new(Key::ColumnNode, node),
         Column::new(Key::ColumnConnected, connected),
         Column::new(Key::ColumnBehind, |v, _| output::text(v, "behind_entries")).right(),
         Column::new(Key::ColumnMissing, |v, _| output::text(v, "missing_entries")).right(),

@@ -217,6 +217,8 @@ fn help_and_version_are_data() {
     assert!(zh.out.contains("用法") && zh.out.contains("稿件"), "{}", zh.out);
     let en = fenbu(&["post", "add", "--help"]);
     assert!(en.out.contains("--body-file") && en.out.contains("--source-url"), "{}", en.out);
+    let meant = fenbu(&["--lang", "zh-CN", "statu"]);
+    assert!(meant.err.contains("是不是指 status"), "{meant:?}");
     assert!(fenbu(&["--version"]).out.starts_with("fenbu "));
     let script = fenbu(&["completions", "bash"]);
     assert!(script.code == 0 && script.out.contains("fenbu__"), "{}", script.code);

@@ -53,7 +53,13 @@ pub(super) fn report(error: &clap::Error, lang: Lang, streams: &mut Streams) -> 
         }
         _ => match (explain(error), lang) {
             (Some(message), lang) if lang == Lang::Zh || source(error).is_some() => {
-                Error::usage(message).hint(Key::HintHelp).write(&mut *streams.err, lang);
+                let mut shown = Error::usage(message);
+                for kind in [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg] {
+                    if let Some(name) = context(error, kind) {
+                        shown = shown.hint(Key::HintMeant.with([("name", name)]));
+                    }
+                }
+                shown.hint(Key::HintHelp).write(&mut *streams.err, lang);
             }
             _ => {
                 let _ = write!(streams.err, "{rendered}");

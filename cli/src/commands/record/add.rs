@@ -37,7 +37,7 @@ pub(super) fn written(answer: &Value, session: &mut Session) -> Result<()> {
 
 fn check_required(kind: &Kind, fields: &Map<String, Value>) -> Result<()> {
     let is_given = |name: &str| {
-        fields.get(name).is_some_and(|value| !value.is_null() && *value != Value::from(""))
+        fields.get(name).is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
     };
     let missing: Vec<String> = kind
         .fields
