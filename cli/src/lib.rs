@@ -2,7 +2,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`commands`] | one file per verb: arguments, help, function |
+//! | `commands` | one file per verb: arguments, help, function |
 //! | [`client`] | HTTP with JSON over the node's unix socket |
 //! | [`output`] | tables for people, JSON for scripts; the only way to stdout |
 //! | [`error`] | kind, cause, hints, and the exit code they lead to |

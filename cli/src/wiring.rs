@@ -9,13 +9,13 @@ use crate::lang::Key;
 use crate::output::Output;
 
 /// Files of which at least one lies in every node's folder.
-const NODE_FILES: [&str; 4] = ["node.key", "node.db", "fenbu.db", "node.toml"];
+const NODE_FILES: [&str; 2] = ["node.key", "fenbu.db"];
 
 /// The lock that a running daemon holds.
 pub(crate) const LOCK_FILE: &str = "node.lock";
 
 /// The node's own settings, in its folder.
-pub(crate) const CONFIG_FILE: &str = "node.toml";
+pub(crate) const CONFIG_FILE: &str = "fenbu.toml";
 
 /// Whether a node lives in this folder, running or not.
 pub(crate) fn is_node_dir(dir: &Path) -> bool {

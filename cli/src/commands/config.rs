@@ -147,7 +147,7 @@ mod tests {
             (output::text(found, "value"), output::text(found, "origin"))
         };
         assert_eq!(value("listen").0, "b");
-        assert!(value("listen").1.ends_with("node/node.toml"));
+        assert!(value("listen").1.ends_with("node/fenbu.toml"));
         assert_eq!(value("log.level").0, "info");
         assert_eq!(value("token"), ("********".into(), "$FENBU_TOKEN".into()));
         assert_eq!(value("token_file").0, "/run/token");
@@ -159,6 +159,6 @@ mod tests {
         std::fs::write(temp.path().join(wiring::CONFIG_FILE), "a = [").unwrap();
         let error = local(temp.path(), &Environment::default()).unwrap_err();
         assert_eq!(error.kind.exit(), Exit::Failed);
-        assert!(error.message.render(crate::lang::Lang::En).contains("node.toml"));
+        assert!(error.message.render(crate::lang::Lang::En).contains("fenbu.toml"));
     }
 }

@@ -3,7 +3,7 @@
 //! One file per verb holds its arguments, its help in both languages and its function. English help
 //! is the doc comment on the argument; Chinese stands beside it in `HELP_ZH`, and a test sees to it
 //! that no argument lacks one. The record nouns (`post`, `member`, `meeting`) are built from a table
-//! of fields and dispatch through [`record`].
+//! of fields and dispatch through `record`.
 
 mod completions;
 mod config;

@@ -23,8 +23,8 @@ pub(crate) enum Merge {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ValueType {
     Text,
-    /// One of [`Field::codes`], or one that a newer node knows.
-    Code,
+    /// One of these, or one that a newer node knows.
+    Code(&'static [Code]),
     Date,
     Instant,
     #[expect(dead_code, reason = "no kind of this version counts anything")]
@@ -47,7 +47,6 @@ pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) merge: Merge,
     pub(crate) value: ValueType,
-    pub(crate) codes: &'static [Code],
     /// A record cannot be added without it.
     pub(crate) required: bool,
     pub(crate) label_zh: &'static str,
@@ -55,6 +54,14 @@ pub(crate) struct Field {
 }
 
 impl Field {
+    /// The codes a value may be, when it is a code.
+    pub(crate) fn codes(&self) -> &'static [Code] {
+        match self.value {
+            ValueType::Code(codes) => codes,
+            _ => &[],
+        }
+    }
+
     /// The flag's name, without dashes.
     pub(crate) fn flag(&self) -> String {
         self.name.replace('_', "-")
@@ -65,7 +72,7 @@ impl Field {
     where
         Self: 'a,
     {
-        let known = self.codes.iter().find(|known| known.code == code);
+        let known = self.codes().iter().find(|known| known.code == code);
         known.map_or(code, |known| lang.pick(known.zh, known.en))
     }
 }
@@ -107,7 +114,7 @@ const fn field(
     label_zh: &'static str,
     label_en: &'static str,
 ) -> Field {
-    Field { name, merge, value, codes: &[], required: false, label_zh, label_en }
+    Field { name, merge, value, required: false, label_zh, label_en }
 }
 
 const fn coded(
@@ -117,9 +124,7 @@ const fn coded(
     label_zh: &'static str,
     label_en: &'static str,
 ) -> Field {
-    let mut coded = field(name, merge, ValueType::Code, label_zh, label_en);
-    coded.codes = codes;
-    coded
+    field(name, merge, ValueType::Code(codes), label_zh, label_en)
 }
 
 const fn required(mut field: Field) -> Field {
@@ -135,13 +140,13 @@ const POST: Kind = Kind {
         required(field("title", Merge::Contested, ValueType::Text, "标题", "Title")),
         field("body", Merge::Text, ValueType::Text, "正文", "Body"),
         coded("column", Merge::Contested, COLUMNS, "栏目", "Column"),
-        coded("kind", Merge::Register, POST_KINDS, "类型", "Kind"),
+        coded("kind", Merge::Register, POST_KINDS, "类别", "Kind"),
         coded("status", Merge::Contested, POST_STATUS, "状态", "Status"),
         field("bylines", Merge::List, ValueType::Text, "作者", "Bylines"),
         field("tags", Merge::Set, ValueType::Text, "标签", "Tags"),
         field("source_url", Merge::Register, ValueType::Text, "来源网址", "Source URL"),
         field("written", Merge::Register, ValueType::Date, "成稿日期", "Written"),
-        coded("programme", Merge::Register, PROGRAMMES, "党建+项目", "Programme"),
+        field("programme", Merge::Register, ValueType::Text, "专题", "Programme"),
     ],
     filters: &["column", "status"],
     columns: &["column", "status", "title"],
@@ -167,17 +172,10 @@ const POST_STATUS: &[Code] = &[
     code("draft", "草稿", "Draft"),
     code("submitted", "已提交", "Submitted"),
     code("returned", "退回修改", "Returned"),
-    code("approved", "已通过", "Approved"),
+    code("approved", "已审核", "Approved"),
     code("published", "已发布", "Published"),
-    code("withdrawn", "撤稿", "Withdrawn"),
+    code("withdrawn", "已撤稿", "Withdrawn"),
     code("archived", "已归档", "Archived"),
-];
-
-const PROGRAMMES: &[Code] = &[
-    code("integrity", "廉政", "Integrity"),
-    code("culture", "文化", "Culture"),
-    code("union", "工会", "Union"),
-    code("youth", "团青", "Youth"),
 ];
 
 const MEMBER: Kind = Kind {
@@ -185,8 +183,8 @@ const MEMBER: Kind = Kind {
     plural: "members",
     zh: "党员",
     fields: &[
-        required(field("name", Merge::Register, ValueType::Text, "姓名", "Name")),
-        field("branch", Merge::Contested, ValueType::Text, "所在党组织", "Branch"),
+        required(field("name", Merge::Contested, ValueType::Text, "姓名", "Name")),
+        field("branch", Merge::Contested, ValueType::Text, "所在党组织", "Home branch"),
         coded("stage", Merge::Contested, STAGES, "发展阶段", "Stage"),
         coded("standing", Merge::Contested, STANDINGS, "党籍状态", "Standing"),
         field("joined", Merge::Contested, ValueType::Date, "入党日期", "Joined"),
@@ -194,7 +192,7 @@ const MEMBER: Kind = Kind {
         coded("gender", Merge::Register, GENDERS, "性别", "Gender"),
         field("education", Merge::Register, ValueType::Text, "学历", "Education"),
         field("job", Merge::Register, ValueType::Text, "职务", "Job"),
-        field("groups", Merge::Set, ValueType::Text, "群体", "Groups"),
+        field("groups", Merge::Set, ValueType::Text, "分组", "Groups"),
     ],
     filters: &["branch", "stage", "standing"],
     columns: &["name", "branch", "stage", "standing"],
@@ -205,14 +203,14 @@ const STAGES: &[Code] = &[
     code("applicant", "入党申请人", "Applicant"),
     code("activist", "入党积极分子", "Activist"),
     code("candidate", "发展对象", "Candidate"),
-    code("probationary", "预备党员", "Probationary"),
+    code("probationary", "预备党员", "Probationary member"),
     code("full", "正式党员", "Full member"),
 ];
 
 const STANDINGS: &[Code] = &[
     code("normal", "正常", "Normal"),
     code("on_probation_discipline", "留党察看", "On disciplinary probation"),
-    code("suspended", "停止党籍", "Suspended"),
+    code("suspended", "中止党籍", "Suspended"),
     code("expelled", "开除党籍", "Expelled"),
     code("removed", "党内除名", "Removed"),
     code("quit", "退党", "Quit"),
@@ -227,8 +225,8 @@ const MEETING: Kind = Kind {
     zh: "会议",
     fields: &[
         required(coded("kind", Merge::Register, MEETING_KINDS, "会议类型", "Kind")),
-        required(field("branch", Merge::Register, ValueType::Text, "党组织", "Branch")),
-        field("title", Merge::Register, ValueType::Text, "标题", "Title"),
+        required(field("branch", Merge::Contested, ValueType::Text, "党组织", "Branch")),
+        field("title", Merge::Contested, ValueType::Text, "标题", "Title"),
         field("topic", Merge::Register, ValueType::Text, "主题", "Topic"),
         field("lecturer", Merge::Register, ValueType::Text, "主讲人", "Lecturer"),
         field("place", Merge::Register, ValueType::Text, "地点", "Place"),
@@ -238,7 +236,7 @@ const MEETING: Kind = Kind {
         field("start", Merge::Register, ValueType::Instant, "开始时间", "Start"),
         field("end", Merge::Register, ValueType::Instant, "结束时间", "End"),
         field("agenda", Merge::List, ValueType::Text, "议程", "Agenda"),
-        coded("attendance", Merge::Map, ATTENDANCE, "到会情况", "Attendance"),
+        coded("attendance", Merge::Map, ATTENDANCE, "出席情况", "Attendance"),
         field("minutes", Merge::Text, ValueType::Text, "会议记录", "Minutes"),
         coded("status", Merge::Contested, MEETING_STATUS, "状态", "Status"),
         field("tags", Merge::Set, ValueType::Text, "标签", "Tags"),
@@ -250,7 +248,7 @@ const MEETING: Kind = Kind {
 
 const MEETING_KINDS: &[Code] = &[
     code("general", "党员大会", "General meeting"),
-    code("committee", "支委会", "Committee"),
+    code("committee", "支委会", "Committee meeting"),
     code("group", "党小组会", "Group meeting"),
     code("lecture", "党课", "Lecture"),
     code("talk", "谈心谈话", "Talk"),
@@ -264,7 +262,7 @@ const MEETING_KINDS: &[Code] = &[
 ];
 
 const ATTENDANCE: &[Code] = &[
-    code("present", "到会", "Present"),
+    code("present", "出席", "Present"),
     code("late", "迟到", "Late"),
     code("leave", "请假", "On leave"),
     code("absent", "缺席", "Absent"),
@@ -274,11 +272,10 @@ const ATTENDANCE: &[Code] = &[
 ];
 
 const MEETING_STATUS: &[Code] = &[
-    code("planned", "已计划", "Planned"),
+    code("planned", "计划", "Planned"),
     code("held", "已召开", "Held"),
-    code("postponed", "延期", "Postponed"),
-    code("cancelled", "取消", "Cancelled"),
-    code("drafted", "记录已起草", "Minutes drafted"),
+    code("postponed", "已延期", "Postponed"),
+    code("cancelled", "已取消", "Cancelled"),
     code("confirmed", "已确认", "Confirmed"),
     code("archived", "已归档", "Archived"),
 ];
@@ -298,8 +295,8 @@ mod tests {
                 assert!(kind.field(name).is_some(), "{}: no field '{name}'", kind.name);
             }
             for field in kind.fields {
-                let coded = field.value == ValueType::Code;
-                assert_eq!(coded, !field.codes.is_empty(), "{}.{}", kind.name, field.name);
+                let coded = matches!(field.value, ValueType::Code(_));
+                assert_eq!(coded, !field.codes().is_empty(), "{}.{}", kind.name, field.name);
                 assert!(!field.label_zh.is_empty() && !field.label_en.is_empty());
             }
             assert!(kind.fields.iter().any(|f| f.required), "{}", kind.name);

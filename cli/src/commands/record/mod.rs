@@ -119,7 +119,7 @@ fn value_name(field: &Field) -> &'static str {
     match (field.merge, field.value) {
         (Merge::Map, _) => "KEY=VALUE",
         (_, ValueType::Text) => "TEXT",
-        (_, ValueType::Code) => "CODE",
+        (_, ValueType::Code(_)) => "CODE",
         (_, ValueType::Date) => "DATE",
         (_, ValueType::Instant) => "TIME",
         (_, ValueType::Int) => "N",
@@ -129,9 +129,9 @@ fn value_name(field: &Field) -> &'static str {
 
 fn field_help(field: &Field, lang: Lang) -> String {
     let mut help = lang.pick(field.label_zh, field.label_en).to_owned();
-    if !field.codes.is_empty() {
+    if !field.codes().is_empty() {
         let codes: Vec<String> = field
-            .codes
+            .codes()
             .iter()
             .map(|c| lang.pick(format!("{} {}", c.code, c.zh), c.code.to_owned()))
             .collect();

@@ -104,7 +104,7 @@ fn parse_field(field: &Field, texts: &[&str]) -> Result<Value, BadValue> {
 fn parse_one(field: &Field, text: &str) -> Result<Value, BadValue> {
     match field.value {
         ValueType::Text => Ok(Value::from(text)),
-        ValueType::Code => Ok(Value::from(code_of(field, text))),
+        ValueType::Code(_) => Ok(Value::from(code_of(field, text))),
         ValueType::Date => Ok(Value::from(instant::parse_date(text)?.to_string())),
         ValueType::Instant => Ok(Value::from(instant::parse_instant(text)?.to_string())),
         ValueType::Int => text
@@ -128,7 +128,7 @@ where
     let named = |c: &&super::fields::Code| {
         c.code == text || c.zh == text || c.en.eq_ignore_ascii_case(text)
     };
-    field.codes.iter().find(named).map_or(text, |c| c.code)
+    field.codes().iter().find(named).map_or(text, |c| c.code)
 }
 
 /// A record's fields as JSON: `{field: value}`, or that under `fields`.
@@ -188,7 +188,7 @@ pub(super) fn show(field: &Field, value: &Value, lang: Lang) -> String {
             .collect::<Vec<_>>()
             .join(lang.pick("、", ", ")),
         value => match (field.value, value.as_str()) {
-            (ValueType::Code, Some(code)) => field.label_of(code, lang).to_owned(),
+            (ValueType::Code(_), Some(code)) => field.label_of(code, lang).to_owned(),
             (ValueType::Instant, _) => instant::show(value),
             _ => output::scalar(value),
         },
