@@ -129,11 +129,7 @@ impl Admission {
         Err(AdmissionError::NotAdmin(admin.unwrap_or_else(|| directory.admin().short())))
     }
 
-    async fn keep(
-        &self,
-        secret: &[u8; 16],
-        invitation: &Invitation,
-    ) -> Result<(), AdmissionError> {
+    async fn keep(&self, secret: &[u8; 16], invitation: &Invitation) -> Result<(), AdmissionError> {
         self.declare(Vec::new(), vec![(setting_name(secret), Some(to_bytes(invitation)))]).await
     }
 
@@ -285,10 +281,9 @@ fn unit_name(directory: &Directory, invite: &Invite) -> Result<String, Admission
     match (directory.unit(&invite.unit), &invite.unit_name) {
         (Some(unit), None) => Ok(unit.name.clone()),
         (Some(unit), Some(name)) if *name == unit.name => Ok(unit.name.clone()),
-        (Some(unit), Some(_)) => Err(AdmissionError::UnitNamed {
-            code: unit.code.clone(),
-            name: unit.name.clone(),
-        }),
+        (Some(unit), Some(_)) => {
+            Err(AdmissionError::UnitNamed { code: unit.code.clone(), name: unit.name.clone() })
+        }
         (None, Some(name)) => Ok(name.clone()),
         (None, None) => Err(AdmissionError::UnitNameless),
     }

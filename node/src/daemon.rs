@@ -175,10 +175,7 @@ impl Daemon {
     }
 }
 
-fn thread(
-    name: &str,
-    work: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, StartError> {
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
     std::thread::Builder::new().name(name.into()).spawn(work).map_err(StartError::Thread)
 }
 

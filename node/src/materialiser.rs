@@ -146,9 +146,10 @@ impl Materialiser {
     /// The space and author of a run's log.
     fn place_of(&mut self, run: &Run) -> Result<(SpaceId, NodeId), StoreError> {
         let log = run.log();
-        let opening = self.shared.readers.with(|r| r.opening(log))?.ok_or_else(|| {
+        let stored = self.shared.readers.with(|r| r.log(log))?.ok_or_else(|| {
             StoreError::Inconsistent(format!("log {} has entries and no opening", log.short()))
         })?;
+        let opening = stored.opening;
         self.authors.insert(log, opening.node);
         Ok((opening.space, opening.node))
     }
@@ -173,7 +174,8 @@ impl Materialiser {
         let guard = self.shared.documents.lock(by_document.keys().copied());
         let work: Vec<_> = by_document.into_iter().collect();
         let directory = self.shared.directory.now();
-        let job = Job { readers: &self.shared.readers, directory: &directory, authors: &self.authors };
+        let job =
+            Job { readers: &self.shared.readers, directory: &directory, authors: &self.authors };
         for made in on_all_cores(work, |(place, candidates)| job.make(place, candidates)) {
             batch.merge(made?.batch);
         }

@@ -15,7 +15,9 @@ use tokio::sync::oneshot;
 /// What can go wrong with a record request; each message says what to do.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RecordError {
-    #[error("there is no {kind} with an id that begins with '{prefix}' here; list them to see what there is")]
+    #[error(
+        "there is no {kind} with an id that begins with '{prefix}' here; list them to see what there is"
+    )]
     NotFound { kind: &'static str, prefix: String },
     #[error("'{prefix}' could be any of {}: give more of the id", candidates.join(", "))]
     Ambiguous { prefix: String, candidates: Vec<String> },
@@ -80,7 +82,9 @@ impl Records {
                 let own = self.shared.unit();
                 let unit = unit.unwrap_or(&own);
                 if directory.unit(unit).is_none() {
-                    return Err(refused(&format!("there is no unit '{unit}'; see `fenbu directory`")));
+                    return Err(refused(&format!(
+                        "there is no unit '{unit}'; see `fenbu directory`"
+                    )));
                 }
                 directory.unit_space(unit).map(|s| s.id)
             }

@@ -41,7 +41,9 @@ pub enum SetupError {
     Answer(String),
     #[error("none of the token's addresses answered:\n{0}")]
     Unreachable(String),
-    #[error("this machine has no network address; give --advertise HOST:PORT that others can reach")]
+    #[error(
+        "this machine has no network address; give --advertise HOST:PORT that others can reach"
+    )]
     NoAddress,
     #[error("the tokio runtime could not start: {0}")]
     Runtime(std::io::Error),
@@ -115,13 +117,8 @@ fn found(folder: &Folder, options: &InitOptions) -> Result<NodeReport, SetupErro
     let defined = say(&key, Act::DefineUnit(DefineUnit { code: unit.clone(), name }))?;
     say(&key, Act::DefineSpace(federation_space(federation)))?;
     say(&key, Act::DefineSpace(unit_space(&defined, &unit)))?;
-    let admit = AdmitNode {
-        node,
-        unit: unit.clone(),
-        name: unit.clone(),
-        role: Role::SERVER,
-        addresses,
-    };
+    let admit =
+        AdmitNode { node, unit: unit.clone(), name: unit.clone(), role: Role::SERVER, addresses };
     let directory = say(&key, Act::AdmitNode(admit))?;
     store_directory(folder, directory.statements_after(0))?;
     folder.write_root_key(&root)?;
@@ -156,7 +153,7 @@ fn write_config(
     }
     let text = Config::text_with(&settings);
     // Read back before it is written, so that a bad value costs nothing but its message.
-    let config = Config::from_text(folder.path(), Some(&text), |name| std::env::var(name).ok())?;
+    let config = Config::from_text(folder.path(), &text, |name| std::env::var(name).ok())?;
     folder.write(FILE_NAME, &text)?;
     Ok(config)
 }

@@ -58,11 +58,20 @@ type WriteReply = oneshot::Sender<Result<Vec<Written>, WriteError>>;
 #[derive(Debug)]
 pub enum Command {
     /// From peers, verified by the engine.
-    Persist { ticket: Ticket, item: Item },
+    Persist {
+        ticket: Ticket,
+        item: Item,
+    },
     /// Local writes, all or none, in order.
-    Write { writes: Vec<LocalWrite>, reply: WriteReply },
+    Write {
+        writes: Vec<LocalWrite>,
+        reply: WriteReply,
+    },
     /// Documents made from received entries, and everything else that is plain data.
-    Store { batch: WriteBatch, reply: oneshot::Sender<Result<(), StoreError>> },
+    Store {
+        batch: WriteBatch,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
     /// Statements made here, with the settings that go with them.
     Declare {
         statements: Vec<(u64, Signed)>,
@@ -70,9 +79,16 @@ pub enum Command {
         reply: oneshot::Sender<Result<(), StoreError>>,
     },
     /// At leisure.
-    Acknowledged { peer: NodeId, log: LogId, seq: u64 },
+    Acknowledged {
+        peer: NodeId,
+        log: LogId,
+        seq: u64,
+    },
     /// A peer holds more of one of our logs than we do.
-    OwnLogAhead { log: LogId, seq: u64 },
+    OwnLogAhead {
+        log: LogId,
+        seq: u64,
+    },
     Stop,
 }
 
@@ -224,12 +240,7 @@ impl Writer {
         false
     }
 
-    fn write(
-        &mut self,
-        writes: Vec<LocalWrite>,
-        reply: WriteReply,
-        group: &mut Group,
-    ) {
+    fn write(&mut self, writes: Vec<LocalWrite>, reply: WriteReply, group: &mut Group) {
         let left = |w: &LocalWrite| {
             author_in(&mut self.authors, &self.shared, w.update.space).log() != w.log
         };

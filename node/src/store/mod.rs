@@ -91,6 +91,9 @@ pub trait Reader: Send {
     /// Entries of a document that wait for others, by log and seq.
     fn waiting(&self, space: SpaceId, document: DocId) -> Result<Vec<EntryRef>, StoreError>;
 
+    /// Waiting entries of all documents, at most `limit`, by log and seq.
+    fn all_waiting(&self, limit: usize) -> Result<Vec<EntryRef>, StoreError>;
+
     /// Entries that do not count, the latest refusal first.
     fn refused(&self, limit: usize) -> Result<Vec<Refusal>, StoreError>;
 
@@ -128,6 +131,9 @@ pub trait Reader: Send {
     fn digests(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError>;
 
     fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError>;
+
+    /// A log's opening, tip and cursor.
+    fn log(&self, log: LogId) -> Result<Option<StoredLog>, StoreError>;
 }
 
 /// What the engine needs at start.

@@ -36,6 +36,9 @@ pub enum Cell {
     Text(String),
 }
 
+/// Scalars of a map by key, and whether each has concurrent values.
+type Scalars = BTreeMap<String, (Value, bool)>;
+
 /// What lists and filters show of a record: one cell for each of the schema's columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
@@ -46,6 +49,8 @@ pub struct Row {
     pub created_ms: u64,
     /// Greatest time of any change.
     pub updated_ms: u64,
+    /// Contested fields, and keys of contested maps, that hold several values.
+    pub conflicts: u32,
 }
 
 /// A document and what it means.
@@ -203,7 +208,7 @@ impl Record {
     }
 
     /// The scalars of a map, and whether each has concurrent values.
-    fn scalars(&self, object: &ObjId) -> BTreeMap<String, (Value, bool)> {
+    fn scalars(&self, object: &ObjId) -> Scalars {
         let items = self.document.map_range(object, ..);
         items
             .filter_map(|item| {
@@ -257,6 +262,7 @@ impl Record {
     pub fn row(&self) -> Row {
         let genesis = genesis(self.schema);
         let mut root = self.scalars(&ROOT);
+        let conflicts = self.count_conflicts(&root);
         let mut ignored = Map::new();
         let cell = |name: &&str| {
             let field = self.schema.field(name)?;
@@ -272,7 +278,19 @@ impl Record {
         let times = self.document.get_changes_meta(&[]).into_iter();
         let times = times.filter(|m| m.hash.0 != genesis.hash).map(|m| m.timestamp.max(0) as u64);
         let (created, updated) = times.fold((u64::MAX, 0), |(a, b), t| (a.min(t), b.max(t)));
-        Row { cells, created_ms: created.min(updated), updated_ms: updated }
+        Row { cells, created_ms: created.min(updated), updated_ms: updated, conflicts }
+    }
+
+    fn count_conflicts(&self, root: &Scalars) -> u32 {
+        let genesis = genesis(self.schema);
+        let count = self.schema.fields.iter().map(|field| match field.merge {
+            Merge::Contested => usize::from(root.get(field.name).is_some_and(|(_, c)| *c)),
+            Merge::Map => genesis.container(field.name).map_or(0, |container| {
+                self.scalars(&container.id).values().filter(|(_, c)| *c).count()
+            }),
+            _ => 0,
+        });
+        count.sum::<usize>() as u32
     }
 }
 

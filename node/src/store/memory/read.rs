@@ -6,7 +6,7 @@ use crate::store::row::{text_of, view_of};
 use crate::store::runs::{self, Room};
 use crate::store::{
     Counts, Cursor, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Page, Reader, Refusal, Row,
-    StoreError, StoredDocument, StoredEntry, ViewSpec,
+    StoreError, StoredDocument, StoredEntry, StoredLog, ViewSpec,
 };
 use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, Run, Tip};
@@ -121,6 +121,10 @@ impl Reader for MemoryReader {
         Ok(state.waiting.values().filter(of).copied().collect())
     }
 
+    fn all_waiting(&self, limit: usize) -> Result<Vec<EntryRef>, StoreError> {
+        Ok(read(&self.state).waiting.values().take(limit).copied().collect())
+    }
+
     fn refused(&self, limit: usize) -> Result<Vec<Refusal>, StoreError> {
         let state = read(&self.state);
         let mut all: Vec<_> = state.refused.values().collect();
@@ -212,6 +216,10 @@ impl Reader for MemoryReader {
 
     fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError> {
         Ok(read(&self.state).logs.iter().map(|(id, log)| (*id, log.stored.tip)).collect())
+    }
+
+    fn log(&self, log: LogId) -> Result<Option<StoredLog>, StoreError> {
+        Ok(read(&self.state).logs.get(&log).map(|log| log.stored))
     }
 }
 

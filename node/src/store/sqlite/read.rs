@@ -151,6 +151,18 @@ impl Reader for SqliteReader {
         })
     }
 
+    fn all_waiting(&self, limit: usize) -> Result<Vec<EntryRef>, StoreError> {
+        self.ask("reading waiting entries", |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT s.space, w.document, l.log, w.seq FROM waiting w
+                 JOIN logs l ON l.id = w.log_id JOIN spaces s ON s.id = l.space_id
+                 ORDER BY l.log, w.seq LIMIT ?1",
+            )?;
+            let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+            collect(&mut rows, entry_ref)
+        })
+    }
+
     fn refused(&self, limit: usize) -> Result<Vec<Refusal>, StoreError> {
         self.ask("reading refused entries", |c| {
             let mut statement = c.prepare_cached(
@@ -249,6 +261,16 @@ impl Reader for SqliteReader {
                 .collect())
         })
     }
+
+    fn log(&self, log: LogId) -> Result<Option<StoredLog>, StoreError> {
+        self.ask("reading a log", |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT log, opening, cursor, seq, hash, body_bytes FROM logs WHERE log = ?1",
+            )?;
+            let mut rows = statement.query([log.0])?;
+            Ok(collect(&mut rows, stored_log)?.pop())
+        })
+    }
 }
 
 pub(super) fn load(connection: &Connection, views_stale: bool) -> Result<Loaded, Fault> {
@@ -267,15 +289,16 @@ fn logs(c: &Connection) -> Result<Vec<StoredLog>, Fault> {
     let mut statement = c.prepare_cached(
         "SELECT log, opening, cursor, seq, hash, body_bytes FROM logs ORDER BY log",
     )?;
-    let mut rows = statement.query([])?;
-    collect(&mut rows, |row| {
-        let log = LogId(row.get(0)?);
-        let opening = Opening::from_wire(&row.get(1)?);
-        if opening.log() != log {
-            return Err(Fault::Damaged(format!("log {log} has another log's opening")));
-        }
-        Ok(StoredLog { opening, log, cursor: unsigned(row, 2)?, tip: tip(row, 3)? })
-    })
+    collect(&mut statement.query([])?, stored_log)
+}
+
+fn stored_log(row: &Row<'_>) -> Result<StoredLog, Fault> {
+    let log = LogId(row.get(0)?);
+    let opening = Opening::from_wire(&row.get(1)?);
+    if opening.log() != log {
+        return Err(Fault::Damaged(format!("log {log} has another log's opening")));
+    }
+    Ok(StoredLog { opening, log, cursor: unsigned(row, 2)?, tip: tip(row, 3)? })
 }
 
 fn statements(c: &Connection, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, Fault> {

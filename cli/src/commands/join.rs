@@ -1,0 +1,118 @@
+//! `fenbu join`: join a federation with a token.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Session, usage};
+use crate::error::{Error, Exit, Result};
+use crate::lang::Key;
+use crate::output::Detail;
+use crate::wiring::{self, JoinOptions};
+
+/// A token is a few hundred characters; a longer file is the wrong one.
+const TOKEN_BYTES_MAX: u64 = 16 << 10;
+
+/// Join a federation with a token from `fenbu invite`
+#[derive(Debug, Args)]
+pub(crate) struct JoinArgs {
+    /// The token; - reads it from stdin, where no process list shows it
+    #[arg(required_unless_present = "token_file")]
+    token: Option<String>,
+    /// File that holds the token
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
+    /// Name of this node [default: its unit's]
+    #[arg(long)]
+    name: Option<String>,
+    /// Address and UDP port to listen on
+    #[arg(long, value_name = "ADDR", value_parser = usage::listen)]
+    listen: Option<SocketAddr>,
+    /// Where peers reach this node; can be repeated
+    #[arg(long, value_name = "HOST:PORT", value_parser = usage::advertise)]
+    advertise: Vec<String>,
+}
+
+pub(super) const HELP_ZH: &[(&str, &str)] = &[
+    ("", "凭 fenbu invite 给出的令牌加入联邦"),
+    ("token", "令牌；- 表示从标准输入读取，进程列表里看不到"),
+    ("token_file", "存放令牌的文件"),
+    ("name", "本节点的名称[默认：所属单位的名称]"),
+    ("listen", "监听的地址和 UDP 端口"),
+    ("advertise", "其他节点访问本节点的地址，可重复"),
+];
+
+pub(super) fn run(args: JoinArgs, session: &mut Session) -> Result<Exit> {
+    let token = read_token(args.token.as_deref(), args.token_file)?;
+    let report = wiring::join(JoinOptions {
+        dir: session.dir.clone(),
+        token,
+        name: args.name,
+        listen: args.listen,
+        advertise: args.advertise,
+    })?;
+    session.output.detail(&Detail {
+        schema: "fenbu.join/1",
+        name: "node",
+        answer: json!({
+            "federation": report.federation,
+            "node": report.node,
+            "unit": report.unit,
+            "dir": session.shown_dir(),
+        }),
+        rows: vec![
+            (Key::LabelFederation.into(), report.federation.clone()),
+            (Key::LabelNode.into(), report.node.clone()),
+            (Key::LabelUnit.into(), report.unit.clone()),
+            (Key::LabelDir.into(), session.shown_dir()),
+        ],
+    })?;
+    session.output.say(Key::JoinNext.with([("dir", session.shown_dir())]));
+    Ok(Exit::Ok)
+}
+
+fn read_token(token: Option<&str>, file: Option<PathBuf>) -> Result<String> {
+    let text = match (token, file) {
+        (Some("-"), _) => read(&mut std::io::stdin().lock(), "stdin")?,
+        (Some(token), _) => token.to_owned(),
+        (None, Some(path)) => {
+            let mut file =
+                std::fs::File::open(&path).map_err(|e| Error::file(path.display(), &e))?;
+            read(&mut file, &path.display().to_string())?
+        }
+        (None, None) => String::new(),
+    };
+    let token = text.trim();
+    if token.is_empty() || token.contains(char::is_whitespace) {
+        return Err(Error::usage(Key::TokenEmpty).hint(Key::HintInvite));
+    }
+    Ok(token.to_owned())
+}
+
+fn read(source: &mut dyn Read, name: &str) -> Result<String> {
+    let mut text = String::new();
+    source.take(TOKEN_BYTES_MAX).read_to_string(&mut text).map_err(|e| Error::file(name, &e))?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_trimmed_and_must_be_one_word() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        std::fs::write(&path, "abc\n").unwrap();
+        assert_eq!(read_token(None, Some(path)).unwrap(), "abc");
+        assert_eq!(read_token(Some(" abc "), None).unwrap(), "abc");
+        for bad in ["", " ", "two words"] {
+            assert_eq!(read_token(Some(bad), None).unwrap_err().kind.exit(), Exit::Usage);
+        }
+        let missing = read_token(None, Some(dir.path().join("none"))).unwrap_err();
+        assert_eq!(missing.kind.exit(), Exit::Failed);
+    }
+}
