@@ -4,7 +4,7 @@ use super::chunk::{Chunk, ChunkError};
 use super::*;
 use crate::id::{LogId, hex};
 use crate::limits::{BODY_BYTES_MAX, CHANGE_OPS_MAX};
-use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
+use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
 use automerge::{ActorId, Change, ChangeHash, ExpandedChange, ObjType};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -463,36 +463,28 @@ mod strangers {
         let a = write(&mut alice, ALICE, json!({"body": "今天天开会。", "title": "甲"}));
         let b = write(&mut bob, BOB, json!({"body": "今天开会了。", "title": "乙"}));
         let concurrent = decoded(&a).start_op.get();
-        let alice_actor = ActorId::from([ALICE; 16]);
-        let text =
-            |c: &ExpandedChange| c.operations.iter().position(|o| o.insert).expect("an insertion");
-        let cases: [Box<dyn Fn(&mut ExpandedChange)>; 4] = [
+        let by_alice = |counter| OpId(counter, ActorId::from([ALICE; 16]));
+        let insertion = decoded(&b).operations.iter().position(|o| o.insert).unwrap();
+        let after = |counter| Key::Seq(ElementId::Id(by_alice(counter)));
+        let case = |at: usize, twist: &dyn Fn(&mut Op)| {
+            let mut change = decoded(&b);
+            twist(&mut change.operations[at]);
+            encoded(change)
+        };
+        let cases = [
             // After an element Alice inserted meanwhile: there, but not in Bob's past.
-            Box::new(|c| {
-                let at = text(c);
-                c.operations[at].key = Key::Seq(automerge::legacy::ElementId::Id(OpId(
-                    concurrent + 1,
-                    alice_actor.clone(),
-                )));
-            }),
+            case(insertion, &|op| op.key = after(concurrent + 1)),
             // After an operation of his past that is no element of the text.
-            Box::new(|c| {
-                let at = text(c);
-                c.operations[at].key =
-                    Key::Seq(automerge::legacy::ElementId::Id(OpId(5, alice_actor.clone())));
-            }),
+            case(insertion, &|op| op.key = after(5)),
             // Overwriting a value under another key, and one that never was.
-            Box::new(|c| c.operations[0].pred = vec![OpId(7, alice_actor.clone())].into()),
-            Box::new(|c| c.operations[0].pred = vec![OpId(70, alice_actor.clone())].into()),
+            case(0, &|op| op.pred = vec![by_alice(7)].into()),
+            case(0, &|op| op.pred = vec![by_alice(70)].into()),
         ];
         assert_eq!(gather(Some(&alice.save()), &[(BOB, 1, &b)]).accepted, 1);
-        for (i, case) in cases.iter().enumerate() {
-            let mut change = decoded(&b);
-            case(&mut change);
-            let body = encoded(change);
-            assert_eq!(verdict(BOB, &body), Ok(()), "case {i}");
+        for (i, body) in cases.iter().enumerate() {
+            assert_eq!(verdict(BOB, body), Ok(()), "case {i}");
             for snapshot in [base.save(), alice.save()] {
-                let outcome = gather(Some(&snapshot), &[(BOB, 1, &body)]);
+                let outcome = gather(Some(&snapshot), &[(BOB, 1, body)]);
                 assert_eq!(outcome.refused.len(), 1, "case {i}");
                 assert_eq!(outcome.refused[0].2.code(), "reference", "case {i}");
             }
@@ -550,8 +542,8 @@ mod order {
         }
     }
 
-    /// Entries of three honest authors, and Eve's refused ones built on what she saw.
-    fn story(acts: &[Act]) -> Vec<(u8, u64, Vec<u8>)> {
+    /// Entries of three honest authors, and Eve's, which she makes of what she saw.
+    fn story(acts: &[Act], hostile: fn(u8, &[u8]) -> Vec<u8>) -> Vec<(u8, u64, Vec<u8>)> {
         let mut replicas = vec![Record::new(post()); 3];
         let mut entries: Vec<(u8, u64, Vec<u8>)> = Vec::new();
         let mut count = [0u64; 3];
@@ -608,10 +600,27 @@ mod order {
         encoded(change)
     }
 
-    /// Everything that must not depend on order and batching.
-    type Result = (Vec<[u8; 32]>, Value, BTreeSet<(LogId, u64, &'static str)>);
+    /// A change of Eve's whose fate depends on her others: one number twice, or a missing past.
+    fn deceitful(what: u8, body: &[u8]) -> Vec<u8> {
+        let mut change = decoded(body);
+        change.actor_id = ActorId::from(log(EVE).actor());
+        change.seq = 1 + u64::from(what.is_multiple_of(3));
+        if what.is_multiple_of(5) {
+            change.deps.push(ChangeHash([what; 32]));
+        }
+        encoded(change)
+    }
 
-    fn in_batches(entries: &[&(u8, u64, Vec<u8>)], sizes: &[usize]) -> Result {
+    /// Everything that must not depend on order and batching.
+    #[derive(Debug, PartialEq)]
+    struct Found {
+        heads: Vec<[u8; 32]>,
+        json: Value,
+        refused: BTreeSet<(LogId, u64, &'static str)>,
+        waiting: Vec<(LogId, u64)>,
+    }
+
+    fn in_batches(entries: &[&(u8, u64, Vec<u8>)], sizes: &[usize]) -> Found {
         let mut snapshot: Option<Vec<u8>> = None;
         let mut refused = BTreeSet::new();
         let mut queue: Vec<(LogId, u64)> = Vec::new();
@@ -637,7 +646,7 @@ mod order {
             snapshot = Some(outcome.snapshot);
             at = end;
         }
-        (heads, json, refused)
+        Found { heads, json, refused, waiting: queue }
     }
 
     fn shuffled<T>(items: &mut [T], seed: u64) {
@@ -650,6 +659,21 @@ mod order {
         }
     }
 
+    /// Mixes logs, each in its own order.
+    fn interleaved<'a>(
+        entries: &[&'a (u8, u64, Vec<u8>)],
+        seed: u64,
+    ) -> Vec<&'a (u8, u64, Vec<u8>)> {
+        let mut order: Vec<u8> = entries.iter().map(|e| e.0).collect();
+        shuffled(&mut order, seed);
+        let mut logs: Vec<_> = entries.to_vec();
+        let mut next = |author: u8| {
+            let at = logs.iter().position(|e| e.0 == author).expect("as many as before");
+            logs.remove(at)
+        };
+        order.into_iter().map(&mut next).collect()
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
@@ -659,16 +683,26 @@ mod order {
             sizes in prop::collection::vec(1usize..5, 1..4),
             repeated in 0usize..4,
         ) {
-            let entries = story(&acts);
+            let entries = story(&acts, hostile);
             let all: Vec<_> = entries.iter().collect();
-            let expected = in_batches(&all, &[usize::MAX / 2]);
             let mut order = all.clone();
             order.extend(all.iter().take(repeated));
             shuffled(&mut order, seed);
-            let found = in_batches(&order, &sizes);
-            prop_assert_eq!(&found.0, &expected.0);
-            prop_assert_eq!(&found.1, &expected.1);
-            prop_assert_eq!(&found.2, &expected.2);
+            prop_assert_eq!(in_batches(&order, &sizes), in_batches(&all, &[1000]));
+        }
+
+        #[test]
+        fn deceit_is_told_apart_by_its_place_in_the_log(
+            acts in prop::collection::vec(act(), 1..14),
+            seed: u64,
+            sizes in prop::collection::vec(1usize..5, 1..4),
+            repeated in 0usize..4,
+        ) {
+            let entries = story(&acts, deceitful);
+            let all: Vec<_> = entries.iter().collect();
+            let mut order = interleaved(&all, seed);
+            order.extend(all.iter().take(repeated));
+            prop_assert_eq!(in_batches(&order, &sizes), in_batches(&all, &[1000]));
         }
     }
 }
