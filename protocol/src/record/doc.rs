@@ -1,5 +1,6 @@
 //! A record: an Automerge document seen through its schema.
 
+use super::create::create;
 use super::edits::{Edit, EditError, Edits};
 use super::gate::guarded;
 use super::genesis::genesis;
@@ -12,6 +13,7 @@ use automerge::{ActorId, Automerge, AutomergeError, Change, ChangeHash, ObjId, R
 use automerge::{ScalarValue, Value as Read};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 /// Above this many characters, old and new together, a changed middle is replaced as one piece: a
 /// finer comparison would cost seconds.
@@ -52,13 +54,22 @@ pub struct Row {
 #[derive(Debug, Clone)]
 pub struct Record {
     schema: &'static Schema,
-    document: Automerge,
+    /// Built when first looked at; until then `first` is the whole record.
+    document: OnceLock<Automerge>,
+    first: Option<First>,
+}
+
+/// A record just created.
+#[derive(Debug, Clone)]
+struct First {
+    change: Change,
+    edits: Edits,
 }
 
 impl Record {
     /// An empty record: the genesis change alone.
     pub fn new(schema: &'static Schema) -> Self {
-        Self { schema, document: genesis(schema).document.clone() }
+        Self { schema, document: OnceLock::new(), first: None }
     }
 
     /// Reads what [`Self::save`] wrote. Never for bytes from elsewhere: those come through
@@ -71,15 +82,29 @@ impl Record {
         if document.get_change_meta_by_hash(&ChangeHash(genesis(schema).hash)).is_none() {
             return Err(LoadError::Kind(schema.name));
         }
-        Ok(Self { schema, document })
+        Ok(Self::of(schema, document))
     }
 
     pub(super) fn of(schema: &'static Schema, document: Automerge) -> Self {
-        Self { schema, document }
+        Self { schema, document: OnceLock::from(document), first: None }
     }
 
     pub(super) fn document(&self) -> &Automerge {
-        &self.document
+        self.document.get_or_init(|| {
+            let mut document = genesis(self.schema).document.clone();
+            if let Some(first) = &self.first {
+                // INVARIANT: we made this change ourselves, on the genesis alone.
+                document.apply_changes([first.change.clone()]).expect("our own first change");
+            }
+            document
+        })
+    }
+
+    fn document_mut(&mut self) -> &mut Automerge {
+        self.document();
+        self.first = None;
+        // INVARIANT: the line before the last has built it.
+        self.document.get_mut().expect("a document")
     }
 
     pub fn schema(&self) -> &'static Schema {
@@ -89,12 +114,16 @@ impl Record {
     /// The whole document. Not deflated: for a record of a kilobyte that takes 3 µs where deflating
     /// takes 20, and saves happen at each write.
     pub fn save(&self) -> Vec<u8> {
-        self.document.save_nocompress()
+        self.document().save_nocompress()
     }
 
     /// Hashes of the changes nothing builds on yet, ascending.
     pub fn heads(&self) -> Vec<[u8; 32]> {
-        heads_of(&self.document)
+        match (self.document.get(), &self.first) {
+            (Some(document), _) => heads_of(document),
+            (None, Some(first)) => vec![first.change.hash().0],
+            (None, None) => vec![genesis(self.schema).hash],
+        }
     }
 
     /// Whether nobody has written anything yet.
@@ -119,24 +148,36 @@ impl Record {
             return Err(EditError::TooLarge);
         }
         self.check_required(edits)?;
-        self.document.set_actor(ActorId::from(actor));
-        let before = self.document.get_heads();
+        let time = i64::try_from(time_ms).unwrap_or(i64::MAX);
+        if self.is_new() {
+            let Some(change) = create(self.schema, actor, time, account, edits)? else {
+                return Ok(None);
+            };
+            let body = change.raw_bytes().to_vec();
+            self.document = OnceLock::new();
+            self.first = Some(First { change, edits: edits.clone() });
+            return Ok(Some(body));
+        }
+        let document = self.document_mut();
+        document.set_actor(ActorId::from(actor));
+        let before = document.get_heads();
         let mut options = CommitOptions::default();
-        options.set_time(i64::try_from(time_ms).unwrap_or(i64::MAX));
+        options.set_time(time);
         if !account.is_empty() {
             options.set_message(account);
         }
         if !self.commit(edits, options)? {
             return Ok(None);
         }
-        let change = self.document.get_last_local_change();
+        let document = self.document_mut();
+        let change = document.get_last_local_change();
         let fits =
             |c: &Change| c.raw_bytes().len() <= BODY_BYTES_MAX && c.max_op() <= OP_COUNTER_MAX;
         match change {
             Some(change) if fits(&change) => Ok(Some(change.raw_bytes().to_vec())),
             change => {
-                let undone = self.document.fork_at(&before);
-                self.document = undone.map_err(|e| EditError::Document(e.to_string()))?;
+                let undone = document.fork_at(&before);
+                *document = undone.map_err(|e| EditError::Document(e.to_string()))?;
                 let full = change.is_some_and(|c| c.max_op() > OP_COUNTER_MAX);
                 Err(if full { EditError::Full } else { EditError::TooLarge })
             }
@@ -145,7 +186,8 @@ impl Record {
 
     /// Applies edits in one transaction; false if there was nothing to do.
     fn commit(&mut self, edits: &Edits, options: CommitOptions) -> Result<bool, EditError> {
-        let mut writing = Writing { schema: self.schema, tx: self.document.transaction() };
+        let schema = self.schema;
+        let mut writing = Writing { schema, tx: self.document_mut().transaction() };
         let written = edits.edits.iter().try_for_each(|(field, edit)| writing.apply(field, edit));
         let tx = writing.tx;
         if let Err(e) = written {
@@ -204,7 +246,7 @@ impl Record {
 
     /// The scalars of a map, and whether each has concurrent values.
     fn scalars(&self, object: &ObjId) -> BTreeMap<String, (Value, bool)> {
-        let items = self.document.map_range(object, ..);
+        let items = self.document().map_range(object, ..);
         items
             .filter_map(|item| {
                 let key = item.key.into_owned();
@@ -217,7 +259,7 @@ impl Record {
     /// All concurrent values at a key, the shown one first.
     fn concurrent(&self, object: &ObjId, key: &str) -> Value {
         let mut values: Vec<_> = self
-            .document
+            .document()
             .get_all(object, key)
             .unwrap_or_default()
             .into_iter()
@@ -237,11 +279,11 @@ impl Record {
 
     fn container(&self, field: &Field, id: &ObjId, conflicts: &mut Map<String, Value>) -> Value {
         match field.merge {
-            Merge::Text => Value::String(self.document.text(id).unwrap_or_default()),
+            Merge::Text => Value::String(self.document().text(id).unwrap_or_default()),
             Merge::List => {
-                self.document.values(id).filter_map(|(v, _)| json_of(&v.into_owned())).collect()
+                self.document().values(id).filter_map(|(v, _)| json_of(&v.into_owned())).collect()
             }
-            Merge::Set => self.document.keys(id).map(Value::String).collect(),
+            Merge::Set => self.document().keys(id).map(Value::String).collect(),
             _ => {
                 let entries = self.scalars(id);
                 for (key, _) in entries.iter().filter(|(_, (_, conflict))| *conflict) {
@@ -255,6 +297,25 @@ impl Record {
 
     /// The record's row in its kind's view.
     pub fn row(&self) -> Row {
+        match (&self.first, self.document.get()) {
+            (Some(first), None) => self.first_row(first),
+            _ => self.document_row(),
+        }
+    }
+
+    /// The row of a record just created, from what was written.
+    fn first_row(&self, first: &First) -> Row {
+        let cell = |name: &&str| {
+            let field = self.schema.field(name)?;
+            let written = first.edits.edits.iter().find(|(f, _)| f == &field).map(|(_, e)| e);
+            Some(first_cell(field, written))
+        };
+        let time = first.change.timestamp().max(0) as u64;
+        let cells = self.schema.columns.iter().filter_map(cell).collect();
+        Row { cells, created_ms: time, updated_ms: time }
+    }
+
+    fn document_row(&self) -> Row {
         let genesis = genesis(self.schema);
         let mut root = self.scalars(&ROOT);
         let mut ignored = Map::new();
@@ -269,11 +330,33 @@ impl Record {
             })
         };
         let cells = self.schema.columns.iter().filter_map(cell).collect();
-        let times = self.document.get_changes_meta(&[]).into_iter();
+        let times = self.document().get_changes_meta(&[]).into_iter();
         let times = times.filter(|m| m.hash.0 != genesis.hash).map(|m| m.timestamp.max(0) as u64);
         let (created, updated) = times.fold((u64::MAX, 0), |(a, b), t| (a.min(t), b.max(t)));
         Row { cells, created_ms: created.min(updated), updated_ms: updated }
     }
+}
+
+/// What a cell shows of a field that only one edit, or none, has touched.
+fn first_cell(field: &Field, written: Option<&Edit>) -> Cell {
+    let shown = |s: &ScalarValue| json_of(&Read::from(s.clone())).unwrap_or(Value::Null);
+    let value = match (written, field.merge) {
+        (Some(Edit::Register(Some(value))), _) => shown(value),
+        (Some(Edit::Text(text)), _) => Value::String(text.clone()),
+        (Some(Edit::Members(members) | Edit::AddRemove { add: members, .. }), _) => {
+            members.iter().cloned().map(Value::String).collect()
+        }
+        (Some(Edit::List(items)), _) => items.iter().map(shown).collect(),
+        (Some(Edit::Entries(entries)), _) => {
+            let some = entries.iter().filter_map(|(k, v)| Some((k.clone(), shown(v.as_ref()?))));
+            some.collect::<BTreeMap<_, _>>().into_iter().collect()
+        }
+        (_, Merge::Text) => Value::String(String::new()),
+        (None, Merge::List | Merge::Set) => Value::Array(Vec::new()),
+        (None, Merge::Map) => Value::Object(Map::new()),
+        _ => field.default.map_or(Value::Null, Value::from),
+    };
+    cell_of(value)
 }
 
 fn cell_of(value: Value) -> Cell {

@@ -81,6 +81,35 @@ mod people {
     }
 
     #[test]
+    fn a_record_just_created_shows_what_its_document_will() {
+        let rich = json!({"kind": "general", "branch": "b1", "planned": 1_544_490_000_000u64,
+            "agenda": ["一", "二"], "attendance": {"m2": "late", "m1": "present", "m3": null},
+            "minutes": "讨论", "tags": {"add": ["学习"], "remove": ["无"]}, "topic": null});
+        let cases = [
+            (schema_named("meeting").unwrap(), rich),
+            (schema_named("meeting").unwrap(), json!({"kind": "talk", "branch": "b"})),
+            (post(), json!({"title": "t", "bylines": ["甲", "乙"], "tags": ["b", "a"]})),
+        ];
+        for (schema, json) in cases {
+            let mut fresh = Record::new(schema);
+            let body = write(&mut fresh, ALICE, json);
+            let (row, heads) = (fresh.row(), fresh.heads());
+            let entry = Incoming { log: log(ALICE), seq: 1, body: &body };
+            let there = materialise(schema, None, &[entry]).unwrap().record;
+            assert_eq!((row, heads), (there.row(), there.heads()));
+            assert_eq!((fresh.to_json(), fresh.heads()), (there.to_json(), there.heads()));
+            let mut again = fresh.clone();
+            write(&mut again, ALICE, json!({"title": "later"}));
+            assert_eq!(again.history().len(), 2);
+        }
+        let mut empty = Record::new(schema_named("member").unwrap());
+        assert_eq!((empty.row().created_ms, empty.row().updated_ms), (0, 0));
+        let edits = Edits::from_json(empty.schema(), &json!({"name": "甲"})).unwrap();
+        assert!(empty.edit([9; 16], 5, "", &edits).unwrap().is_some());
+        assert_eq!((empty.row().created_ms, empty.row().updated_ms), (5, 5));
+    }
+
+    #[test]
     fn saying_the_same_again_changes_nothing() {
         let (mut record, _) = created();
         let before = record.heads();
@@ -109,8 +138,11 @@ mod people {
         let (mut record, _) = created();
         let (before, json) = (record.heads(), record.to_json());
         let text: String = std::iter::repeat_n("a", CHANGE_OPS_MAX as usize + 1).collect();
-        let edits = Edits::from_json(post(), &json!({ "body": text })).unwrap();
+        let edits = Edits::from_json(post(), &json!({ "title": "t", "body": text })).unwrap();
         assert_eq!(record.edit([1; 16], 1, "", &edits), Err(EditError::TooLarge));
+        let mut new = Record::new(post());
+        assert_eq!(new.edit([1; 16], 1, "", &edits), Err(EditError::TooLarge));
+        assert!(new.is_new());
         assert_eq!((record.heads(), record.to_json()), (before, json));
     }
 
@@ -730,6 +762,12 @@ fn speed() {
     timed("create, with raw bytes", || {
         let edits = Edits::from_json(post(), &create).unwrap();
         Record::new(post()).edit([1; 16], 1, "a1", &edits).unwrap()
+    });
+    timed("create, with raw bytes, row and saved form", || {
+        let edits = Edits::from_json(post(), &create).unwrap();
+        let mut record = Record::new(post());
+        let body = record.edit([1; 16], 1, "a1", &edits).unwrap();
+        (body, record.row(), record.save())
     });
     timed("edit a register, with raw bytes", || {
         write(&mut record.clone(), ALICE, json!({"title": "x"}))
