@@ -76,7 +76,9 @@ pub fn materialise(
     }
     let changes = accepted.iter().map(|a| a.inspected.change.clone()).collect();
     let bodies = accepted.iter().map(|a| a.entry.body);
-    let tried = match extended(schema, snapshot, bodies) {
+    // A new document is its changes behind the genesis; an old one is folded into one chunk, which
+    // makes the next load cheap.
+    let tried = match snapshot.is_none().then(|| extended(schema, None, bodies)).flatten() {
         Some(longer) => trial_load(longer, &past.heads()),
         None => trial(base.document(), changes, &past.heads()),
     };
