@@ -4,15 +4,17 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Exit, Result};
-use crate::lang::Key;
+use crate::error::{Error, Exit, Kind, Result};
+use crate::lang::{Key, Text};
 use crate::output::Output;
+use fenbu_node::config::Config;
+use fenbu_node::setup;
 
 /// Files of which at least one lies in every node's folder.
 const NODE_FILES: [&str; 2] = ["node.key", "fenbu.db"];
 
 /// The lock that a running daemon holds.
-pub(crate) const LOCK_FILE: &str = "node.lock";
+pub(crate) const LOCK_FILE: &str = "fenbu.lock";
 
 /// The node's own settings, in its folder.
 pub(crate) const CONFIG_FILE: &str = "fenbu.toml";
@@ -74,18 +76,55 @@ pub(crate) struct DemoOptions {
 }
 
 /// Founds a federation with this node as head office.
-pub(crate) fn init(_options: InitOptions) -> Result<InitReport> {
-    Err(Error::failed(Key::NotWired))
+pub(crate) fn init(options: InitOptions) -> Result<InitReport> {
+    let report = setup::init(&setup::InitOptions {
+        dir: options.dir,
+        name: options.name,
+        unit: None,
+        unit_name: None,
+        listen: options.listen,
+        advertise: options.advertise,
+    })
+    .map_err(|e| setup_error(&e))?;
+    Ok(InitReport {
+        federation: report.federation.to_string(),
+        node: report.node.to_string(),
+        unit: report.unit,
+    })
 }
 
 /// Joins a federation with a token. Runs outside any runtime.
-pub(crate) fn join(_options: JoinOptions) -> Result<JoinReport> {
-    Err(Error::failed(Key::NotWired))
+pub(crate) fn join(options: JoinOptions) -> Result<JoinReport> {
+    let report = setup::join(&setup::JoinOptions {
+        dir: options.dir,
+        token: options.token,
+        name: options.name,
+        listen: options.listen,
+        advertise: options.advertise,
+    })
+    .map_err(|e| setup_error(&e))?;
+    Ok(JoinReport {
+        federation: report.federation.to_string(),
+        node: report.node.to_string(),
+        unit: report.unit,
+    })
+}
+
+fn setup_error(error: &setup::SetupError) -> Error {
+    let kind = match error {
+        setup::SetupError::Token(_) => Kind::Usage,
+        setup::SetupError::Refused(_) => Kind::NotAllowed,
+        setup::SetupError::Unreachable(_) => Kind::Unreachable,
+        _ => Kind::Failed,
+    };
+    Error::new(kind, Text::from(error.to_string()))
 }
 
 /// Runs the daemon in the foreground until TERM. Runs outside any runtime; logging is set up.
-pub(crate) fn run_node(_dir: &Path) -> Result<()> {
-    Err(Error::failed(Key::NotWired))
+pub(crate) fn run_node(dir: &Path) -> Result<()> {
+    let failed = |e: &dyn std::error::Error| Error::new(Kind::Failed, Text::from(e.to_string()));
+    let config = Config::load(dir, |name| std::env::var(name).ok()).map_err(|e| failed(&e))?;
+    fenbu_node::daemon::run(config).map_err(|e| failed(&e))
 }
 
 /// Shows a federation at work on this machine. Runs outside any runtime.

@@ -9,14 +9,14 @@ use crate::folder::{Folder, FolderError, Lock};
 use crate::materialiser::{Materialiser, Progress, Wake};
 use crate::records::Records;
 use crate::setup::stored_directory;
-use crate::shared::{DirectoryView, DocumentLocks, Readers, Shared};
+use crate::shared::{DirectoryView, DocumentLocks, Readers, Shared, lock};
 use crate::store::{Loaded, SqliteStore, Store, StoreError};
 use crate::transport::{Endpoint, TransportError, advertised};
-use crate::writer::{Command, Writer, WriterHandle};
+use crate::writer::{Command, Writer};
 use fenbu_protocol::id::{LogId, NodeId};
 use fenbu_protocol::sync::{Engine, Settings, StoredLog};
 use std::net::SocketAddr;
-use std::sync::{Arc, mpsc as std_mpsc};
+use std::sync::{Arc, Mutex, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -48,16 +48,22 @@ pub struct Daemon {
     questions: mpsc::UnboundedSender<Question>,
     stop: watch::Sender<bool>,
     wake: std_mpsc::Sender<Wake>,
+    running: Mutex<Option<Running>>,
+    _lock: Lock,
+}
+
+/// What is waited for when the node stops.
+#[derive(Debug)]
+struct Running {
     driver: tokio::task::JoinHandle<()>,
     threads: Vec<JoinHandle<()>>,
-    _lock: Lock,
 }
 
 impl Daemon {
     /// Starts a node. Must be called within a tokio runtime.
     pub fn start(config: Config) -> Result<Self, StartError> {
         let folder = Folder::open(&config.dir)?;
-        let lock = folder.lock()?;
+        let held = folder.lock()?;
         let key = folder.node_key()?;
         let me = NodeId(key.verifying_key().to_bytes());
         let mut store: Box<dyn Store> =
@@ -120,9 +126,8 @@ impl Daemon {
             questions,
             stop,
             wake,
-            driver,
-            threads,
-            _lock: lock,
+            running: Mutex::new(Some(Running { driver, threads })),
+            _lock: held,
         })
     }
 
@@ -133,10 +138,6 @@ impl Daemon {
     /// Where this node listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.endpoint.local_addr()
-    }
-
-    fn writer(&self) -> &WriterHandle {
-        &self.records.writer
     }
 
     /// Where things stand; `None` once the node is stopping.
@@ -154,24 +155,19 @@ impl Daemon {
     }
 
     /// Stops links first, then what makes documents, then the writer, and waits for each.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         self.stop.send_replace(true);
+        let Some(Running { driver, threads }) = lock(&self.running).take() else { return };
         // A driver that panicked has been reported; the rest is stopped all the same.
-        let _ = self.driver.await;
+        let _ = driver.await;
         let _ = self.wake.send(Wake::Stop);
         let _ = self.records.writer.send(Command::Stop);
-        let threads = self.threads;
         let joined = tokio::task::spawn_blocking(move || {
             for thread in threads {
                 let _ = thread.join();
             }
         });
         let _ = joined.await;
-    }
-
-    /// Asks the writer to take something lazily; for tests and tools.
-    pub fn send(&self, command: Command) -> Result<(), crate::writer::Stopping> {
-        self.writer().send(command)
     }
 }
 
@@ -219,5 +215,85 @@ async fn answer_knocks(
     while let Some(knock) = knocks.recv().await {
         let admission = admission.clone();
         tokio::spawn(async move { admission.answer(knock).await });
+    }
+}
+
+/// Why `fenbu node run` ends with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Socket(#[from] crate::api::SocketError),
+    #[error("the tokio runtime could not start: {0}")]
+    Runtime(std::io::Error),
+    #[error("signals cannot be heard: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Runs a node in the foreground until TERM or INT, then stops it in order.
+pub fn run(config: Config) -> Result<(), RunError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)?
+        .block_on(run_until_signal(config))
+}
+
+async fn run_until_signal(config: Config) -> Result<(), RunError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut int = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+    let mut hup = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
+    let socket = config.api.socket.clone();
+    let daemon = Arc::new(Daemon::start(config)?);
+    let listener = crate::api::bind(&socket)?;
+    let (stop, stopped) = watch::channel(false);
+    let served = tokio::spawn(crate::api::serve(listener, daemon.clone(), stopped));
+    tracing::info!(
+        node = %daemon.me().short(),
+        listen = %daemon.local_addr(),
+        socket = %socket.display(),
+        "running"
+    );
+    // Not under systemd: nobody to tell.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = hup.recv() => check_settings(&daemon.config),
+        }
+    }
+    tracing::info!("stopping");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    stop.send_replace(true);
+    // Requests under way get a moment; what they wrote is on disk or was not answered.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), served).await;
+    daemon.stop().await;
+    // A stale socket would only be replaced at the next start; removing it is a courtesy.
+    let _ = std::fs::remove_file(&socket);
+    Ok(())
+}
+
+/// On HUP: says whether the settings file is still right, and what a restart would change. No
+/// setting of this version can change under a running node.
+fn check_settings(running: &Config) {
+    match Config::load(&running.dir, |name| std::env::var(name).ok()) {
+        Err(error) => tracing::error!(%error, "the settings file would not be accepted"),
+        Ok(found) => {
+            let before = running.origins();
+            let changed: Vec<_> = found
+                .origins()
+                .into_iter()
+                .filter(|new| before.iter().all(|old| (old.0, &old.1) != (new.0, &new.1)))
+                .map(|(key, value, _)| format!("{key} = {value}"))
+                .collect();
+            if changed.is_empty() {
+                tracing::info!("the settings have not changed");
+            } else {
+                tracing::warn!(changed = changed.join(", "), "restart the node to apply");
+            }
+        }
     }
 }

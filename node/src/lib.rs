@@ -11,10 +11,12 @@
 //! | [`materialiser`], [`views`] | received entries into documents and rows |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`admission`] | tokens, and letting nodes in |
+//! | [`api`] | HTTP over the unix socket: what the CLI speaks |
 //!
 //! Nothing here decides what is right; a decision in the driver is in the wrong house.
 
 pub mod admission;
+pub mod api;
 pub mod clock;
 pub mod config;
 pub mod daemon;

@@ -294,6 +294,9 @@ impl Job<'_> {
         if shape.encoding != Encoding::CHANGE {
             return Standing::Waits;
         }
+        if schema(kind).is_none_or(|s| s.genesis != shape.genesis) {
+            return Standing::Waits;
+        }
         if shape.kind != kind {
             return Standing::Refused("kind", "the document is of another kind".into());
         }

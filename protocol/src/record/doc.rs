@@ -1,21 +1,20 @@
 //! A record: an Automerge document seen through its schema.
 
+use super::create::create;
 use super::edits::{Edit, EditError, Edits};
 use super::gate::guarded;
 use super::genesis::genesis;
 use super::materialise::heads_of;
-use super::schema::{Field, Merge, Schema, ValueType};
+use super::schema::{Field, Merge, Schema};
+use super::writing::Writing;
 use crate::id::hex;
 use crate::limits::{BODY_BYTES_MAX, CHANGE_MESSAGE_BYTES_MAX, CHANGE_OPS_MAX, OP_COUNTER_MAX};
-use automerge::transaction::{CommitOptions, Transactable, Transaction};
-use automerge::{ActorId, Automerge, AutomergeError, Change, ChangeHash, ObjId, ROOT, ReadDoc};
+use automerge::transaction::{CommitOptions, Transactable};
+use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId, ROOT, ReadDoc};
 use automerge::{ScalarValue, Value as Read};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Above this many characters, old and new together, a changed middle is replaced as one piece: a
-/// finer comparison would cost seconds.
-const FINE_DIFF_CHARS_MAX: usize = 8192;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// Why saved bytes are not a record of the kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,13 +56,22 @@ pub struct Row {
 #[derive(Debug, Clone)]
 pub struct Record {
     schema: &'static Schema,
-    document: Automerge,
+    /// Built when first looked at; until then `first` is the whole record.
+    document: OnceLock<Automerge>,
+    first: Option<First>,
+}
+
+/// A record just created.
+#[derive(Debug, Clone)]
+struct First {
+    change: Change,
+    edits: Edits,
 }
 
 impl Record {
     /// An empty record: the genesis change alone.
     pub fn new(schema: &'static Schema) -> Self {
-        Self { schema, document: genesis(schema).document.clone() }
+        Self { schema, document: OnceLock::new(), first: None }
     }
 
     /// Reads what [`Self::save`] wrote. Never for bytes from elsewhere: those come through
@@ -76,15 +84,29 @@ impl Record {
         if document.get_change_meta_by_hash(&ChangeHash(genesis(schema).hash)).is_none() {
             return Err(LoadError::Kind(schema.name));
         }
-        Ok(Self { schema, document })
+        Ok(Self::of(schema, document))
     }
 
     pub(super) fn of(schema: &'static Schema, document: Automerge) -> Self {
-        Self { schema, document }
+        Self { schema, document: OnceLock::from(document), first: None }
     }
 
     pub(super) fn document(&self) -> &Automerge {
-        &self.document
+        self.document.get_or_init(|| {
+            let mut document = genesis(self.schema).document.clone();
+            if let Some(first) = &self.first {
+                // INVARIANT: we made this change ourselves, on the genesis alone.
+                document.apply_changes([first.change.clone()]).expect("our own first change");
+            }
+            document
+        })
+    }
+
+    fn document_mut(&mut self) -> &mut Automerge {
+        self.document();
+        self.first = None;
+        // INVARIANT: the line before the last has built it.
+        self.document.get_mut().expect("a document")
     }
 
     pub fn schema(&self) -> &'static Schema {
@@ -94,12 +116,16 @@ impl Record {
     /// The whole document. Not deflated: for a record of a kilobyte that takes 3 µs where deflating
     /// takes 20, and saves happen at each write.
     pub fn save(&self) -> Vec<u8> {
-        self.document.save_nocompress()
+        self.document().save_nocompress()
     }
 
     /// Hashes of the changes nothing builds on yet, ascending.
     pub fn heads(&self) -> Vec<[u8; 32]> {
-        heads_of(&self.document)
+        match (self.document.get(), &self.first) {
+            (Some(document), _) => heads_of(document),
+            (None, Some(first)) => vec![first.change.hash().0],
+            (None, None) => vec![genesis(self.schema).hash],
+        }
     }
 
     /// Whether nobody has written anything yet.
@@ -124,24 +150,36 @@ impl Record {
             return Err(EditError::TooLarge);
         }
         self.check_required(edits)?;
-        self.document.set_actor(ActorId::from(actor));
-        let before = self.document.get_heads();
+        let time = i64::try_from(time_ms).unwrap_or(i64::MAX);
+        if self.is_new() {
+            let Some(change) = create(self.schema, actor, time, account, edits)? else {
+                return Ok(None);
+            };
+            let body = change.raw_bytes().to_vec();
+            self.document = OnceLock::new();
+            self.first = Some(First { change, edits: edits.clone() });
+            return Ok(Some(body));
+        }
+        let document = self.document_mut();
+        document.set_actor(ActorId::from(actor));
+        let before = document.get_heads();
         let mut options = CommitOptions::default();
-        options.set_time(i64::try_from(time_ms).unwrap_or(i64::MAX));
+        options.set_time(time);
         if !account.is_empty() {
             options.set_message(account);
         }
         if !self.commit(edits, options)? {
             return Ok(None);
         }
-        let change = self.document.get_last_local_change();
+        let document = self.document_mut();
+        let change = document.get_last_local_change();
         let fits =
             |c: &Change| c.raw_bytes().len() <= BODY_BYTES_MAX && c.max_op() <= OP_COUNTER_MAX;
         match change {
             Some(change) if fits(&change) => Ok(Some(change.raw_bytes().to_vec())),
             change => {
-                let undone = self.document.fork_at(&before);
-                self.document = undone.map_err(|e| EditError::Document(e.to_string()))?;
+                let undone = document.fork_at(&before);
+                *document = undone.map_err(|e| EditError::Document(e.to_string()))?;
                 let full = change.is_some_and(|c| c.max_op() > OP_COUNTER_MAX);
                 Err(if full { EditError::Full } else { EditError::TooLarge })
             }
@@ -150,7 +188,8 @@ impl Record {
 
     /// Applies edits in one transaction; false if there was nothing to do.
     fn commit(&mut self, edits: &Edits, options: CommitOptions) -> Result<bool, EditError> {
-        let mut writing = Writing { schema: self.schema, tx: self.document.transaction() };
+        let schema = self.schema;
+        let mut writing = Writing { schema, tx: self.document_mut().transaction() };
         let written = edits.edits.iter().try_for_each(|(field, edit)| writing.apply(field, edit));
         let tx = writing.tx;
         if let Err(e) = written {
@@ -209,7 +248,7 @@ impl Record {
 
     /// The scalars of a map, and whether each has concurrent values.
     fn scalars(&self, object: &ObjId) -> Scalars {
-        let items = self.document.map_range(object, ..);
+        let items = self.document().map_range(object, ..);
         items
             .filter_map(|item| {
                 let key = item.key.into_owned();
@@ -222,7 +261,7 @@ impl Record {
     /// All concurrent values at a key, the shown one first.
     fn concurrent(&self, object: &ObjId, key: &str) -> Value {
         let mut values: Vec<_> = self
-            .document
+            .document()
             .get_all(object, key)
             .unwrap_or_default()
             .into_iter()
@@ -242,11 +281,11 @@ impl Record {
 
     fn container(&self, field: &Field, id: &ObjId, conflicts: &mut Map<String, Value>) -> Value {
         match field.merge {
-            Merge::Text => Value::String(self.document.text(id).unwrap_or_default()),
+            Merge::Text => Value::String(self.document().text(id).unwrap_or_default()),
             Merge::List => {
-                self.document.values(id).filter_map(|(v, _)| json_of(&v.into_owned())).collect()
+                self.document().values(id).filter_map(|(v, _)| json_of(&v.into_owned())).collect()
             }
-            Merge::Set => self.document.keys(id).map(Value::String).collect(),
+            Merge::Set => self.document().keys(id).map(Value::String).collect(),
             _ => {
                 let entries = self.scalars(id);
                 for (key, _) in entries.iter().filter(|(_, (_, conflict))| *conflict) {
@@ -260,6 +299,25 @@ impl Record {
 
     /// The record's row in its kind's view.
     pub fn row(&self) -> Row {
+        match (&self.first, self.document.get()) {
+            (Some(first), None) => self.first_row(first),
+            _ => self.document_row(),
+        }
+    }
+
+    /// The row of a record just created, from what was written.
+    fn first_row(&self, first: &First) -> Row {
+        let cell = |name: &&str| {
+            let field = self.schema.field(name)?;
+            let written = first.edits.edits.iter().find(|(f, _)| f == &field).map(|(_, e)| e);
+            Some(first_cell(field, written))
+        };
+        let time = first.change.timestamp().max(0) as u64;
+        let cells = self.schema.columns.iter().filter_map(cell).collect();
+        Row { cells, created_ms: time, updated_ms: time, conflicts: 0 }
+    }
+
+    fn document_row(&self) -> Row {
         let genesis = genesis(self.schema);
         let mut root = self.scalars(&ROOT);
         let conflicts = self.count_conflicts(&root);
@@ -275,7 +333,7 @@ impl Record {
             })
         };
         let cells = self.schema.columns.iter().filter_map(cell).collect();
-        let times = self.document.get_changes_meta(&[]).into_iter();
+        let times = self.document().get_changes_meta(&[]).into_iter();
         let times = times.filter(|m| m.hash.0 != genesis.hash).map(|m| m.timestamp.max(0) as u64);
         let (created, updated) = times.fold((u64::MAX, 0), |(a, b), t| (a.min(t), b.max(t)));
         Row { cells, created_ms: created.min(updated), updated_ms: updated, conflicts }
@@ -292,6 +350,28 @@ impl Record {
         });
         count.sum::<usize>() as u32
     }
+}
+
+/// What a cell shows of a field that only one edit, or none, has touched.
+fn first_cell(field: &Field, written: Option<&Edit>) -> Cell {
+    let shown = |s: &ScalarValue| json_of(&Read::from(s.clone())).unwrap_or(Value::Null);
+    let value = match (written, field.merge) {
+        (Some(Edit::Register(Some(value))), _) => shown(value),
+        (Some(Edit::Text(text)), _) => Value::String(text.clone()),
+        (Some(Edit::Members(members) | Edit::AddRemove { add: members, .. }), _) => {
+            members.iter().cloned().map(Value::String).collect()
+        }
+        (Some(Edit::List(items)), _) => items.iter().map(shown).collect(),
+        (Some(Edit::Entries(entries)), _) => {
+            let some = entries.iter().filter_map(|(k, v)| Some((k.clone(), shown(v.as_ref()?))));
+            some.collect::<BTreeMap<_, _>>().into_iter().collect()
+        }
+        (_, Merge::Text) => Value::String(String::new()),
+        (None, Merge::List | Merge::Set) => Value::Array(Vec::new()),
+        (None, Merge::Map) => Value::Object(Map::new()),
+        _ => field.default.map_or(Value::Null, Value::from),
+    };
+    cell_of(value)
 }
 
 fn cell_of(value: Value) -> Cell {
@@ -316,166 +396,4 @@ fn json_of(value: &Read<'_>) -> Option<Value> {
         ScalarValue::Bytes(bytes) => Value::String(hex(bytes)),
         _ => Value::Null,
     })
-}
-
-/// A change in the making.
-struct Writing<'a> {
-    schema: &'static Schema,
-    tx: Transaction<'a>,
-}
-
-impl Writing<'_> {
-    fn apply(&mut self, field: &Field, edit: &Edit) -> Result<(), AutomergeError> {
-        let object = genesis(self.schema).container(field.name).map_or(&ROOT, |c| &c.id);
-        match edit {
-            Edit::Register(value) => self.put(object, field.name, value.as_ref()),
-            Edit::Text(text) => self.text(object, text),
-            Edit::Members(wanted) => {
-                let present: BTreeSet<String> = self.tx.keys(object).collect();
-                self.members(object, wanted.difference(&present), present.difference(wanted))
-            }
-            Edit::AddRemove { add, remove } => {
-                let present: BTreeSet<String> = self.tx.keys(object).collect();
-                let gone = remove.intersection(&present).filter(|m| !add.contains(*m));
-                self.members(object, add.difference(&present), gone)
-            }
-            Edit::List(items) => self.list(object, items),
-            Edit::Entries(entries) => {
-                entries.iter().try_for_each(|(k, v)| self.put(object, k, v.as_ref()))
-            }
-        }
-    }
-
-    /// Writes unless the value stands there alone; writing over concurrent values settles them.
-    fn put(
-        &mut self,
-        object: &ObjId,
-        key: &str,
-        value: Option<&ScalarValue>,
-    ) -> Result<(), AutomergeError> {
-        let present = self.tx.get_all(object, key)?;
-        match (value, &present[..]) {
-            (None, []) => Ok(()),
-            (None, _) => self.tx.delete(object, key),
-            (Some(new), [(Read::Scalar(old), _)]) if old.as_ref() == new => Ok(()),
-            (Some(new), _) => self.tx.put(object, key, new.clone()),
-        }
-    }
-
-    fn members<'m>(
-        &mut self,
-        object: &ObjId,
-        mut add: impl Iterator<Item = &'m String>,
-        mut remove: impl Iterator<Item = &'m String>,
-    ) -> Result<(), AutomergeError> {
-        add.try_for_each(|m| self.tx.put(object, m.as_str(), true))?;
-        remove.try_for_each(|m| self.tx.delete(object, m.as_str()))
-    }
-
-    fn text(&mut self, object: &ObjId, new: &str) -> Result<(), AutomergeError> {
-        let old = self.tx.text(object)?;
-        if old == new {
-            return Ok(());
-        }
-        let (before, after): (Vec<char>, Vec<char>) =
-            (old.chars().collect(), new.chars().collect());
-        let (head, tail) = common(&before, &after);
-        let (removed, added) = (before.len() - head - tail, after.len() - head - tail);
-        let fine = removed > 0 && added > 0 && removed + added <= FINE_DIFF_CHARS_MAX;
-        if fine {
-            return self.tx.update_text(object, new);
-        }
-        let middle: String = after[head..head + added].iter().collect();
-        self.tx.splice_text(object, head, removed as isize, &middle)
-    }
-
-    fn list(&mut self, object: &ObjId, new: &[ScalarValue]) -> Result<(), AutomergeError> {
-        let old: Vec<Option<ScalarValue>> = self
-            .tx
-            .values(object)
-            .map(|(v, _)| match v.into_owned() {
-                Read::Scalar(s) => Some(s.into_owned()),
-                Read::Object(_) => None,
-            })
-            .collect();
-        let new: Vec<Option<ScalarValue>> = new.iter().cloned().map(Some).collect();
-        let mut at = 0;
-        for step in steps(&old, &new) {
-            match step {
-                Step::Keep => at += 1,
-                Step::Remove => self.tx.delete(object, at)?,
-                Step::Insert(i) => {
-                    self.tx.insert(object, at, new[i].clone().unwrap_or(ScalarValue::Null))?;
-                    at += 1;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How many items two sequences share at their front and, of the rest, at their end.
-fn common<T: PartialEq>(a: &[T], b: &[T]) -> (usize, usize) {
-    let head = a.iter().zip(b).take_while(|(x, y)| x == y).count();
-    let tail = a[head..].iter().rev().zip(b[head..].iter().rev()).take_while(|(x, y)| x == y);
-    (head, tail.count())
-}
-
-/// One step from an old list to a new one.
-enum Step {
-    Keep,
-    Remove,
-    /// The item of the new list with this index.
-    Insert(usize),
-}
-
-/// Few steps from `old` to `new`: along a longest common subsequence while its table stays small,
-/// else by replacing the middle.
-fn steps<T: PartialEq>(old: &[T], new: &[T]) -> Vec<Step> {
-    const TABLE_MAX: usize = 1 << 20;
-    let (head, tail) = common(old, new);
-    let (a, b) = (&old[head..old.len() - tail], &new[head..new.len() - tail]);
-    let mut out: Vec<Step> = (0..head).map(|_| Step::Keep).collect();
-    let width = b.len() + 1;
-    let fine = (a.len() + 1).saturating_mul(width) <= TABLE_MAX;
-    let mut longest = vec![0u32; if fine { (a.len() + 1) * width } else { 0 }];
-    if fine {
-        for i in (0..a.len()).rev() {
-            for j in (0..b.len()).rev() {
-                longest[i * width + j] = if a[i] == b[j] {
-                    longest[(i + 1) * width + j + 1] + 1
-                } else {
-                    longest[(i + 1) * width + j].max(longest[i * width + j + 1])
-                };
-            }
-        }
-    }
-    let (mut i, mut j) = (0, 0);
-    while i < a.len() || j < b.len() {
-        if fine && i < a.len() && j < b.len() && a[i] == b[j] {
-            out.push(Step::Keep);
-            (i, j) = (i + 1, j + 1);
-        } else if j == b.len()
-            || (i < a.len()
-                && (!fine || longest[(i + 1) * width + j] >= longest[i * width + j + 1]))
-        {
-            out.push(Step::Remove);
-            i += 1;
-        } else {
-            out.push(Step::Insert(head + j));
-            j += 1;
-        }
-    }
-    out.extend((0..tail).map(|_| Step::Keep));
-    out
-}
-
-impl Field {
-    /// The code's entry, if this field has codes and this version knows it.
-    pub fn code(&self, code: &str) -> Option<&'static super::schema::Code> {
-        match self.value {
-            ValueType::Code(codes) => codes.iter().find(|c| c.code == code),
-            _ => None,
-        }
-    }
 }

@@ -36,6 +36,8 @@ pub(super) struct Container {
 pub(super) struct Genesis {
     pub(super) document: Automerge,
     pub(super) hash: [u8; 32],
+    /// Counter of its last operation.
+    pub(super) max_op: u64,
     pub(super) containers: Vec<Container>,
 }
 
@@ -43,7 +45,7 @@ impl Genesis {
     fn of(schema: &Schema) -> Self {
         // INVARIANT: the bytes are a committed constant, checked by this module's tests.
         let change = Change::try_from(schema.genesis_bytes).expect("a sound genesis change");
-        let hash = change.hash().0;
+        let (hash, max_op) = (change.hash().0, change.max_op());
         let mut document = Automerge::new().with_actor(ActorId::from(ACTOR));
         document.apply_changes([change]).expect("a genesis change applies");
         let chunk = Chunk::parse(schema.genesis_bytes).expect("a sound genesis chunk");
@@ -62,7 +64,7 @@ impl Genesis {
             }
             counter += 1;
         }
-        Self { document, hash, containers }
+        Self { document, hash, max_op, containers }
     }
 
     pub(super) fn container(&self, name: &str) -> Option<&Container> {

@@ -35,8 +35,9 @@ pub struct Outcome {
     pub accepted: usize,
     /// Entries that can never count, by (log, position).
     pub refused: Vec<(LogId, u64, Refusal)>,
-    /// Entries whose dependencies are not in the document: to be offered again when more arrive.
-    /// What builds on a refused change waits for good.
+    /// Entries whose dependencies are not in the document: to be offered again when more arrive, at
+    /// most [`crate::limits::PENDING_PER_DOCUMENT_MAX`]. What builds on a refused change waits for
+    /// good.
     pub waiting: Vec<(LogId, u64)>,
     /// Changes of the given snapshot that had to leave it because a document with them and a newly
     /// arrived change could not be read back. Empty unless Automerge failed.
@@ -388,5 +389,54 @@ impl<'a, 'd> Sorting<'a, 'd> {
             self.held.insert(hash, (body, traces));
         }
         self.held.get(&hash).map(|(body, traces)| (&body[..], &traces[..]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Edits, schema_named};
+    use serde_json::json;
+
+    #[test]
+    fn a_replay_leaves_out_what_fails_and_what_builds_on_it() {
+        let schema = schema_named("post").unwrap();
+        let logs = [LogId([1; 32]), LogId([2; 32])];
+        let write = |record: &mut Record, author: usize, title: &str| {
+            let edits = Edits::from_json(schema, &json!({ "title": title })).unwrap();
+            record.edit(logs[author].actor(), 1, "", &edits).unwrap().unwrap()
+        };
+        let mut alice = Record::new(schema);
+        let first = write(&mut alice, 0, "a");
+        let held = alice.save();
+        let mut bob = alice.clone();
+        let bodies =
+            [write(&mut alice, 0, "b"), write(&mut alice, 0, "c"), write(&mut bob, 1, "d")];
+        let entries: Vec<_> = [(0, 2), (0, 3), (1, 1)]
+            .into_iter()
+            .zip(&bodies)
+            .map(|((author, seq), body)| Incoming { log: logs[author], seq, body })
+            .collect();
+        let base = Record::load(schema, &held).unwrap();
+        let mut sorting = Sorting::new(schema, base.document()).unwrap();
+        sorting.sort(&entries);
+        assert_eq!(sorting.accepted.len(), 3);
+        let run = |fails: &[u8]| {
+            let fails = Change::try_from(fails).unwrap().hash();
+            replay(schema, base.document(), &sorting.accepted, vec![], vec![], &mut |d, c, h| {
+                (c.hash() != fails).then(|| trial(d, vec![c.clone()], h).unwrap().0)
+            })
+        };
+
+        let outcome = run(&bodies[0]);
+        assert_eq!(outcome.refused, [(logs[0], 2, Refusal::Trial)]);
+        assert_eq!((outcome.waiting, outcome.accepted), (vec![(logs[0], 3)], 1));
+        assert_eq!((outcome.heads, outcome.evicted), (bob.heads(), vec![]));
+        assert_eq!(Record::load(schema, &outcome.snapshot).unwrap().to_json(), bob.to_json());
+
+        let outcome = run(&first);
+        assert_eq!(outcome.evicted, [Change::try_from(&first[..]).unwrap().hash().0]);
+        assert_eq!((outcome.waiting.len(), outcome.accepted), (3, 0));
+        assert!(outcome.record.is_new());
     }
 }

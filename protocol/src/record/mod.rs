@@ -10,13 +10,14 @@
 //! |---|---|
 //! | `schema`, `post`, `member`, `meeting` | what a kind consists of |
 //! | `genesis` | the change every document of a kind begins from |
-//! | `edits`, `doc`, `history` | writing, reading, looking back |
+//! | `edits`, `create`, `writing`, `doc`, `history` | writing, reading, looking back |
 //! | `chunk`, `gate`, `materialise` | what a stranger's change must survive |
 //!
 //! This module knows no network, no disk and no clock, and not who may write: times and accounts
 //! come in as arguments, rights are [`crate::directory`]'s.
 
 mod chunk;
+mod create;
 mod doc;
 mod edits;
 mod gate;
@@ -27,6 +28,7 @@ mod meeting;
 mod member;
 mod post;
 mod schema;
+mod writing;
 
 pub use chunk::ChunkError;
 pub use doc::{Cell, LoadError, Record, Row};

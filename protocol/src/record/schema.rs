@@ -90,6 +90,14 @@ impl Field {
         self.default = Some(default);
         self
     }
+
+    /// The code's entry, if this field has codes and this version knows it.
+    pub fn code(&self, code: &str) -> Option<&'static Code> {
+        match self.value {
+            ValueType::Code(codes) => codes.iter().find(|c| c.code == code),
+            _ => None,
+        }
+    }
 }
 
 /// Which space a kind's records live in.

@@ -4,7 +4,7 @@ use clap::{ArgMatches, Command};
 use serde_json::{Map, Value, json};
 
 use super::super::Session;
-use super::fields::Kind;
+use super::fields::{Flag as _, Kind};
 use super::{field_args, value};
 use crate::client::Route;
 use crate::error::{Error, Exit, Result};

@@ -4,7 +4,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
 
 use super::super::{Session, instant};
-use super::fields::{Field, Kind};
+use super::fields::{Field, Flag as _, Kind};
 use super::{field_help, value};
 use crate::client::Route;
 use crate::error::{Error, Exit, Result};

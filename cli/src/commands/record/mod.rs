@@ -13,7 +13,7 @@ mod value;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use self::fields::{Field, Kind, Merge, ValueType};
+use self::fields::{Field, Flag as _, Kind, Merge, ValueType};
 use super::Session;
 use crate::error::{Error, Exit, Result};
 use crate::lang::{Key, Lang, Text};

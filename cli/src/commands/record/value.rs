@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::ArgMatches;
 use serde_json::{Map, Value};
 
-use super::fields::{Field, Kind, Merge, ValueType};
+use super::fields::{Field, Flag as _, Kind, Merge, ValueType};
 use crate::commands::{instant, usage};
 use crate::error::{BadValue, Error, Result};
 use crate::lang::{Key, Lang};

@@ -1,0 +1,259 @@
+//! What is wrong, in words, and what to do about it.
+
+use super::{Problem, blocking};
+use crate::daemon::Daemon;
+use crate::driver::DriverStatus;
+use crate::transport::TransportError;
+use axum::Json;
+use axum::extract::{Query, State};
+use fenbu_protocol::directory::{Directory, NodeInfo};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Examine {
+    /// A peer to reach: its name, unit, id prefix, or `host:port`.
+    net: Option<String>,
+}
+
+/// One line of the examination.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    ok: bool,
+    level: &'static str,
+    message_zh: String,
+    message_en: String,
+    hint_zh: Option<String>,
+    hint_en: Option<String>,
+}
+
+impl Check {
+    fn good(name: &'static str, zh: impl Into<String>, en: impl Into<String>) -> Self {
+        let (message_zh, message_en) = (zh.into(), en.into());
+        Self { name, ok: true, level: "ok", message_zh, message_en, hint_zh: None, hint_en: None }
+    }
+
+    fn bad(
+        name: &'static str,
+        level: &'static str,
+        (zh, en): (String, String),
+        (hint_zh, hint_en): (&str, &str),
+    ) -> Self {
+        Self {
+            name,
+            ok: level == "note",
+            level,
+            message_zh: zh,
+            message_en: en,
+            hint_zh: Some(hint_zh.into()),
+            hint_en: Some(hint_en.into()),
+        }
+    }
+}
+
+pub(super) async fn doctor(
+    State(daemon): State<Arc<Daemon>>,
+    Query(examine): Query<Examine>,
+) -> Result<Json<Value>, Problem> {
+    let driver = daemon.status().await.ok_or_else(Problem::stopping)?;
+    let directory = daemon.records.shared.directory.now();
+    let mut checks = vec![store(&daemon).await?, peers(&driver), storage(&driver)];
+    checks.push(directory_check(&driver, &directory));
+    checks.push(refused(&daemon, &driver).await?);
+    checks.push(alarms(&driver));
+    checks.push(clock());
+    if let Some(wanted) = examine.net {
+        checks.extend(net(&daemon, &directory, &wanted).await?);
+    }
+    Ok(Json(json!({ "schema": "fenbu.doctor/1", "checks": checks })))
+}
+
+async fn store(daemon: &Arc<Daemon>) -> Result<Check, Problem> {
+    let asked = daemon.clone();
+    let counts = blocking(move || asked.records.shared.readers.with(|r| r.counts())).await?;
+    Ok(match counts {
+        Ok(c) => Check::good(
+            "store",
+            format!("数据库可读：{} 条日志条目，{} 份文档", c.entries, c.documents),
+            format!("the database can be read: {} entries, {} documents", c.entries, c.documents),
+        ),
+        Err(e) => Check::bad(
+            "store",
+            "error",
+            (format!("数据库无法读取：{e}"), format!("the database cannot be read: {e}")),
+            (
+                "停止节点，保留数据目录副本，再按运行手册恢复",
+                "stop the node, keep a copy of its folder, then follow the runbook",
+            ),
+        ),
+    })
+}
+
+fn peers(driver: &DriverStatus) -> Check {
+    let peers = &driver.engine.peers;
+    let live = peers.iter().filter(|p| p.live).count();
+    let zh = format!("已连接 {live} / {} 个节点", peers.len());
+    let en = format!("connected to {live} of {} peers", peers.len());
+    if peers.is_empty() || live > 0 {
+        return Check::good("peers", zh, en);
+    }
+    let why = peers.iter().find_map(|p| p.why.clone()).unwrap_or_default();
+    Check::bad(
+        "peers",
+        "error",
+        (format!("{zh}（{why}）"), format!("{en} ({why})")),
+        (
+            "检查网络与防火墙（UDP），或运行 fenbu doctor --net 对方节点",
+            "check the network and the firewall (UDP), or run fenbu doctor --net PEER",
+        ),
+    )
+}
+
+fn storage(driver: &DriverStatus) -> Check {
+    if !driver.engine.storage_failing {
+        return Check::good("disk", "磁盘可写", "the disk takes writes");
+    }
+    Check::bad(
+        "disk",
+        "error",
+        ("磁盘拒绝写入收到的数据".into(), "the disk refuses what peers send".into()),
+        (
+            "清理磁盘空间或检查挂载；恢复后节点会自行继续",
+            "free space or check the mount; the node goes on by itself",
+        ),
+    )
+}
+
+fn directory_check(driver: &DriverStatus, directory: &Directory) -> Check {
+    match &driver.engine.directory_stopped {
+        None => Check::good(
+            "directory",
+            format!("目录第 {} 版，联邦“{}”", directory.epoch(), directory.name()),
+            format!("directory at epoch {}, federation '{}'", directory.epoch(), directory.name()),
+        ),
+        Some(why) => Check::bad(
+            "directory",
+            "error",
+            (
+                format!("目录停在第 {} 版：{why}", directory.epoch()),
+                format!("the directory stopped at epoch {}: {why}", directory.epoch()),
+            ),
+            ("升级本节点的 fenbu", "upgrade fenbu on this node"),
+        ),
+    }
+}
+
+async fn refused(daemon: &Arc<Daemon>, driver: &DriverStatus) -> Result<Check, Problem> {
+    let asked = daemon.clone();
+    let stored = blocking(move || asked.records.shared.readers.with(|r| r.refused(1))).await??;
+    if driver.engine.refused.is_empty() && stored.is_empty() {
+        return Ok(Check::good("entries", "没有被拒绝的条目", "no refused entries"));
+    }
+    let why = stored
+        .first()
+        .map(|r| r.reason.clone())
+        .or_else(|| driver.engine.refused.first().map(|(_, why)| why.clone()))
+        .unwrap_or_default();
+    Ok(Check::bad(
+        "entries",
+        "warning",
+        (format!("有条目不计入：{why}"), format!("some entries do not count: {why}")),
+        ("把此信息报告给管理节点", "report this to the administrator of the admin node"),
+    ))
+}
+
+fn alarms(driver: &DriverStatus) -> Check {
+    match driver.alarms.last() {
+        None => Check::good("alarms", "没有警报", "no alarms"),
+        Some(last) => Check::bad(
+            "alarms",
+            "warning",
+            (
+                format!("{} 条警报，最近：{last}", driver.alarms.len()),
+                format!("{} alarms, the last: {last}", driver.alarms.len()),
+            ),
+            ("查看日志与运行手册", "see the log and the runbook"),
+        ),
+    }
+}
+
+/// 2024-01-01: before that this program did not exist.
+const EARLIEST_MS: u64 = 1_704_067_200_000;
+
+fn clock() -> Check {
+    let now = crate::clock::wall_ms();
+    if now >= EARLIEST_MS {
+        return Check::good("clock", "系统时钟合理", "the system clock is plausible");
+    }
+    Check::bad(
+        "clock",
+        "warning",
+        ("系统时钟停在过去".into(), "the system clock is far in the past".into()),
+        (
+            "校准时钟；记录顺序不受影响，但显示的时间不对",
+            "set the clock; order is not affected, shown times are wrong",
+        ),
+    )
+}
+
+async fn net(
+    daemon: &Arc<Daemon>,
+    directory: &Directory,
+    wanted: &str,
+) -> Result<Vec<Check>, Problem> {
+    let found: Vec<&NodeInfo> = directory
+        .nodes()
+        .filter(|n| n.node != daemon.me())
+        .filter(|n| n.name == wanted || n.unit == wanted || n.node.to_string().starts_with(wanted))
+        .collect();
+    let targets: Vec<_> = if found.is_empty() && wanted.contains(':') {
+        vec![(None, wanted.to_owned())]
+    } else {
+        let addresses = |n: &&NodeInfo| {
+            let node = n.node;
+            n.addresses.iter().map(move |a| (Some(node), a.clone())).collect::<Vec<_>>()
+        };
+        found.iter().flat_map(addresses).collect()
+    };
+    if targets.is_empty() {
+        return Err(Problem::not_found(format!(
+            "no other node is called '{wanted}', and it is not HOST:PORT; see `fenbu directory`"
+        )));
+    }
+    let mut checks = Vec::new();
+    for (peer, address) in targets {
+        let result = daemon.endpoint.probe(peer, &address).await;
+        checks.push(match result {
+            Ok(probe) => {
+                let ms = probe.rtt.as_secs_f64() * 1e3;
+                Check::good(
+                    "net",
+                    format!("{address} 有应答，往返 {ms:.1} 毫秒"),
+                    format!("{address} answers, round trip {ms:.1} ms"),
+                )
+            }
+            Err(error) => unreachable_check(&error),
+        });
+    }
+    Ok(checks)
+}
+
+fn unreachable_check(error: &TransportError) -> Check {
+    let hint = match error {
+        TransportError::Silent { .. } => (
+            "多半是防火墙拦截了 UDP：请在两端和中间设备放行该 UDP 端口（QUIC 不用 TCP）",
+            "most likely a firewall drops UDP: open that UDP port at both ends and between (QUIC does not use TCP)",
+        ),
+        TransportError::Unresolved { .. } => {
+            ("检查主机名或域名解析", "check the host name or the name service")
+        }
+        TransportError::WrongNode { .. } => (
+            "该地址上是另一个节点：更正目录中的地址",
+            "another node answers there: correct the address in the directory",
+        ),
+        _ => ("检查对方节点是否在运行", "check that the peer is running"),
+    };
+    Check::bad("net", "error", (error.to_string(), error.to_string()), hint)
+}

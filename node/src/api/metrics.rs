@@ -1,0 +1,51 @@
+//! Counters for Prometheus, in its text format (version 0.0.4).
+
+use super::Problem;
+use crate::daemon::Daemon;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+pub(super) async fn metrics(State(daemon): State<Arc<Daemon>>) -> Result<Response, Problem> {
+    let status = daemon.status().await.ok_or_else(Problem::stopping)?;
+    let engine = &status.engine;
+    let live = engine.peers.iter().filter(|p| p.live).count() as u64;
+    let lacking = |p: &fenbu_protocol::sync::PeerStatus| {
+        p.spaces.iter().map(|(_, g)| g.missing_here).sum::<u64>()
+    };
+    let missing = engine.peers.iter().map(lacking).max().unwrap_or(0);
+    let entries = engine.logs.iter().map(|l| l.tip.seq).sum();
+    let made = daemon.progress.documents.load(Ordering::Relaxed);
+    let (mut sent, mut received) = (0, 0);
+    for stats in status.links.values().map(|l| &l.stats).chain(status.past.values()) {
+        sent += stats.stream_bytes_out;
+        received += stats.stream_bytes_in;
+    }
+    let mut out = String::new();
+    let mut line = |name: &str, kind: &str, help: &str, value: u64| {
+        // INVARIANT: writing to a string cannot fail.
+        writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")
+            .expect("writing to a string");
+    };
+    line("fenbu_directory_epoch", "gauge", "Statements in the directory.", engine.epoch);
+    line("fenbu_peers", "gauge", "Other nodes of the federation.", engine.peers.len() as u64);
+    line("fenbu_peers_connected", "gauge", "Peers linked and greeted.", live);
+    line("fenbu_entries", "gauge", "Entries held durably.", entries);
+    line("fenbu_entries_missing", "gauge", "Entries a peer has and this node lacks.", missing);
+    line("fenbu_documents_materialised_total", "counter", "Documents made from entries.", made);
+    line("fenbu_stream_bytes_sent_total", "counter", "Stream bytes to peers.", sent);
+    line("fenbu_stream_bytes_received_total", "counter", "Stream bytes from peers.", received);
+    line("fenbu_logs_refused", "gauge", "Logs this node declines.", engine.refused.len() as u64);
+    line("fenbu_alarms", "gauge", "Alarms raised since start.", status.alarms.len() as u64);
+    line(
+        "fenbu_storage_failing",
+        "gauge",
+        "1 while the disk refuses writes.",
+        u64::from(engine.storage_failing),
+    );
+    let headers = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    Ok((headers, out).into_response())
+}

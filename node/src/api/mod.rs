@@ -1,0 +1,115 @@
+//! The control API: HTTP with JSON under `/api/v1`, over the node's unix socket.
+//!
+//! One file per noun. Errors are problem details (RFC 9457) with a hint that says what to do. The
+//! socket is the account's own (mode 0600); who called is taken from its peer credentials.
+
+mod admin;
+mod doctor;
+mod metrics;
+mod problem;
+mod records;
+mod status;
+
+use crate::daemon::Daemon;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::extract::connect_info::Connected;
+use axum::routing::{get, post};
+use axum::serve::IncomingStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+
+pub use problem::Problem;
+
+/// Largest request body: an import of 50,000 records.
+const BODY_BYTES_MAX: usize = 256 << 20;
+
+/// Who is at the other end of the socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    uid: Option<u32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        Self { uid: stream.io().peer_cred().ok().map(|c| c.uid()) }
+    }
+}
+
+impl Caller {
+    /// The opaque account id that changes carry, until people have accounts.
+    fn account(self) -> String {
+        self.uid.map_or_else(String::new, |uid| format!("uid-{uid}"))
+    }
+}
+
+/// Every route.
+pub fn router(daemon: Arc<Daemon>) -> Router {
+    let api = Router::new()
+        .route("/status", get(status::status))
+        .route("/peers", get(status::peers))
+        .route("/sync", get(status::sync))
+        .route("/directory", get(admin::directory))
+        .route("/invites", post(admin::invite))
+        .route("/config", get(admin::config))
+        .route("/doctor", get(doctor::doctor))
+        .route("/schema", get(admin::schema))
+        .route("/import", post(records::import))
+        .route("/export", get(records::export))
+        .route("/{plural}", get(records::list).post(records::create))
+        .route("/{plural}/{id}", get(records::show).patch(records::edit))
+        .route("/{plural}/{id}/history", get(records::history));
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(status::ready))
+        .route("/metrics", get(metrics::metrics))
+        .fallback(|| async { Problem::not_found("there is no such path here") })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(daemon)
+}
+
+/// Why the control socket cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the control socket {path} cannot be made: {source}; check that its folder exists and belongs to this account"
+)]
+pub struct SocketError {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+/// Makes the control socket, replacing one that a killed daemon left behind. The folder's lock is
+/// held, so nobody serves the old one.
+pub fn bind(path: &Path) -> Result<UnixListener, SocketError> {
+    let error = |source| SocketError { path: path.to_owned(), source };
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(error(e)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(error)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(error)?;
+    Ok(listener)
+}
+
+/// Serves until `stop` is true; requests under way are finished.
+pub async fn serve(listener: UnixListener, daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
+    let service = router(daemon).into_make_service_with_connect_info::<Caller>();
+    let stopped = async move {
+        // An error means that the sender is gone, which is a stop too.
+        let _ = stop.wait_for(|s| *s).await;
+    };
+    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
+        tracing::error!(%error, "the control socket failed");
+    }
+}
+
+/// Runs work that blocks on disk or locks away from the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Problem::stopping())
+}

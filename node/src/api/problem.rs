@@ -1,0 +1,119 @@
+//! Errors as the API tells them (RFC 9457): what happened, and what to do.
+
+use crate::admission::AdmissionError;
+use crate::records::RecordError;
+use crate::store::StoreError;
+use crate::writer::{Stopping, WriteError};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Problem {
+    /// Stable, for programs.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    status: u16,
+    /// Ids that an ambiguous prefix could be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    candidates: Vec<String>,
+}
+
+impl Problem {
+    fn new(
+        status: StatusCode,
+        kind: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        let status = status.as_u16();
+        Self { kind, title, detail: detail.into(), hint: None, status, candidates: Vec::new() }
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Nothing found", detail)
+    }
+
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request is not valid", detail)
+    }
+
+    pub(super) fn stopping() -> Self {
+        let detail = "the node is stopping; try again when it runs";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "Stopping", detail)
+    }
+
+    fn not_allowed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "not-allowed", "Not allowed", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(self)).into_response();
+        let json = header::HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let detail = error.to_string();
+        match error {
+            StoreError::Query(_) => Self::bad_request(detail),
+            StoreError::Full { .. } => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The disk is full", detail)
+            }
+            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store", "The store failed", detail),
+        }
+    }
+}
+
+impl From<RecordError> for Problem {
+    fn from(error: RecordError) -> Self {
+        let detail = error.to_string();
+        match error {
+            RecordError::NotFound { .. } => Self::not_found(detail),
+            RecordError::Ambiguous { candidates, .. } => Self {
+                candidates,
+                ..Self::new(StatusCode::CONFLICT, "ambiguous", "Ambiguous id", detail)
+            },
+            RecordError::Exists { .. } => {
+                Self::new(StatusCode::CONFLICT, "exists", "It exists already", detail)
+            }
+            RecordError::Edit(_) => Self::bad_request(detail),
+            RecordError::NotAllowed(_) => Self::not_allowed(detail),
+            RecordError::Load(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "damaged",
+                "The record is damaged",
+                detail,
+            ),
+            RecordError::Store(e) | RecordError::Write(WriteError::Store(e)) => e.into(),
+            RecordError::Write(WriteError::LogLeft | WriteError::Stopping(_)) => Self::stopping(),
+        }
+    }
+}
+
+impl From<AdmissionError> for Problem {
+    fn from(error: AdmissionError) -> Self {
+        match error {
+            AdmissionError::NotAdmin(_) => Self::not_allowed(error.to_string()),
+            AdmissionError::Store(e) => e.into(),
+            AdmissionError::Stopping(_) => Self::stopping(),
+            other => Self::bad_request(other.to_string()),
+        }
+    }
+}
+
+impl From<Stopping> for Problem {
+    fn from(_: Stopping) -> Self {
+        Self::stopping()
+    }
+}

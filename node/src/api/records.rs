@@ -1,0 +1,350 @@
+//! Records: list, show, write, history, import, export.
+
+use super::{Caller, Problem, blocking};
+use crate::daemon::Daemon;
+use crate::import::{ImportOptions, ImportReport, export_line, import as import_lines};
+use crate::records::{Records, Saved, Shown};
+use crate::store::{Cell, Cursor, ListQuery, ListedRow, Order, OrderBy};
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use fenbu_protocol::directory::Directory;
+use fenbu_protocol::id::{DocId, NodeId, SpaceId};
+use fenbu_protocol::record::{ALL, Schema, schema_named};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+const LIMIT_DEFAULT: usize = 50;
+
+type Node = State<Arc<Daemon>>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Create {
+    fields: Value,
+    id: Option<DocId>,
+    unit: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Edit {
+    fields: Value,
+}
+
+fn schema_of(plural: &str) -> Result<&'static Schema, Problem> {
+    ALL.into_iter()
+        .find(|s| s.plural == plural)
+        .ok_or_else(|| Problem::not_found(format!("there is no kind of record '{plural}'")))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|e| Problem::bad_request(format!("request body: {e}")))
+}
+
+pub(super) async fn create(
+    State(daemon): Node,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(plural): Path<String>,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let schema = schema_of(&plural)?;
+    let request: Create = parse(&body)?;
+    let records = daemon.records.clone();
+    let saved = blocking(move || {
+        let unit = request.unit.as_deref();
+        records.create(schema, &request.fields, request.id, unit, &caller.account())
+    })
+    .await??;
+    Ok((StatusCode::CREATED, Json(saved_json(&saved))))
+}
+
+pub(super) async fn edit(
+    State(daemon): Node,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path((plural, id)): Path<(String, String)>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let schema = schema_of(&plural)?;
+    let request: Edit = parse(&body)?;
+    let records = daemon.records.clone();
+    let saved =
+        blocking(move || records.edit(schema, &id, &request.fields, &caller.account())).await??;
+    Ok(Json(saved_json(&saved)))
+}
+
+fn saved_json(saved: &Saved) -> Value {
+    json!({
+        "schema": "fenbu.saved/1",
+        "id": saved.document,
+        "space": saved.space,
+        "log": saved.entry.map(|e| e.log),
+        "seq": saved.entry.map(|e| e.seq),
+        "unchanged": saved.entry.is_none(),
+    })
+}
+
+pub(super) async fn show(
+    State(daemon): Node,
+    Path((plural, id)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let schema = schema_of(&plural)?;
+    let records = daemon.records.clone();
+    let (shown, entry) = blocking(move || {
+        let shown = records.show(schema, &id)?;
+        // The last entry of this node's own making says how far the record's news has spread; for
+        // others' entries their authors know best.
+        let log = records.writer.log_of(shown.space);
+        let tip = records.shared.readers.with(|r| r.log(log))?.map(|l| (log, l.tip.seq));
+        Ok::<_, crate::records::RecordError>((shown, tip))
+    })
+    .await??;
+    let directory = daemon.records.shared.directory.now();
+    let carriers = carriers_of(&directory, &shown.space);
+    let safe = match entry {
+        Some((log, seq)) => daemon.safe_on(log, seq).await,
+        None => None,
+    };
+    let authors = Authors::of(&daemon, &shown.space).await?;
+    let row = shown.record.row();
+    let mut fields = match shown.record.to_json() {
+        Value::Object(fields) => fields,
+        other => return Ok(Json(other)),
+    };
+    let conflicts = fields.remove("conflicts").unwrap_or(Value::Null);
+    Ok(Json(json!({
+        "schema": format!("fenbu.{}/1", schema.name),
+        "id": shown.document,
+        "kind": schema.name,
+        "unit": unit_of(&directory, &shown.space),
+        "space": shown.space,
+        "fields": fields,
+        "conflicts": authors.name_conflicts(&directory, conflicts),
+        "created_ms": row.created_ms,
+        "updated_ms": row.updated_ms,
+        "safe_on": safe.map(|k| json!({ "k": k, "n": carriers })),
+    })))
+}
+
+fn carriers_of(directory: &Directory, space: &SpaceId) -> usize {
+    directory.nodes().filter(|n| directory.carries(&n.node, space)).count()
+}
+
+fn unit_of(directory: &Directory, space: &SpaceId) -> Option<String> {
+    directory.space(space).and_then(|s| s.unit.clone())
+}
+
+/// Which node stands behind an actor in a space.
+struct Authors(BTreeMap<String, NodeId>);
+
+impl Authors {
+    async fn of(daemon: &Arc<Daemon>, space: &SpaceId) -> Result<Self, Problem> {
+        let status = daemon.status().await.ok_or_else(Problem::stopping)?;
+        let logs = status.engine.logs.iter().filter(|l| l.space == *space);
+        let actors = logs.map(|l| (fenbu_protocol::id::hex(&l.log.actor()), l.author));
+        Ok(Self(actors.collect()))
+    }
+
+    fn describe(&self, directory: &Directory, actor: &str, out: &mut Map<String, Value>) {
+        let node = self.0.get(actor);
+        let info = node.and_then(|n| directory.node(n));
+        out.insert("node".into(), json!(node));
+        out.insert("node_name".into(), json!(info.map(|i| i.name.clone())));
+        out.insert("unit".into(), json!(info.map(|i| i.unit.clone())));
+    }
+
+    /// Says who stands behind each concurrent value.
+    fn name_conflicts(&self, directory: &Directory, mut conflicts: Value) -> Value {
+        let lists = conflicts.as_object_mut().into_iter().flat_map(Map::values_mut);
+        for value in lists.filter_map(Value::as_array_mut).flatten() {
+            if let Some(value) = value.as_object_mut()
+                && let Some(actor) = value.get("actor").and_then(Value::as_str).map(str::to_owned)
+            {
+                self.describe(directory, &actor, value);
+            }
+        }
+        conflicts
+    }
+}
+
+pub(super) async fn history(
+    State(daemon): Node,
+    Path((plural, id)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let schema = schema_of(&plural)?;
+    let records = daemon.records.clone();
+    let Shown { space, document, record } = blocking(move || records.show(schema, &id)).await??;
+    let items = blocking(move || record.history()).await?;
+    let directory = daemon.records.shared.directory.now();
+    let authors = Authors::of(&daemon, &space).await?;
+    let items = items.into_iter().map(|item| {
+        let mut out = Map::new();
+        out.insert("hash".into(), fenbu_protocol::id::hex(&item.hash).into());
+        authors.describe(&directory, &fenbu_protocol::id::hex(&item.actor), &mut out);
+        out.insert("account".into(), item.account.into());
+        out.insert("time_ms".into(), item.time_ms.into());
+        let changes = item
+            .changes
+            .into_iter()
+            .map(|(field, value)| json!({ "field": field, "value": value }));
+        out.insert("changes".into(), changes.collect());
+        Value::Object(out)
+    });
+    let items: Vec<Value> = items.collect();
+    Ok(Json(json!({ "schema": "fenbu.history/1", "id": document, "items": items })))
+}
+
+pub(super) async fn list(
+    State(daemon): Node,
+    Path(plural): Path<String>,
+    Query(parameters): Query<BTreeMap<String, String>>,
+) -> Result<Json<Value>, Problem> {
+    let schema = schema_of(&plural)?;
+    let directory = daemon.records.shared.directory.now();
+    let query = list_query(schema, &directory, parameters)?;
+    let records = daemon.records.clone();
+    let page = blocking(move || records.list(schema, query)).await??;
+    let items: Vec<Value> = page.rows.iter().map(|row| row_json(schema, &directory, row)).collect();
+    Ok(Json(json!({
+        "schema": format!("fenbu.{}/1", schema.plural),
+        "items": items,
+        "next": page.next.map(|n| n.to_string()),
+    })))
+}
+
+fn list_query(
+    schema: &Schema,
+    directory: &Directory,
+    parameters: BTreeMap<String, String>,
+) -> Result<ListQuery, Problem> {
+    let mut query = ListQuery { limit: LIMIT_DEFAULT, ..ListQuery::default() };
+    for (name, value) in parameters {
+        match name.as_str() {
+            "limit" => {
+                query.limit = value.parse().map_err(|_| {
+                    Problem::bad_request(format!("limit '{value}' is not a number"))
+                })?;
+            }
+            "after" => query.after = Some(cursor(&value)?),
+            "order" => {
+                let descending = match value.as_str() {
+                    "newest" => true,
+                    "oldest" => false,
+                    _ => return Err(Problem::bad_request("order is newest or oldest")),
+                };
+                query.order = Order { by: OrderBy::Updated, descending };
+            }
+            "unit" => {
+                let space = directory.unit_space(&value).ok_or_else(|| {
+                    Problem::not_found(format!("there is no unit '{value}'; see the directory"))
+                })?;
+                query.spaces = Some(vec![space.id]);
+            }
+            "q" => {
+                let columns = schema.columns.iter().map(|c| (*c).to_owned()).collect();
+                query.contains = Some((columns, value));
+            }
+            _ => query.equals.push((name, value)),
+        }
+    }
+    Ok(query)
+}
+
+fn cursor(text: &str) -> Result<Cursor, Problem> {
+    text.parse()
+        .map_err(|_| Problem::bad_request("'after' is not a cursor; use `next` of the page before"))
+}
+
+fn row_json(schema: &Schema, directory: &Directory, row: &ListedRow) -> Value {
+    let mut out = Map::new();
+    out.insert("id".into(), row.document.to_string().into());
+    out.insert("unit".into(), json!(unit_of(directory, &row.space)));
+    for (column, cell) in schema.columns.iter().zip(&row.row.cells) {
+        let value = match cell {
+            Cell::Null => Value::Null,
+            Cell::Int(n) => (*n).into(),
+            // Sets, lists and maps are stored as JSON text.
+            Cell::Text(text) => schema
+                .field(column)
+                .filter(|f| f.merge.is_container())
+                .and_then(|_| serde_json::from_str(text).ok())
+                .unwrap_or_else(|| text.as_str().into()),
+        };
+        out.insert((*column).to_owned(), value);
+    }
+    out.insert("created_ms".into(), row.row.created_ms.into());
+    out.insert("updated_ms".into(), row.row.updated_ms.into());
+    out.insert("conflicts".into(), row.conflicts.into());
+    Value::Object(out)
+}
+
+pub(super) async fn import(
+    State(daemon): Node,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Query(options): Query<ImportOptions>,
+    body: Bytes,
+) -> Result<Json<ImportReport>, Problem> {
+    let records = daemon.records.clone();
+    let report =
+        blocking(move || import_lines(&records, &body, options, &caller.account())).await??;
+    Ok(Json(report))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Export {
+    kind: Option<String>,
+}
+
+/// Lines a reader has not taken yet.
+const EXPORT_LINES: usize = 64;
+
+pub(super) async fn export(
+    State(daemon): Node,
+    Query(export): Query<Export>,
+) -> Result<Response, Problem> {
+    let schemas: Vec<&'static Schema> =
+        match &export.kind {
+            Some(kind) => vec![schema_named(kind).ok_or_else(|| {
+                Problem::not_found(format!("there is no kind of record '{kind}'"))
+            })?],
+            None => ALL.to_vec(),
+        };
+    let (lines, mut taken) = mpsc::channel::<Result<Bytes, std::io::Error>>(EXPORT_LINES);
+    let records = daemon.records.clone();
+    tokio::task::spawn_blocking(move || export_all(&records, &schemas, &lines));
+    let stream = futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx));
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((headers, Body::from_stream(stream)).into_response())
+}
+
+fn export_all(
+    records: &Records,
+    schemas: &[&'static Schema],
+    lines: &mpsc::Sender<Result<Bytes, std::io::Error>>,
+) {
+    let directory = records.shared.directory.now();
+    for schema in schemas {
+        let outcome = records.each(schema, |shown| {
+            let mut fields = shown.record.to_json();
+            if let Some(fields) = fields.as_object_mut() {
+                fields.remove("conflicts");
+                fields.retain(|_, value| !value.is_null());
+            }
+            let unit = unit_of(&directory, &shown.space);
+            let mut line = export_line(schema.name, shown.document, unit.as_deref(), fields);
+            line.push('\n');
+            // A reader that has gone away needs no more lines.
+            let _ = lines.blocking_send(Ok(line.into()));
+        });
+        if let Err(error) = outcome {
+            // The break in the stream tells the reader that the export is not whole.
+            let _ = lines.blocking_send(Err(std::io::Error::other(error.to_string())));
+            return;
+        }
+    }
+}
