@@ -86,7 +86,7 @@ fn deny(out: &mut dyn Write) -> Outcome {
     if !is_installed("deny") {
         return Outcome::Skipped("cargo-deny is not installed: cargo install cargo-deny".into());
     }
-    let line = "cargo deny --config .cargo/deny.toml check licenses bans sources";
+    let line = "cargo deny check --config .cargo/deny.toml licenses bans sources";
     command(out, &Invocation::new(line), QUICK_LIMIT)
 }
 
