@@ -56,7 +56,7 @@ build() {
 # "fenbu 0.1.0", from the program itself, so that the package cannot claim another version.
 version="$("$binary" --version)" || die "$binary does not run here"
 version="${version#fenbu }"
-[[ "$version" =~ ^[0-9]+\.[0-9]+\.[0-9]+ ]] || die "$binary says it is version '$version'"
+[[ "$version" =~ ^[0-9]+\.[0-9]+\.[0-9]+[^[:space:]]*$ ]] || die "$binary is no fenbu: it says it is version '${version%%$'\n'*}'"
 manifest_version="$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$root/Cargo.toml")"
 [ "$version" = "$manifest_version" ] \
     || die "$binary is version $version, Cargo.toml says $manifest_version: build it again"
@@ -88,18 +88,22 @@ for file in node.example.toml RUNBOOK.md RUNBOOK.zh-CN.md; do
     install_file 644 "$root/deploy/$file" "$doc/$file"
 done
 gzip -9n <"$root/deploy/CHANGELOG.md" >"$stage/$doc/changelog.gz"
-if [ -f "$root/LICENSE" ]; then
-    install_file 644 "$root/LICENSE" "$doc/copyright"
-else
-    say "there is no LICENSE to put into the package"
-fi
+cat >"$stage/$doc/copyright" <<EOF
+Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+Upstream-Name: fenbu
+
+Files: *
+Copyright: the fenbu maintainers
+License: Apache-2.0
+ On Debian systems the whole text is in /usr/share/common-licenses/Apache-2.0.
+EOF
 if [ -f "$root/deploy/fenbu.1" ]; then
     mkdir -p "$stage/usr/share/man/man1"
     gzip -9n <"$root/deploy/fenbu.1" >"$stage/usr/share/man/man1/fenbu.1.gz"
 fi
 
 completions() {
-    mkdir -p "$stage/$(dirname "$2")"
+    mkdir -p "$(dirname "$stage/$2")"
     "$binary" --lang en completions "$1" >"$stage/$2" || die "$binary has no completions for $1"
 }
 completions bash usr/share/bash-completion/completions/fenbu
@@ -110,7 +114,8 @@ mkdir "$stage/DEBIAN"
 for script in postinst prerm postrm; do
     install -m 755 "$root/deploy/debian/$script" "$stage/DEBIAN/$script"
 done
-size_kib="$(du -k -s --apparent-size --exclude=DEBIAN "$stage" | cut -f 1)"
+# Of the files alone: what a folder takes depends on the file system.
+size_kib="$(find "$stage" -path "$stage/DEBIAN" -prune -o -type f -printf '%s\n' | awk '{n += $1} END {print int(n / 1024) + 1}')"
 cat >"$stage/DEBIAN/control" <<EOF
 Package: fenbu
 Version: $deb_version
@@ -127,7 +132,8 @@ Description: federated record node
 EOF
 (cd "$stage" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum) \
     >"$stage/DEBIAN/md5sums"
-chmod 644 "$stage/DEBIAN/control" "$stage/DEBIAN/md5sums"
+chmod 644 "$stage/DEBIAN/control" "$stage/DEBIAN/md5sums" "$stage/$doc"/*.gz "$stage/$doc/copyright"
+chmod 644 "$stage"/usr/share/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d}/*
 find "$stage" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
 mkdir -p "$out"

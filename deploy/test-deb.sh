@@ -54,10 +54,8 @@ overlay() {
 
 dir=/var/lib/fenbu
 # As the unit does it: the node's own user, no other rights.
-as_node() {
-    setpriv --reuid fenbu --regid fenbu --clear-groups --no-new-privs --inh-caps=-all -- "$@"
-}
-fb() { as_node fenbu --dir "$dir" --lang en "$@"; }
+as_node=(setpriv --reuid fenbu --regid fenbu --clear-groups --no-new-privs --inh-caps=-all --)
+fb() { "${as_node[@]}" fenbu --dir "$dir" --lang en "$@"; }
 
 inside() {
     cd /
@@ -89,11 +87,12 @@ check_files() {
 ./usr/share/doc/fenbu/RUNBOOK.md
 ./usr/share/doc/fenbu/RUNBOOK.zh-CN.md
 ./usr/share/doc/fenbu/changelog.gz
+./usr/share/doc/fenbu/copyright
 ./usr/share/doc/fenbu/node.example.toml
 ./usr/share/fish/vendor_completions.d/fenbu.fish
 ./usr/share/zsh/vendor-completions/_fenbu"
-    # A licence and a manual page come along where the sources have them.
-    list="$(awk '$1 ~ /^-/ {print $6}' <<<"$list" | grep -v -e /copyright$ -e /man1/ | sort)"
+    # A manual page comes along where the sources have one.
+    list="$(awk '$1 ~ /^-/ {print $6}' <<<"$list" | grep -v /man1/ | sort)"
     [ "$list" = "$expected" ] || { diff <(echo "$expected") <(echo "$list") || true; die "other files than expected"; }
     [ "$(dpkg-deb --field /tmp/fenbu.deb Depends | tr -d '0-9.')" = "libc (>= )" ] \
         || die "it depends on more than libc6: $(dpkg-deb --field /tmp/fenbu.deb Depends)"
@@ -123,7 +122,7 @@ check_unit() {
 }
 
 run_node() {
-    as_node fenbu --dir "$dir" --lang en init --name 'Head office' >/tmp/init.log 2>&1 \
+    fb init --name 'Head office' >/tmp/init.log 2>&1 \
         || { cat /tmp/init.log; die "fenbu init fails"; }
     cmp "$dir/fenbu.toml" /tmp/node.example.toml \
         || die "deploy/node.example.toml is not what fenbu init writes: copy it from there"
@@ -133,7 +132,7 @@ run_node() {
     local notified=/tmp/notified
     listen_for_ready "$notified"
     # Port 0: whatever runs on this machine already is not disturbed.
-    as_node env ${NOTIFY_SOCKET:+NOTIFY_SOCKET="$NOTIFY_SOCKET"} FENBU_LISTEN=127.0.0.1:0 \
+    "${as_node[@]}" env ${NOTIFY_SOCKET:+NOTIFY_SOCKET="$NOTIFY_SOCKET"} FENBU_LISTEN=127.0.0.1:0 \
         fenbu node run --dir "$dir" 2>/tmp/node.log &
     local node=$!
     fb status --wait ready --timeout 60s -o name >/tmp/name 2>/tmp/status.log \
@@ -141,12 +140,12 @@ run_node() {
     grep -Eq '^[0-9a-f]{64}$' /tmp/name || die "fenbu status -o name prints '$(cat /tmp/name)'"
     [ "$(stat -c '%U %a' "$dir/node.sock")" = "fenbu 600" ] || die "others may use the socket"
     fb status --json | grep -q '"schema": *"fenbu.status/1"' || die "fenbu status --json has no schema"
-    fb doctor >/tmp/doctor.log || { cat /tmp/doctor.log; die "fenbu doctor finds problems"; }
+    fb doctor >/tmp/doctor.log 2>&1 || { cat /tmp/doctor.log; die "fenbu doctor finds problems"; }
     if [ -n "${NOTIFY_SOCKET:-}" ]; then
         wait_for_line 'READY=1' "$notified" || die "Type=notify, and the node never says READY=1"
         ok "the node tells systemd that it is ready"
     fi
-    if as_node timeout 20 env FENBU_LISTEN=127.0.0.1:0 fenbu node run --dir "$dir" 2>/tmp/second.log; then
+    if "${as_node[@]}" timeout 20 env FENBU_LISTEN=127.0.0.1:0 fenbu node run --dir "$dir" 2>/tmp/second.log; then
         die "a second daemon starts on the same folder"
     fi
     grep -q 'already running' /tmp/second.log || { cat /tmp/second.log; die "the second daemon does not say why it ends"; }
