@@ -2,6 +2,7 @@
 
 use super::story;
 use anyhow::ensure;
+use fenbu_tests::cluster::Patience;
 use serde_json::json;
 
 #[test]
@@ -39,6 +40,15 @@ fn a_post_travels_and_a_roster_stays_at_home_and_at_head_office() {
         ensure!(held["state_digest"].is_string(), "{held}");
         let at_head = cluster.node("head").space("lianyungang")?;
         assert_eq!(at_head["state_digest"], held["state_digest"]);
+
+        // A reader says of another's record where it is safe, although it wrote nothing itself.
+        cluster.until(Patience::SETTLE, || {
+            for (name, kind, id) in [("head", "members", &member), ("bob", "posts", &post)] {
+                let safe = &cluster.node(name).shows(kind, id)?["safe_on"];
+                ensure!(*safe == json!({"k": 3, "n": 3}), "{name}: {safe}");
+            }
+            Ok(())
+        })?;
 
         // Nor may he write there.
         let line = json!({"kind": "member", "unit": "lianyungang", "fields": {"name": "Bob"}});

@@ -38,3 +38,22 @@ fn term_stops_cleanly_and_a_second_start_goes_on() {
         Ok(())
     });
 }
+
+#[test]
+fn the_log_follows_the_settings_file_and_is_plain_outside_a_terminal() {
+    story(|cluster| {
+        cluster.node_mut("head").stop()?;
+        let head = cluster.node("head");
+        let said = head.log_tail();
+        ensure!(said.contains("stopping") && !said.contains('\x1b'), "{said:?}");
+        let path = head.dir.join("fenbu.toml");
+        let settings = std::fs::read_to_string(&path)?;
+        std::fs::write(&path, format!("log_format = \"json\"\n{settings}"))?;
+        cluster.node_mut("head").start()?;
+        cluster.node_mut("head").stop()?;
+        let said = cluster.node("head").log_tail();
+        let last = said.lines().last().unwrap_or_default();
+        ensure!(serde_json::from_str::<serde_json::Value>(last).is_ok(), "no JSON: {last}");
+        Ok(())
+    });
+}
