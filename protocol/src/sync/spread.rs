@@ -54,9 +54,20 @@ impl Engine {
 
     fn persist_statement(&mut self, statement: Signed) {
         let epoch = self.directory.epoch();
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        self.output(Output::Persist { ticket, item: Item::Statement { epoch, statement } });
+        self.statements_waiting.push((epoch, statement));
+        if self.storage_retry_at.is_none() {
+            self.persist_statements();
+        }
+    }
+
+    /// A chain has no gaps: what the disk refused is on its way before anything that follows it.
+    pub(super) fn persist_statements(&mut self) {
+        for (epoch, statement) in std::mem::take(&mut self.statements_waiting) {
+            let ticket = Ticket(self.next_ticket);
+            self.next_ticket += 1;
+            self.statements_in_flight.insert(ticket, (epoch, statement.clone()));
+            self.output(Output::Persist { ticket, item: Item::Statement { epoch, statement } });
+        }
     }
 
     fn directory_refused(&mut self, link: LinkId, error: DirectoryError) {
@@ -86,12 +97,13 @@ impl Engine {
     fn directory_grew(&mut self) {
         self.output(Output::DirectoryChanged);
         self.refused.clear();
+        self.place_early();
         self.want_everything();
         let links: Vec<LinkId> = self.sessions.keys().copied().collect();
         for link in links {
-            let (peer, phase) = {
+            let (peer, phase, greeted) = {
                 let session = &self.sessions[&link];
-                (session.peer, session.phase.clone())
+                (session.peer, session.phase.clone(), session.greeted)
             };
             if self.directory.node(&peer).is_some_and(|n| n.revoked.is_some()) {
                 self.close(link, Close::Revoked, "this node was revoked".into());
@@ -102,7 +114,13 @@ impl Engine {
                     self.send_statements(link);
                     self.tell_all(link);
                 }
-                // It has greeted, and shown us the statements that admit it.
+                // Another link brought the statements that admit it; its Hello is still to come.
+                Phase::Stranger if self.directory.is_member(&peer) && !greeted => {
+                    let phase = self.greeting_phase(&peer);
+                    if let Some(session) = self.sessions.get_mut(&link) {
+                        session.phase = phase;
+                    }
+                }
                 Phase::Stranger if self.directory.is_member(&peer) => {
                     self.send_statements(link);
                     self.go_live(link);

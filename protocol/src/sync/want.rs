@@ -218,6 +218,10 @@ impl Engine {
 
     /// When the wants need looking at again without anything arriving.
     pub(super) fn next_want_at(&self) -> Option<u64> {
+        // Nobody is asked meanwhile, see `ask`; the disk's answer is what ends it.
+        if self.storage_retry_at.is_some() || !self.accepts_batches() {
+            return None;
+        }
         let now = self.now;
         let asks = self.wanted.iter().filter_map(|(log, w)| match w.ask {
             Some(ask) => Some(ask.moved_at + self.settings.stall_ms),
