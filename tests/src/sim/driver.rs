@@ -227,7 +227,10 @@ impl World {
                 self.cut_for(for_ms);
             }
             Fault::Crash { down_ms } => self.crash(node, down_ms),
-            Fault::RefuseWrite => self.nodes[node].disk.refuse_next(),
+            Fault::RefuseWrite if self.nodes[node].engine.is_some() => {
+                self.nodes[node].disk.refuse_next();
+            }
+            Fault::RefuseWrite => {}
         }
     }
 

@@ -4,6 +4,7 @@ use super::invariants::Breach;
 use super::world::World;
 use super::writes::update_of;
 use fenbu_node::store::Reader;
+use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::{DocId, LogId, SpaceId};
 use fenbu_protocol::limits::RUN_BYTES_MAX;
 use fenbu_protocol::log::Kind;
@@ -29,13 +30,26 @@ impl World {
             }
             for space in directory.spaces() {
                 if engine.log_digest(&space.id) != engines[0].log_digest(&space.id) {
-                    return Some(format!("node {n} differs from node 0 in space {}", space.label));
+                    return Some(self.difference(n));
                 }
             }
         }
         self.nodes.iter().enumerate().find_map(|(n, node)| {
             let behind = node.disk.behind || !node.disk.is_idle();
             behind.then(|| format!("node {n} has not shown all it holds"))
+        })
+    }
+
+    /// The first log of which a node and node 0 hold different lengths.
+    fn difference(&self, node: usize) -> String {
+        let synced = |n: usize| &self.nodes[n].disk.synced;
+        let held = |n: usize, log: &LogId| synced(n).get(log).map_or(0, Vec::len);
+        let differs = |log: &&LogId| held(node, log) != held(0, log);
+        let log = synced(node).keys().chain(synced(0).keys()).find(differs);
+        log.map_or_else(String::new, |log| {
+            let (here, there, author) = (held(node, log), held(0, log), self.authors.get(log));
+            let short = log.short();
+            format!("log {short} of node {author:?}: {here} on node {node}, {there} on node 0")
         })
     }
 
@@ -48,6 +62,7 @@ impl World {
             let own: Vec<LogId> = self.authors.keys().copied().collect();
             self.ledger.still_there(&mut self.nodes[node].disk, &own)?;
             self.sums_agree(node)?;
+            self.directory_is_kept(node)?;
         }
         let Some(directory) = self.nodes[0].directory().cloned() else { return Ok(()) };
         for space in directory.spaces() {
@@ -72,6 +87,17 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The directory the engine goes by is on the disk, whole.
+    fn directory_is_kept(&self, node: usize) -> Result<(), Breach> {
+        let Some(directory) = self.nodes[node].directory() else { return Ok(()) };
+        let stored = self.nodes[node].disk.reader().statements(1, usize::MAX).unwrap_or_default();
+        let chain = directory.statements_after(0).iter().map(Signed::to_wire);
+        if stored.into_iter().map(|(_, bytes)| bytes).eq(chain) {
+            return Ok(());
+        }
+        Err(("I1", format!("node {node} goes by statements that are not on its disk")))
     }
 
     /// Readers show the same documents, a rebuild from the logs gives them too, and every

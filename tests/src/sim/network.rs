@@ -58,12 +58,12 @@ pub(super) fn other(link: LinkId) -> LinkId {
 }
 
 impl Network {
-    /// A link from a node that dialled to one that answered: both ends, dialler's first.
-    pub(super) fn connect(&mut self, from: usize, to: usize) -> (LinkId, LinkId) {
+    /// A link from a node that dialled to one that learns of it at `at`: both ends, dialler's first.
+    pub(super) fn connect(&mut self, from: usize, to: usize, at: u64) -> (LinkId, LinkId) {
         let (a, b) = (LinkId(self.next), LinkId(self.next + 1));
         self.next += 2;
         self.ends.insert(a, End::new(from, true));
-        self.ends.insert(b, End::new(to, false));
+        self.ends.insert(b, End { floor: [at; Lane::COUNT], ..End::new(to, false) });
         (a, b)
     }
 

@@ -292,10 +292,10 @@ impl World {
     }
 
     fn connect(&mut self, from: usize, to: usize) {
-        let (dialler, answerer) = self.network.connect(from, to);
-        let delay = self.delay();
+        let at = self.now + self.delay();
+        let (dialler, answerer) = self.network.connect(from, to, at);
         self.after(0, Event::Up { link: dialler });
-        self.after(delay, Event::Up { link: answerer });
+        self.at(at, Event::Up { link: answerer });
     }
 
     fn up(&mut self, link: LinkId) {
@@ -480,7 +480,9 @@ impl World {
             }
             return self.after(500, Event::Write { node });
         };
-        let edits = (0..self.rng.between(1, 2)).map(|_| self.edit(space)).collect();
+        let mut edits: Vec<LocalEdit> =
+            (0..self.rng.between(1, 2)).map(|_| self.edit(space)).collect();
+        edits.dedup_by_key(|edit| edit.document);
         let time_ms = EPOCH_MS + self.now + node as u64 * 977;
         let write = LocalWrite { space, edits, time_ms };
         self.nodes[node].disk.queue.push_back(Job::Local(write));
