@@ -159,7 +159,7 @@ fn write_config(
 }
 
 fn store_directory(folder: &Folder, statements: &[Signed]) -> Result<(), SetupError> {
-    let mut store = SqliteStore::open(&folder.database(), &crate::views::specs())?;
+    let mut store = SqliteStore::open(folder.database(), &crate::views::specs())?;
     let statements = (1..).zip(statements.iter().map(Signed::to_wire)).collect();
     store.commit(&WriteBatch { statements, ..WriteBatch::default() })?;
     Ok(())

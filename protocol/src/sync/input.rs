@@ -25,7 +25,6 @@ pub enum Loaded {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, moved once; a box would cost more")]
 pub enum Input {
     /// A handshake finished and proved the peer's key. The directory is asked now.
     LinkUp {

@@ -197,7 +197,7 @@ impl Node {
     pub fn space(&self, label: &str) -> Result<Value> {
         let status = self.status()?;
         let spaces = status["spaces"].as_array().into_iter().flatten();
-        let found = spaces.filter(|s| s["label"] == label).cloned().next();
+        let found = spaces.filter(|s| s["label"] == label).next().cloned();
         found.with_context(|| format!("{} has no space '{label}': {status}", self.name))
     }
 
@@ -205,7 +205,7 @@ impl Node {
     pub fn peer(&self, name: &str) -> Result<Value> {
         let answer = self.get(Route::new("peers"))?;
         let peers = answer["peers"].as_array().into_iter().flatten();
-        let found = peers.filter(|p| p["name"] == name).cloned().next();
+        let found = peers.filter(|p| p["name"] == name).next().cloned();
         found.with_context(|| format!("{} knows no node '{name}': {answer}", self.name))
     }
 }

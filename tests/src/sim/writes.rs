@@ -257,7 +257,7 @@ impl Node {
                 break;
             }
             let mut batch = WriteBatch::default();
-            let mut documents: BTreeMap<_, Vec<(LogId, u64, Cow<'_, [u8]>)>> = BTreeMap::new();
+            let mut documents: BTreeMap<_, Vec<Body<'_>>> = BTreeMap::new();
             for run in &runs {
                 let space = self.disk.spaces[&run.log()];
                 for entry in run.entries() {
@@ -342,3 +342,6 @@ impl Node {
         Ok(())
     }
 }
+
+/// An entry's place and its body.
+type Body<'a> = (LogId, u64, Cow<'a, [u8]>);
