@@ -196,16 +196,16 @@ impl Node {
     /// What the status says of the space with this label.
     pub fn space(&self, label: &str) -> Result<Value> {
         let status = self.status()?;
-        let spaces = status["spaces"].as_array().into_iter().flatten();
-        let found = spaces.filter(|s| s["label"] == label).next().cloned();
+        let mut spaces = status["spaces"].as_array().into_iter().flatten();
+        let found = spaces.find(|s| s["label"] == label).cloned();
         found.with_context(|| format!("{} has no space '{label}': {status}", self.name))
     }
 
     /// What this node says of another.
     pub fn peer(&self, name: &str) -> Result<Value> {
         let answer = self.get(Route::new("peers"))?;
-        let peers = answer["peers"].as_array().into_iter().flatten();
-        let found = peers.filter(|p| p["name"] == name).next().cloned();
+        let mut peers = answer["peers"].as_array().into_iter().flatten();
+        let found = peers.find(|p| p["name"] == name).cloned();
         found.with_context(|| format!("{} knows no node '{name}': {answer}", self.name))
     }
 }
