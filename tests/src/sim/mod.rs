@@ -2,8 +2,8 @@
 //!
 //! Each node is the daemon's engine over a store in memory that tells written from synced, with real
 //! records. The network gives what QUIC gives (frames in order within a lane of a link, and nothing
-//! else); everything it may do badly it does: see [`faults`]. After every step the invariants are
-//! checked ([`invariants`]), and once the faults stop all nodes must come level.
+//! else); everything it may do badly it does: see `faults`. After every step the invariants are
+//! checked (`invariants`), and once the faults stop all nodes must come level.
 //!
 //! | file | owns |
 //! |---|---|
