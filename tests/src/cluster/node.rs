@@ -94,7 +94,8 @@ impl Node {
         self.child = Some(command.spawn()?);
         let end = Instant::now() + Patience::START;
         loop {
-            let Err(error) = self.get(Route::new("status")) else { return Ok(()) };
+            // The settings are told also by a daemon whose store is in trouble.
+            let Err(error) = self.get(Route::new("config")) else { return Ok(()) };
             if let Some(status) = self.child.as_mut().and_then(|c| c.try_wait().transpose()) {
                 self.child = None;
                 bail!("{} ended with {} while starting\n{}", self.name, status?, self.log_tail());
@@ -196,16 +197,16 @@ impl Node {
     /// What the status says of the space with this label.
     pub fn space(&self, label: &str) -> Result<Value> {
         let status = self.status()?;
-        let spaces = status["spaces"].as_array().into_iter().flatten();
-        let found = spaces.filter(|s| s["label"] == label).cloned().next();
+        let mut spaces = status["spaces"].as_array().into_iter().flatten();
+        let found = spaces.find(|s| s["label"] == label).cloned();
         found.with_context(|| format!("{} has no space '{label}': {status}", self.name))
     }
 
     /// What this node says of another.
     pub fn peer(&self, name: &str) -> Result<Value> {
         let answer = self.get(Route::new("peers"))?;
-        let peers = answer["peers"].as_array().into_iter().flatten();
-        let found = peers.filter(|p| p["name"] == name).cloned().next();
+        let mut peers = answer["peers"].as_array().into_iter().flatten();
+        let found = peers.find(|p| p["name"] == name).cloned();
         found.with_context(|| format!("{} knows no node '{name}': {answer}", self.name))
     }
 }
