@@ -99,6 +99,9 @@ pub trait Reader: Send {
 
     fn counts(&self) -> Result<Counts, StoreError>;
 
+    /// Looks for damage in everything stored; reads all of it.
+    fn check(&self) -> Result<(), StoreError>;
+
     fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError>;
 
     /// The view's row of one document.
