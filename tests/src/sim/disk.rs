@@ -23,12 +23,24 @@ pub(super) enum Job {
 /// Something that was written, or refused; told once the sync is over.
 #[derive(Debug)]
 pub(super) enum Done {
-    Persisted { ticket: Ticket, run: Option<Run> },
+    Persisted {
+        ticket: Ticket,
+        run: Option<Run>,
+    },
     /// Nothing of this ticket nor of any later one is on disk.
-    Refused { ticket: Ticket },
-    Local { write: LocalWrite, run: Run, tip: Tip },
+    Refused {
+        ticket: Ticket,
+    },
+    Local {
+        write: LocalWrite,
+        run: Run,
+        tip: Tip,
+    },
     LocalRefused,
-    Declared { act: Act, signed: Signed },
+    Declared {
+        act: Act,
+        signed: Signed,
+    },
 }
 
 pub(super) struct Disk {

@@ -118,7 +118,8 @@ impl World {
                 self.shows(*reader, &expected)?;
             }
             if let Some(word) = self.ledger.model.missing(space, document, &rebuilt) {
-                let what = format!("document {document} does not show {word}, an acknowledged word");
+                let what =
+                    format!("document {document} does not show {word}, an acknowledged word");
                 return Err(("I1", what));
             }
         }
@@ -180,10 +181,8 @@ fn for_each_entry(
 
 fn rebuild(kind: Kind, entries: &Entries) -> Result<record::Record, String> {
     let schema = record::schema(kind).ok_or("an unknown kind")?;
-    let incoming: Vec<_> = entries
-        .iter()
-        .map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body })
-        .collect();
+    let incoming: Vec<_> =
+        entries.iter().map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body }).collect();
     let outcome = record::materialise(schema, None, &incoming).map_err(|e| e.to_string())?;
     if !outcome.waiting.is_empty() || !outcome.refused.is_empty() {
         return Err("an entry of a whole space waits or is refused".into());

@@ -130,9 +130,11 @@ impl Ledger {
 /// What no node may ever say among honest ones.
 pub(super) fn honest(output: &Output) -> Result<(), Breach> {
     match output {
-        Output::Close { code: Close::Violation | Close::Federation | Close::Version, reason, .. } => {
-            Err(("honest", format!("a node was blamed: {reason}")))
-        }
+        Output::Close {
+            code: Close::Violation | Close::Federation | Close::Version,
+            reason,
+            ..
+        } => Err(("honest", format!("a node was blamed: {reason}"))),
         Output::OwnLogAhead { log, seq } => {
             Err(("I3", format!("seq {seq} of log {} came back to its author", log.short())))
         }

@@ -28,26 +28,69 @@ const STEPS_MAX: u64 = 3_000_000;
 /// Something that is going to happen.
 #[derive(Debug, Clone)]
 pub(super) enum Event {
-    Tick { node: usize },
+    Tick {
+        node: usize,
+    },
     /// A handshake finished at this end.
-    Up { link: LinkId },
+    Up {
+        link: LinkId,
+    },
     /// This end learns that the link is gone.
-    Down { link: LinkId, reason: &'static str },
+    Down {
+        link: LinkId,
+        reason: &'static str,
+    },
     /// This end has heard nothing for a while: it goes if the way is still cut.
-    Silent { link: LinkId },
-    Dial { node: usize, life: u32, to: usize },
-    DialFailed { node: usize, life: u32, peer: NodeId, reason: &'static str },
-    Deliver { link: LinkId, lane: usize },
+    Silent {
+        link: LinkId,
+    },
+    Dial {
+        node: usize,
+        life: u32,
+        to: usize,
+    },
+    DialFailed {
+        node: usize,
+        life: u32,
+        peer: NodeId,
+        reason: &'static str,
+    },
+    Deliver {
+        link: LinkId,
+        lane: usize,
+    },
     /// The transport takes the oldest frame of an outbox.
-    Taken { link: LinkId },
-    Synced { node: usize, life: u32 },
-    Loaded { node: usize, life: u32, link: LinkId, log: LogId, from: u64, bytes_max: usize },
+    Taken {
+        link: LinkId,
+    },
+    Synced {
+        node: usize,
+        life: u32,
+    },
+    Loaded {
+        node: usize,
+        life: u32,
+        link: LinkId,
+        log: LogId,
+        from: u64,
+        bytes_max: usize,
+    },
     /// The disk is looked at again.
-    Kick { node: usize },
-    Write { node: usize },
+    Kick {
+        node: usize,
+    },
+    Write {
+        node: usize,
+    },
     Strike(Fault),
+    Crash {
+        node: usize,
+        down_ms: u64,
+    },
     Heal,
-    Restart { node: usize },
+    Restart {
+        node: usize,
+    },
     /// The admin makes its next statement.
     Declare,
     /// Are all level?
@@ -95,6 +138,8 @@ pub(super) struct World {
     pub(super) trace: Trace,
     pub(super) markers: Markers,
     pub(super) broken: Option<Broken>,
+    /// The next node that waits for its disk crashes then, and stays down so long.
+    pub(super) crash_in_sync: Option<u64>,
     /// What the admin is still to say.
     acts: VecDeque<Act>,
     /// Records written to so far, by space.
@@ -127,6 +172,7 @@ impl World {
             trace: Trace::new(options.trace),
             markers: Markers::default(),
             broken: None,
+            crash_in_sync: None,
             acts: VecDeque::new(),
             documents: BTreeMap::new(),
             words: 0,
@@ -158,7 +204,8 @@ impl World {
             let (node, at) = (self.rng.below(self.mix.nodes), self.rng.below(end as usize));
             self.at(at as u64, Event::Write { node });
         }
-        self.acts.extend((founders..self.mix.nodes).map(|n| founding::admission(n, self.mix.units)));
+        self.acts
+            .extend((founders..self.mix.nodes).map(|n| founding::admission(n, self.mix.units)));
         if self.mix.late_space {
             let place = self.rng.below(self.acts.len() + 1);
             self.acts.insert(place, founding::late_space());
@@ -246,9 +293,7 @@ impl World {
             Event::Deliver { link, lane } => self.deliver(link, lane),
             Event::Taken { link } => self.taken(link),
             Event::Synced { node, life } if self.alive(node, life) => self.synced(node),
-            Event::Loaded { node, life, link, log, from, bytes_max }
-                if self.alive(node, life) =>
-            {
+            Event::Loaded { node, life, link, log, from, bytes_max } if self.alive(node, life) => {
                 self.loaded(node, link, log, from, bytes_max);
             }
             Event::Dial { .. }
@@ -258,6 +303,7 @@ impl World {
             Event::Kick { node } => self.kick(node),
             Event::Write { node } => self.write(node),
             Event::Strike(fault) => self.strike(fault),
+            Event::Crash { node, down_ms } => self.crash(node, down_ms),
             Event::Heal => self.heal(),
             Event::Restart { node } => self.restart(node),
             Event::Declare => self.declare(),
@@ -319,9 +365,8 @@ impl World {
             return;
         };
         if self.network.end_gone(link) {
-            self.trace.note(self.now, node, "down", [link.0, 0], || {
-                format!("link {}: {reason}", link.0)
-            });
+            self.trace
+                .note(self.now, node, "down", [link.0, 0], || format!("link {}: {reason}", link.0));
             self.handle(node, Input::LinkDown { link, reason: reason.into() });
         }
     }
@@ -404,6 +449,12 @@ impl World {
         let ms = (self.rng.between(least, most) * slow) as u64;
         let life = self.nodes[node].life;
         self.after(ms, Event::Synced { node, life });
+        if ms > 0
+            && let Some(down_ms) = self.crash_in_sync.take()
+        {
+            let within = self.rng.below(ms as usize) as u64;
+            self.after(within, Event::Crash { node, down_ms });
+        }
     }
 
     fn synced(&mut self, node: usize) {
@@ -412,9 +463,8 @@ impl World {
                 Done::Persisted { ticket, run } => self.persisted(node, ticket, run),
                 Done::Refused { ticket } => self.refused(node, ticket),
                 Done::Local { write, run, tip } => {
-                    self.trace.note(self.now, node, "wrote", [run.last(), 0], || {
-                        format!("{run:?}")
-                    });
+                    self.trace
+                        .note(self.now, node, "wrote", [run.last(), 0], || format!("{run:?}"));
                     self.authors.insert(run.log(), node);
                     let result = self.ledger.acknowledge(&run);
                     self.check(result);

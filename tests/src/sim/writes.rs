@@ -169,10 +169,7 @@ impl Node {
         }
     }
 
-    fn declare(
-        &mut self,
-        act: fenbu_protocol::directory::Act,
-    ) -> Result<Option<Done>, String> {
+    fn declare(&mut self, act: fenbu_protocol::directory::Act) -> Result<Option<Done>, String> {
         let Some(directory) = self.engine.as_ref().map(|e| e.directory()) else { return Ok(None) };
         let signed = directory.draft(&self.key, &act, EPOCH_MS);
         let statements = vec![(directory.epoch() + 1, signed.to_wire())];
@@ -317,7 +314,10 @@ impl Node {
         let outcome =
             record::materialise(schema, snapshot, &incoming).map_err(|e| e.to_string())?;
         if let Some((log, seq, why)) = outcome.refused.first() {
-            return Err(format!("an honest entry is refused: log {} seq {seq}: {why}", log.short()));
+            return Err(format!(
+                "an honest entry is refused: log {} seq {seq}: {why}",
+                log.short()
+            ));
         }
         if !outcome.evicted.is_empty() {
             return Err(format!("honest changes left document {document}"));
