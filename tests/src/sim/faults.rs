@@ -59,7 +59,7 @@ impl Mix {
         let fewer = rng.between(5, 16).min(rng.between(5, 16));
         let nodes = nodes.unwrap_or(fewer);
         let faults_end_ms = rng.between(15_000, 60_000) as u64;
-        let heavy = rng.chance(15);
+        let heavy = rng.chance(4);
         let mut mix = Self {
             nodes,
             units: rng.between(2, 4).min(nodes),
@@ -74,7 +74,7 @@ impl Mix {
             slow_disks: if rng.chance(300) { rng.between(1, 2) } else { 0 },
             read_failed_permille: rng.pick(&[0, 0, 0, 50]),
             timer_late_ms: rng.pick(&[0, 5, 300]),
-            writes: rng.between(10, 30),
+            writes: rng.between(8, 24),
             write_bytes: 0,
             documents: rng.pick(&[1, 3, 10]),
             faults_end_ms,
@@ -84,7 +84,7 @@ impl Mix {
             mix.nodes = mix.nodes.min(5);
             mix.units = mix.units.min(mix.nodes);
             mix.late = 0;
-            mix.writes = 60;
+            mix.writes = 50;
             mix.write_bytes = 400_000;
             mix.slow_disks = 1;
             mix.sync_ms = (50, 100);

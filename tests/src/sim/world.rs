@@ -83,6 +83,10 @@ pub(super) enum Event {
         node: usize,
     },
     Strike(Fault),
+    Crash {
+        node: usize,
+        down_ms: u64,
+    },
     Heal,
     Restart {
         node: usize,
@@ -134,6 +138,8 @@ pub(super) struct World {
     pub(super) trace: Trace,
     pub(super) markers: Markers,
     pub(super) broken: Option<Broken>,
+    /// The next node that waits for its disk crashes then, and stays down so long.
+    pub(super) crash_in_sync: Option<u64>,
     /// What the admin is still to say.
     acts: VecDeque<Act>,
     /// Records written to so far, by space.
@@ -166,6 +172,7 @@ impl World {
             trace: Trace::new(options.trace),
             markers: Markers::default(),
             broken: None,
+            crash_in_sync: None,
             acts: VecDeque::new(),
             documents: BTreeMap::new(),
             words: 0,
@@ -296,6 +303,7 @@ impl World {
             Event::Kick { node } => self.kick(node),
             Event::Write { node } => self.write(node),
             Event::Strike(fault) => self.strike(fault),
+            Event::Crash { node, down_ms } => self.crash(node, down_ms),
             Event::Heal => self.heal(),
             Event::Restart { node } => self.restart(node),
             Event::Declare => self.declare(),
@@ -441,6 +449,12 @@ impl World {
         let ms = (self.rng.between(least, most) * slow) as u64;
         let life = self.nodes[node].life;
         self.after(ms, Event::Synced { node, life });
+        if ms > 0
+            && let Some(down_ms) = self.crash_in_sync.take()
+        {
+            let within = self.rng.below(ms as usize) as u64;
+            self.after(within, Event::Crash { node, down_ms });
+        }
     }
 
     fn synced(&mut self, node: usize) {
