@@ -17,11 +17,18 @@ fn check(seeds: impl Iterator<Item = u64>, nodes: Option<usize>) -> Vec<Outcome>
     seeds.map(run).collect()
 }
 
+/// Draws large saves and a disk that cannot keep up.
+const OVERLOADED: u64 = 71;
+
 #[test]
-fn twenty_seeds_keep_every_promise() {
-    for outcome in check(100_000..100_020, None) {
-        assert!(outcome.writes > 0 && outcome.steps > 0, "seed {} did nothing", outcome.seed);
+fn seeds_keep_every_promise_and_meet_every_trouble() {
+    let mut markers = Markers::default();
+    for outcome in check((1..=24).chain([OVERLOADED]), None) {
+        assert!(outcome.writes > 0, "seed {} wrote nothing", outcome.seed);
+        markers.add(&outcome.markers);
     }
+    let unmet: Vec<_> = markers.counts().into_iter().filter(|(_, count)| *count == 0).collect();
+    assert!(unmet.is_empty(), "these seeds no longer meet {unmet:?}: choose others");
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //! | `network` | links, lanes, delays, partitions |
 //! | `disk` | a node's store: jobs in order, synced a while after they are written |
 //! | `writes` | what the people write, and how received entries become documents |
+//! | `people`, `storage` | who writes when, and what the disk answers |
 //! | `node` | one node: engine, disk, authors |
 //! | `world` | the clock and the queue of events |
 //! | `driver` | the daemon's duties towards the engine |
@@ -28,7 +29,9 @@ mod invariants;
 mod markers;
 mod network;
 mod node;
+mod people;
 pub mod replica;
+mod storage;
 mod trace;
 mod world;
 mod writes;
