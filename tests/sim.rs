@@ -1,6 +1,6 @@
 //! Random seeds against the invariants and the model. `cargo sim` runs many more of them.
 
-use fenbu_tests::sim::{Options, Outcome, run};
+use fenbu_tests::sim::{Markers, Options, Outcome, run};
 
 /// Runs seeds and fails with what to type to see the first broken one again.
 fn check(seeds: impl Iterator<Item = u64>, nodes: Option<usize>) -> Vec<Outcome> {
