@@ -40,7 +40,9 @@ pub trait Store: Send {
     /// Everything the engine needs at start.
     fn load(&mut self) -> Result<Loaded, StoreError>;
 
-    /// Writes all of `batch` or nothing of it; durable when it returns.
+    /// Writes all of `batch` or nothing of it; durable when it returns, except for a batch that is
+    /// wholly derived ([`WriteBatch::is_derived`]): a power failure may undo it, never part of it, and
+    /// never after something later has become durable.
     ///
     /// # Errors
     /// After an error nothing of the batch is visible, and the same batch may be tried again. If a
