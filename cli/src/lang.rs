@@ -162,7 +162,33 @@ catalogue! {
     OutputFailed: "写不出结果", "cannot write the output";
     FileUnusable: "无法使用 {path}", "cannot use {path}";
     RuntimeFailed: "无法启动异步运行环境", "cannot start the asynchronous runtime";
-    NotWired: "此版本尚未包含这项功能", "this build does not contain that function";
+
+    // The demo.
+    DemoNotEmpty: "{dir} 不是空目录；换一个，或先清空", "{dir} is not empty; name another folder, or empty it";
+    DemoFounded: "联邦已建立，{nodes} 个节点在运行", "the federation is founded, {nodes} nodes run";
+    DemoImport: "各单位同时录入共 {records} 条记录", "every unit takes in its share of {records} records";
+    DemoImported: "各单位录入完毕，等待同步一致", "all taken in; waiting for all nodes to agree";
+    DemoProgress: "{nodes} 个节点中 {agreeing} 个一致", "{agreeing} of {nodes} nodes agree";
+    DemoCut: "网络断成两半，两边修改同样的稿件", "the network is cut in two; both sides edit the same posts";
+    DemoKill: "{unit} 断电（SIGKILL）", "{unit} loses its power (SIGKILL)";
+    DemoRestarted: "{unit} 重新启动", "{unit} is back";
+    DemoHeal: "网络恢复", "the network heals";
+    DemoDaemonEnded: "{unit} 的节点退出了（{status}）", "the node of {unit} ended ({status})";
+    DemoDisagree: "以下节点未能一致：{units}", "these nodes did not come to agree: {units}";
+    DemoPosts: "稿件", "POSTS";
+    DemoMembers: "党员", "MEMBERS";
+    DemoMeetings: "会议", "MEETINGS";
+    DemoSent: "发送", "SENT";
+    DemoReceived: "接收", "RECEIVED";
+    DemoHealed: "恢复用时 ms", "HEALED MS";
+    DemoDigest: "摘要", "DIGEST";
+    DemoEnd:
+        "录入并同步一致 {bulk} 毫秒；恢复后 {heal} 毫秒一致；{conflicts} 处冲突待人处理",
+        "taken in and agreed in {bulk} ms; agreed {heal} ms after the cut; {conflicts} conflicts for people to settle";
+    DemoGood: "全部节点一致，数目准确", "all nodes agree and every count is exact";
+    DemoBad: "结果不对：见上", "this is not as it should be: see above";
+    DemoLook: "查看 {unit}：fenbu --dir {dir} status", "look at {unit}: fenbu --dir {dir} status";
+    DemoKept: "节点仍在运行，按 Ctrl-C 结束", "the nodes keep running; Ctrl-C ends them";
 
     // The daemon.
     DirMissing: "没有目录 {dir}", "there is no folder {dir}";

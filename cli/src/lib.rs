@@ -14,6 +14,7 @@
 
 pub mod client;
 pub mod commands;
+mod demo;
 pub mod error;
 pub mod lang;
 pub mod output;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Exit, Kind, Result};
-use crate::lang::{Key, Text};
+use crate::lang::Text;
 use crate::output::Output;
 use fenbu_node::config::Config;
 use fenbu_node::setup;
@@ -128,6 +128,6 @@ pub(crate) fn run_node(dir: &Path) -> Result<()> {
 }
 
 /// Shows a federation at work on this machine. Runs outside any runtime.
-pub(crate) fn demo(_options: &DemoOptions, _output: &mut Output) -> Result<Exit> {
-    Err(Error::failed(Key::NotWired))
+pub(crate) fn demo(options: &DemoOptions, output: &mut Output) -> Result<Exit> {
+    crate::demo::run(options, output)
 }

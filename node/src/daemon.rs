@@ -92,8 +92,9 @@ impl Daemon {
             Writer::new(store, shared.clone(), &loaded.logs, reader.as_ref(), urgent.clone())?;
         let (wake, woken) = std_mpsc::channel();
         let progress = Arc::new(Progress::default());
+        let stale = loaded.views_stale;
         let materialiser =
-            Materialiser::new(shared.clone(), handle.clone(), woken, progress.clone());
+            Materialiser::new(shared.clone(), handle.clone(), woken, progress.clone(), stale);
         let threads = vec![
             thread("fenbu-writer", move || writer.run())?,
             thread("fenbu-views", move || materialiser.run())?,

@@ -5,12 +5,12 @@
 //! costs nothing: the cursors say where to go on.
 
 use crate::shared::{Readers, Shared};
-use crate::store::{DocumentUpdate, EntryRef, Refusal, StoreError, WriteBatch};
+use crate::store::{DocumentUpdate, EntryRef, Refusal, RowUpdate, StoreError, WriteBatch};
 use crate::writer::{Command, WriterHandle};
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Encoding, HEADER_VERSION, Header, Kind, Run};
-use fenbu_protocol::record::{Incoming, Outcome, Schema, materialise, schema};
+use fenbu_protocol::record::{Incoming, Outcome, Record, Schema, materialise, schema};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -48,6 +48,7 @@ pub struct Materialiser {
     wake: mpsc::Receiver<Wake>,
     progress: Arc<Progress>,
     authors: BTreeMap<LogId, NodeId>,
+    views_stale: bool,
 }
 
 /// An entry to be judged, with its body.
@@ -70,8 +71,9 @@ impl Materialiser {
         writer: WriterHandle,
         wake: mpsc::Receiver<Wake>,
         progress: Arc<Progress>,
+        views_stale: bool,
     ) -> Self {
-        Self { shared, writer, wake, progress, authors: BTreeMap::new() }
+        Self { shared, writer, wake, progress, authors: BTreeMap::new(), views_stale }
     }
 
     /// Runs until told to stop, or until the node is gone.
@@ -83,7 +85,7 @@ impl Materialiser {
                 return;
             }
             self.progress.busy.store(true, Ordering::Release);
-            let outcome = self.catch_up(next == Wake::Directory);
+            let outcome = self.refresh().and_then(|()| self.catch_up(next == Wake::Directory));
             self.progress.busy.store(false, Ordering::Release);
             next = match outcome {
                 Ok(()) => match self.wake.recv() {
@@ -99,6 +101,51 @@ impl Materialiser {
                 }
             };
         }
+    }
+
+    fn refresh(&mut self) -> Result<(), StoreError> {
+        if self.views_stale {
+            tracing::info!("the views have new columns: filling them again");
+            self.rebuild_views()?;
+            self.views_stale = false;
+        }
+        Ok(())
+    }
+
+    /// Fills views whose columns are not those the database was written with.
+    fn rebuild_views(&self) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let page = self.shared.readers.with(|r| r.documents(after, ROUND_BYTES))?;
+            after = page.last().map(|d| (d.space, d.document));
+            let done = page.is_empty();
+            let mut batch = WriteBatch { views_rebuilt: done, ..WriteBatch::default() };
+            for stored in page {
+                let Some(schema) = schema(stored.kind) else { continue };
+                let record = Record::load(schema, &stored.snapshot)
+                    .map_err(|e| StoreError::Inconsistent(e.to_string()))?;
+                let row = record.row();
+                batch.rows.push(RowUpdate {
+                    space: stored.space,
+                    document: stored.document,
+                    conflicts: row.conflicts,
+                    row: row.into(),
+                });
+            }
+            self.store(batch)?;
+            if done {
+                return Ok(());
+            }
+        }
+    }
+
+    fn store(&self, batch: WriteBatch) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        if self.writer.send(Command::Store { batch, reply }).is_ok() {
+            // No answer: the writer has stopped, and so will we.
+            answer.blocking_recv().unwrap_or(Ok(()))?;
+        }
+        Ok(())
     }
 
     /// Folds the wakes that piled up into one.
@@ -179,11 +226,7 @@ impl Materialiser {
         for made in on_all_cores(work, |(place, candidates)| job.make(place, candidates)) {
             batch.merge(made?.batch);
         }
-        let (reply, answer) = oneshot::channel();
-        if self.writer.send(Command::Store { batch, reply }).is_ok() {
-            // No answer: the writer has stopped, and so will we.
-            answer.blocking_recv().unwrap_or(Ok(()))?;
-        }
+        self.store(batch)?;
         drop(guard);
         self.progress.documents.fetch_add(count, Ordering::Relaxed);
         Ok(())
