@@ -121,5 +121,5 @@ pub fn retitle(doc: &mut Automerge, title: &str) -> Result<(), AutomergeError> {
 /// The title a document shows.
 pub fn title(doc: &Automerge) -> Option<String> {
     let (value, _) = doc.get(ROOT, "title").ok()??;
-    value.to_str().map(str::to_owned)
+    value.as_str().map(str::to_owned)
 }

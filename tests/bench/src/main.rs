@@ -134,7 +134,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
             let outcome = systems::measure(system, options, &mut report);
             if let Err(error) = outcome {
                 eprintln!("{system}: {error:#}");
-                report.failed(system, &format!("{error:#}"));
+                report.failed(&format!("{error:#}"));
                 // What failed or took too long once does so again.
                 break;
             }

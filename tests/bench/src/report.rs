@@ -33,8 +33,8 @@ impl Report {
         self.figures.push(Figure { metric: metric.into(), value, unit, extra });
     }
 
-    /// A run ended here.
-    pub fn failed(&mut self, _system: &str, error: &str) {
+    /// The run under way ended early.
+    pub fn failed(&mut self, error: &str) {
         self.errors.push(error.to_owned());
     }
 
@@ -98,7 +98,7 @@ impl Report {
             return;
         }
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["system", "metric", "value", "unit", "durable, or how counted"]);
         for row in &self.rows {
             let cells = row.iter().enumerate().map(|(i, text)| {

@@ -33,6 +33,7 @@ use crate::process::now_ns;
 pub const TRAITS: Traits = Traits {
     name: "iroh-docs",
     bulk_durable: "entries committed by the final listing; contents within 0.5 s",
+    news_durable: "not yet: commits follow within 0.5 s",
     write_durable: "not yet: commits follow within 0.5 s",
     bytes_are: "UDP payload",
 };

@@ -23,6 +23,8 @@ pub struct Traits {
     pub name: &'static str,
     /// What a power cut would have left when BULK's clock stopped.
     pub bulk_durable: &'static str,
+    /// What a power cut would have left of an edit when it showed on the other side.
+    pub news_durable: &'static str,
     /// What a power cut would have left when a write was acknowledged.
     pub write_durable: &'static str,
     pub bytes_are: &'static str,
@@ -99,8 +101,8 @@ impl Pair<'_> {
         self.b.ask(&Order::Disconnect)?;
         let [before, _] = self.quiet_bytes()?;
         let span: Span = self.b.ask_for(&Order::Reconnect)?;
-        let note = json!({ "note": "same processes; disconnected and connected again" });
-        report.add("noop", span.seconds() * 1e3, "ms", note);
+        let extra = json!({ "note": "same processes; disconnected and connected again" });
+        report.add("noop", span.seconds() * 1e3, "ms", extra);
         self.report_bytes(report, "noop_bytes", before)
     }
 
@@ -113,7 +115,11 @@ impl Pair<'_> {
         let span: Span = self.b.ask_for(&Order::Reconnect)?;
         let seen_ns: u64 = self.b.ask_for(&Order::Seen)?;
         let seen = Span { to_ns: seen_ns, ..span };
-        let extra = json!({ "edits": edits.len(), "equal_ms": span.seconds() * 1e3 });
+        let extra = json!({
+            "durable": self.traits.news_durable,
+            "edits": edits.len(),
+            "equal_ms": span.seconds() * 1e3,
+        });
         report.add("delta", seen.seconds() * 1e3, "ms", extra);
         self.report_bytes(report, "delta_bytes", before)
     }
@@ -124,7 +130,11 @@ impl Pair<'_> {
             ms.push(self.time_edit(edit)?);
             std::thread::sleep(LIVE_PAUSE);
         }
-        let extra = json!({ "edits": ms.len(), "note": "from before the edit until its event" });
+        let extra = json!({
+            "durable": self.traits.news_durable,
+            "edits": ms.len(),
+            "note": "from before the edit until its event",
+        });
         report.add("live_p50", percentile(&ms, 50.0), "ms", extra.clone());
         report.add("live_p99", percentile(&ms, 99.0), "ms", extra);
         Ok(())

@@ -33,6 +33,7 @@ use crate::process::now_ns;
 pub const TRAITS: Traits = Traits {
     name: "samod",
     bulk_durable: "nothing certain: files are written, never synced",
+    news_durable: "nothing certain: files are written, never synced",
     write_durable: "nothing certain: the file is written, never synced",
     bytes_are: "TCP payload",
 };
