@@ -1,1 +1,3 @@
-fn main() {}
+//! Every test of this package is one binary: it links once.
+
+mod e2e;

@@ -8,6 +8,7 @@ use crate::error::{Error, Exit, Kind, Result};
 use crate::lang::Text;
 use crate::output::Output;
 use fenbu_node::config::Config;
+pub(crate) use fenbu_node::config::LogFormat;
 use fenbu_node::setup;
 
 /// Files of which at least one lies in every node's folder.
@@ -120,11 +121,18 @@ fn setup_error(error: &setup::SetupError) -> Error {
     Error::new(kind, Text::from(error.to_string()))
 }
 
+/// The settings in force for a node's daemon.
+pub(crate) fn node_config(dir: &Path) -> Result<Config> {
+    Config::load(dir, |name| std::env::var(name).ok()).map_err(|e| failed(&e))
+}
+
 /// Runs the daemon in the foreground until TERM. Runs outside any runtime; logging is set up.
-pub(crate) fn run_node(dir: &Path) -> Result<()> {
-    let failed = |e: &dyn std::error::Error| Error::new(Kind::Failed, Text::from(e.to_string()));
-    let config = Config::load(dir, |name| std::env::var(name).ok()).map_err(|e| failed(&e))?;
+pub(crate) fn run_node(config: Config) -> Result<()> {
     fenbu_node::daemon::run(config).map_err(|e| failed(&e))
+}
+
+fn failed(error: &dyn std::error::Error) -> Error {
+    Error::new(Kind::Failed, Text::from(error.to_string()))
 }
 
 /// Shows a federation at work on this machine. Runs outside any runtime.

@@ -9,7 +9,7 @@ use fenbu_protocol::directory::{
     Template, space_id,
 };
 use fenbu_protocol::id::{Hash, NodeId, hex};
-use fenbu_protocol::wire::join::{JoinAnswer, JoinRequest, Token};
+use fenbu_protocol::wire::join::{self, JoinAnswer, JoinRequest, Token};
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
 use tokio::sync::{Mutex, oneshot};
@@ -174,7 +174,7 @@ impl Admission {
         exporter: &[u8; 32],
         request: &[u8],
     ) -> Result<Vec<Signed>, String> {
-        let request: JoinRequest = minicbor::decode(request)
+        let request: JoinRequest = join::decode(request)
             .map_err(|e| format!("the request cannot be read ({e}): use the same fenbu version"))?;
         let _turn = self.turn.lock().await;
         let directory = self.shared.directory.now();

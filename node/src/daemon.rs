@@ -67,7 +67,7 @@ impl Daemon {
         let key = folder.node_key()?;
         let me = NodeId(key.verifying_key().to_bytes());
         let mut store: Box<dyn Store> =
-            Box::new(SqliteStore::open(&folder.database(), &crate::views::specs())?);
+            Box::new(SqliteStore::open(folder.database(), &crate::views::specs())?);
         let loaded = store.load()?;
         let directory = stored_directory(&loaded.statements).map_err(StartError::Directory)?;
         if directory.node(&me).is_none() {

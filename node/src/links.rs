@@ -1,7 +1,7 @@
 //! Links as the driver sees them: tasks that turn a link's events into the engine's inputs and the
 //! engine's sends into frames, and keep counts.
 
-use crate::transport::{Link, LinkEvent, LinkHandle};
+use crate::transport::{Link, LinkEvent, LinkHandle, code};
 use bytes::Bytes;
 use fenbu_protocol::id::NodeId;
 use fenbu_protocol::log::Lane;
@@ -36,8 +36,10 @@ impl OpenLink {
         let sender = handle.clone();
         tokio::spawn(async move {
             while let Some((lane, frame)) = queue.recv().await {
-                // The closing event says why; nothing is left to do here.
-                if sender.send(lane, Bytes::from_owner(frame)).await.is_err() {
+                // Closing again is harmless where the link has just ended by itself; where the frame
+                // was refused, a link that says nothing more must not stay up.
+                if let Err(error) = sender.send(lane, Bytes::from_owner(frame)).await {
+                    sender.close(code::DROPPED, &error.to_string());
                     return;
                 }
             }

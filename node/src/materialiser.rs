@@ -298,8 +298,13 @@ impl Job<'_> {
             made.batch.no_longer_waiting.push(entry);
             candidates.push(candidate);
         }
-        let Some(schema) = candidates.first().and_then(|c| schema(c.header.shape.kind)) else {
+        let kind = stored.as_ref().map(|s| s.kind);
+        let kind = kind.or_else(|| candidates.first().map(|c| c.header.shape.kind));
+        let Some(schema) = kind.and_then(schema) else {
             // A newer node's kind: kept and relayed, and shown by a version that knows it.
+            for candidate in &candidates {
+                made.wait(entry_ref(place, &candidate.header));
+            }
             return Ok(made);
         };
         let kind = schema.kind;

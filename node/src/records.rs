@@ -184,8 +184,9 @@ impl Records {
         _held: &DocumentGuard,
     ) -> Result<Option<LocalWrite>, RecordError> {
         let stored = self.shared.readers.with(|r| r.document(save.space, save.document))?;
-        let mut record = match stored {
-            Some(stored) => Record::load(save.schema, &stored.snapshot)?,
+        let before = stored.as_ref().map(|s| &s.snapshot[..]);
+        let mut record = match before {
+            Some(snapshot) => Record::load(save.schema, snapshot)?,
             None => Record::new(save.schema),
         };
         let log = self.writer.log_of(save.space);
@@ -198,7 +199,7 @@ impl Records {
             document: save.document,
             kind: save.schema.kind,
             genesis: save.schema.genesis,
-            snapshot: record.save().into(),
+            snapshot: record.saved_after(before, &body).into(),
             heads: record.heads(),
             conflicts: row.conflicts,
             row: row.into(),

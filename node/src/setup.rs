@@ -13,7 +13,7 @@ use fenbu_protocol::directory::{
 };
 use fenbu_protocol::id::{FederationId, NodeId};
 use fenbu_protocol::limits::STATEMENT_BYTES_MAX;
-use fenbu_protocol::wire::join::{JoinAnswer, JoinRequest, Token, TokenError};
+use fenbu_protocol::wire::join::{self as wire_join, JoinAnswer, JoinRequest, Token, TokenError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -159,7 +159,7 @@ fn write_config(
 }
 
 fn store_directory(folder: &Folder, statements: &[Signed]) -> Result<(), SetupError> {
-    let mut store = SqliteStore::open(&folder.database(), &crate::views::specs())?;
+    let mut store = SqliteStore::open(folder.database(), &crate::views::specs())?;
     let statements = (1..).zip(statements.iter().map(Signed::to_wire)).collect();
     store.commit(&WriteBatch { statements, ..WriteBatch::default() })?;
     Ok(())
@@ -245,7 +245,7 @@ async fn ask(
 
 fn directory_from(token: &Token, answer: &[u8], node: &NodeId) -> Result<Directory, SetupError> {
     let answer: JoinAnswer =
-        minicbor::decode(answer).map_err(|e| SetupError::Answer(e.to_string()))?;
+        wire_join::decode(answer).map_err(|e| SetupError::Answer(e.to_string()))?;
     if let Some(refusal) = answer.refusal {
         return Err(SetupError::Refused(refusal));
     }

@@ -412,3 +412,6 @@ impl Group {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,8 @@ pub const LOGS_PER_SPACE_MAX: usize = 1024;
 pub const INCARNATIONS_MAX: u32 = 1 << 16;
 /// Spaces in a federation: units and temporary branches of many years.
 pub const SPACES_MAX: usize = 4096;
+/// Units in a federation; each has at least a space.
+pub const UNITS_MAX: usize = 1024;
 /// Nodes in a federation.
 pub const NODES_MAX: usize = 1024;
 /// Positions in one `Have`: longer vectors are sent in several.

@@ -14,7 +14,7 @@ pub(super) async fn metrics(State(daemon): State<Arc<Daemon>>) -> Result<Respons
     let engine = &status.engine;
     let live = engine.peers.iter().filter(|p| p.live).count() as u64;
     let lacking = |p: &fenbu_protocol::sync::PeerStatus| {
-        p.spaces.iter().map(|(_, g)| g.missing_here).sum::<u64>()
+        p.spaces.iter().map(|(_, g)| g.missing_here).fold(0u64, u64::saturating_add)
     };
     let missing = engine.peers.iter().map(lacking).max().unwrap_or(0);
     let entries = engine.logs.iter().map(|l| l.tip.seq).sum();

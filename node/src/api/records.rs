@@ -2,6 +2,7 @@
 
 use super::{Caller, Problem, blocking};
 use crate::daemon::Daemon;
+use crate::driver::DriverStatus;
 use crate::import::{ImportOptions, ImportReport, export_line, import as import_lines};
 use crate::records::{Records, Saved, Shown};
 use crate::store::{Cell, Cursor, ListQuery, ListedRow, Order, OrderBy};
@@ -95,22 +96,12 @@ pub(super) async fn show(
 ) -> Result<Json<Value>, Problem> {
     let schema = schema_of(&plural)?;
     let records = daemon.records.clone();
-    let (shown, entry) = blocking(move || {
-        let shown = records.show(schema, &id)?;
-        // The last entry of this node's own making says how far the record's news has spread; for
-        // others' entries their authors know best.
-        let log = records.writer.log_of(shown.space);
-        let tip = records.shared.readers.with(|r| r.log(log))?.map(|l| (log, l.tip.seq));
-        Ok::<_, crate::records::RecordError>((shown, tip))
-    })
-    .await??;
+    let shown = blocking(move || records.show(schema, &id)).await??;
     let directory = daemon.records.shared.directory.now();
     let carriers = carriers_of(&directory, &shown.space);
-    let safe = match entry {
-        Some((log, seq)) => daemon.safe_on(log, seq).await,
-        None => None,
-    };
-    let authors = Authors::of(&daemon, &shown.space).await?;
+    let status = daemon.status().await.ok_or_else(Problem::stopping)?;
+    let safe = safe_on(&status, &shown);
+    let authors = Authors::of(&status, &shown.space);
     let row = shown.record.row();
     let mut fields = match shown.record.to_json() {
         Value::Object(fields) => fields,
@@ -131,6 +122,14 @@ pub(super) async fn show(
     })))
 }
 
+/// On how many nodes a record is held in full: where the least spread log of those who wrote it has
+/// arrived up to its end, which is no earlier than the record's last entry there.
+fn safe_on(status: &DriverStatus, shown: &Shown) -> Option<usize> {
+    let actors = shown.record.actors();
+    let logs = status.engine.logs.iter().filter(|l| l.space == shown.space);
+    logs.filter(|l| actors.contains(&l.log.actor())).map(|l| l.safe_on).min()
+}
+
 fn carriers_of(directory: &Directory, space: &SpaceId) -> usize {
     directory.nodes().filter(|n| directory.carries(&n.node, space)).count()
 }
@@ -143,11 +142,10 @@ fn unit_of(directory: &Directory, space: &SpaceId) -> Option<String> {
 struct Authors(BTreeMap<String, NodeId>);
 
 impl Authors {
-    async fn of(daemon: &Arc<Daemon>, space: &SpaceId) -> Result<Self, Problem> {
-        let status = daemon.status().await.ok_or_else(Problem::stopping)?;
+    fn of(status: &DriverStatus, space: &SpaceId) -> Self {
         let logs = status.engine.logs.iter().filter(|l| l.space == *space);
         let actors = logs.map(|l| (fenbu_protocol::id::hex(&l.log.actor()), l.author));
-        Ok(Self(actors.collect()))
+        Self(actors.collect())
     }
 
     fn describe(&self, directory: &Directory, actor: &str, out: &mut Map<String, Value>) {
@@ -181,7 +179,8 @@ pub(super) async fn history(
     let Shown { space, document, record } = blocking(move || records.show(schema, &id)).await??;
     let items = blocking(move || record.history()).await?;
     let directory = daemon.records.shared.directory.now();
-    let authors = Authors::of(&daemon, &space).await?;
+    let status = daemon.status().await.ok_or_else(Problem::stopping)?;
+    let authors = Authors::of(&status, &space);
     let items = items.into_iter().map(|item| {
         let mut out = Map::new();
         out.insert("hash".into(), fenbu_protocol::id::hex(&item.hash).into());

@@ -67,8 +67,12 @@ pub(super) async fn status(State(daemon): Node) -> Result<Json<Value>, Problem> 
     let totals = driver.links.values().map(|l| l.stats).chain(driver.past.values().copied());
     let totals = totals.fold(LinkStats::default(), add);
     let peers = &driver.engine.peers;
-    let missing = |p: &PeerStatus| p.spaces.iter().map(|(_, g)| g.missing_here).sum::<u64>();
-    let to_come = |p: &PeerStatus| p.spaces.iter().map(|(_, g)| g.bytes_to_come).sum::<u64>();
+    let missing = |p: &PeerStatus| {
+        p.spaces.iter().map(|(_, g)| g.missing_here).fold(0u64, u64::saturating_add)
+    };
+    let to_come = |p: &PeerStatus| {
+        p.spaces.iter().map(|(_, g)| g.bytes_to_come).fold(0u64, u64::saturating_add)
+    };
     let lacking = |p: &&PeerStatus| p.spaces.iter().any(|(_, g)| g.missing_there > 0);
     Ok(Json(json!({
         "schema": "fenbu.status/1",
@@ -163,7 +167,7 @@ pub(super) async fn peers(State(daemon): Node) -> Result<Json<Value>, Problem> {
             let past = driver.past.get(&peer.peer).copied().unwrap_or_default();
             let stats = link.map_or(past, |l| add(past, l.stats));
             let sum = |part: fn(&SpaceGap) -> u64| {
-                peer.spaces.iter().map(|(_, gap)| part(gap)).sum::<u64>()
+                peer.spaces.iter().map(|(_, gap)| part(gap)).fold(0u64, u64::saturating_add)
             };
             json!({
                 "node": peer.peer,

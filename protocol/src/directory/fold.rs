@@ -2,11 +2,12 @@
 
 use super::statement::{
     Act, AdmitNode, DefineSpace, DefineUnit, Found, RevokeNode, Role, Scope, Signed, Statement,
-    Template, UpdateNode,
+    Template, UpdateNode, space_id,
 };
 use crate::id::{FederationId, Hash, HashPrefix, LogId, NodeId, SpaceId};
 use crate::limits::{
     ADDRESS_BYTES_MAX, ADDRESSES_MAX, NAME_BYTES_MAX, NODES_MAX, SPACES_MAX, UNIT_CODE_BYTES_MAX,
+    UNITS_MAX,
 };
 use ed25519_dalek::SigningKey;
 use std::collections::BTreeMap;
@@ -153,9 +154,9 @@ impl Directory {
             return Err(DirectoryError::Gap { have: self.epoch(), found: statement.epoch });
         }
         let act = Act::parse(statement.act, &statement.payload)
-            .map_err(|e| DirectoryError::Unreadable(e.to_string()))?
-            .ok_or(DirectoryError::Newer(statement.act))?;
-        self.check_author(&statement, &signed, &act)?;
+            .map_err(|e| DirectoryError::Unreadable(e.to_string()))?;
+        self.check_author(&statement, &signed, act.as_ref())?;
+        let act = act.ok_or(DirectoryError::Newer(statement.act))?;
         if statement.previous != self.head {
             return Err(DirectoryError::Fork(self.epoch()));
         }
@@ -180,16 +181,21 @@ impl Directory {
         Err(DirectoryError::Signature)
     }
 
+    /// The root key founds and appoints, the admin does the rest; a newer act may be either's.
     fn check_author(
         &self,
         statement: &Statement,
         signed: &Signed,
-        act: &Act,
+        act: Option<&Act>,
     ) -> Result<(), DirectoryError> {
-        let root = NodeId(self.federation.0);
+        let root = statement.author == NodeId(self.federation.0);
+        let admin = statement.author == self.admin && self.is_member_or_first(&self.admin);
+        let founded = !self.chain.is_empty();
         let allowed = match act {
-            Act::Found(_) | Act::AppointAdmin(_) => statement.author == root,
-            _ => statement.author == self.admin && !self.chain.is_empty(),
+            Some(Act::Found(_)) => root,
+            Some(Act::AppointAdmin(_)) => root && founded,
+            Some(_) => admin && founded,
+            None => (root || admin) && founded,
         };
         if !allowed {
             return Err(DirectoryError::Author);
@@ -198,6 +204,11 @@ impl Directory {
             return Err(DirectoryError::Signature);
         }
         Ok(())
+    }
+
+    /// The first admin speaks before it is admitted, since it admits itself; a revoked one is silent.
+    fn is_member_or_first(&self, node: &NodeId) -> bool {
+        self.nodes.get(node).is_none_or(|n| n.revoked.is_none())
     }
 
     fn carry_out(&mut self, epoch: u64, act: Act) -> Result<(), DirectoryError> {
@@ -230,6 +241,9 @@ impl Directory {
     fn define_unit(&mut self, unit: DefineUnit) -> Result<(), DirectoryError> {
         check_unit_code(&unit.code)?;
         check_name(&unit.name)?;
+        if self.units.len() >= UNITS_MAX && !self.units.contains_key(&unit.code) {
+            return Err(DirectoryError::Senseless("too many units"));
+        }
         self.units.insert(unit.code.clone(), Unit { code: unit.code, name: unit.name });
         Ok(())
     }
@@ -275,8 +289,17 @@ impl Directory {
 
     fn define_space(&mut self, epoch: u64, define: DefineSpace) -> Result<(), DirectoryError> {
         check_name(&define.label)?;
-        if self.spaces.len() >= SPACES_MAX {
-            return Err(DirectoryError::Senseless("too many spaces"));
+        if define.space != space_id(&self.federation, &define.label) {
+            return Err(DirectoryError::Senseless("the space's id is not its label's"));
+        }
+        match self.spaces.get(&define.space) {
+            None if self.spaces.len() >= SPACES_MAX => {
+                return Err(DirectoryError::Senseless("too many spaces"));
+            }
+            Some(space) if space.template != define.template || space.unit != define.unit => {
+                return Err(DirectoryError::Senseless("a space keeps its template and unit"));
+            }
+            _ => {}
         }
         let named = define.unit.iter().chain(&define.readers.units).chain(&define.writers.units);
         for unit in named.chain(&define.carriers.units) {

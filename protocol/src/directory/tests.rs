@@ -41,7 +41,7 @@ fn space(directory: &Directory, label: &str, units: &[&str]) -> Act {
         space: space_id(&directory.federation(), label),
         label: label.into(),
         template: Template::UNIT,
-        unit: Some(units[0].to_owned()),
+        unit: Some(label.to_owned()),
         readers: scope.clone(),
         writers: scope,
         carriers: Scope::everyone(),
@@ -143,4 +143,53 @@ fn old_statements_read_fields_they_do_not_know() {
     let act = Act::parse(2, &payload).unwrap().unwrap();
     assert_eq!(act, Act::DefineUnit(DefineUnit { code: "wuxi".into(), name: "无锡分局".into() }));
     assert_eq!(Act::parse(999, &[]).unwrap(), None);
+}
+
+#[test]
+fn a_newer_act_is_believed_only_from_those_who_may_speak() {
+    let mut d = founded();
+    let newer = |d: &Directory, by: u8| {
+        let statement = Statement {
+            federation: d.federation(),
+            epoch: d.epoch() + 1,
+            previous: d.head(),
+            author: node(by),
+            time_ms: 0,
+            act: 999,
+            payload: vec![],
+        };
+        Signed::sign(&key(by), &statement)
+    };
+    let stranger = newer(&d, ALICE);
+    assert_eq!(d.apply(stranger), Err(DirectoryError::Author));
+    let mut forged = newer(&d, HEAD);
+    forged.signature[3] ^= 1;
+    assert_eq!(d.apply(forged), Err(DirectoryError::Signature));
+    let admin = newer(&d, HEAD);
+    assert_eq!(d.apply(admin), Err(DirectoryError::Newer(999)));
+}
+
+#[test]
+fn spaces_are_named_by_their_labels_and_keep_their_nature() {
+    let mut d = founded();
+    say(&mut d, HEAD, unit("nantong")).unwrap();
+    let Act::DefineSpace(good) = space(&d, "nantong", &["nantong"]) else { unreachable!() };
+    let other_id = DefineSpace { label: "another".into(), ..good.clone() };
+    let changed = DefineSpace { template: Template::TEMPORARY, ..good.clone() };
+    assert!(say(&mut d, HEAD, Act::DefineSpace(other_id)).is_err());
+    say(&mut d, HEAD, Act::DefineSpace(good)).unwrap();
+    assert!(say(&mut d, HEAD, Act::DefineSpace(changed)).is_err());
+}
+
+#[test]
+fn a_revoked_admin_is_silent_until_the_root_appoints_another() {
+    let mut d = founded();
+    say(&mut d, HEAD, admit(ALICE, "head")).unwrap();
+    let early = Act::AppointAdmin(AppointAdmin { node: node(ALICE) });
+    let mut empty = Directory::empty(d.federation());
+    assert_eq!(say(&mut empty, ROOT, early.clone()), Err(DirectoryError::Author));
+    say(&mut d, HEAD, Act::RevokeNode(RevokeNode { node: node(HEAD), cuts: vec![] })).unwrap();
+    assert_eq!(say(&mut d, HEAD, unit("wuxi")), Err(DirectoryError::Author));
+    say(&mut d, ROOT, early).unwrap();
+    say(&mut d, ALICE, unit("wuxi")).unwrap();
 }

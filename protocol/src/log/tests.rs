@@ -154,3 +154,71 @@ fn another_nodes_key_cannot_sign_for_a_log() {
     let eve = NodeId(SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes());
     assert_eq!(runs[0].verify(&eve, &Tip::start(runs[0].log())), Err(RunError::OpeningInvalid));
 }
+
+/// The lines of a golden file, without its comments: a name and hex digits each.
+fn golden(text: &str) -> Vec<(&str, Vec<u8>)> {
+    let bytes = |hex: &str| -> Vec<u8> {
+        let pairs = hex.as_bytes().chunks_exact(2);
+        pairs.map(|p| crate::id::unhex::<1>(std::str::from_utf8(p).unwrap()).unwrap()[0]).collect()
+    };
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(name, hex)| (name, bytes(hex)))
+        .collect()
+}
+
+/// The log `run.hex` shows: two entries of different shapes in one run, then an empty one, which
+/// cites a longer directory.
+fn golden_runs() -> Vec<(&'static str, Run)> {
+    let mut author = author();
+    append(&mut author, 1, 5, b"hello");
+    append(&mut author, 2, 5, b"world!");
+    let first = author.close(&key()).unwrap();
+    append(&mut author, 2, 6, b"");
+    let second = author.close(&key()).unwrap();
+    let cut = first.starting_at(2).unwrap();
+    let joined = first.joined(&second).unwrap();
+    let mut erased = joined.as_bytes().to_vec();
+    // "hello" is the first body; its entry's flags lie one head before it.
+    let at = erased.windows(5).position(|w| w == b"hello").unwrap();
+    erased[at - (1 + 11 + 16 + 8 + 16 + 4)] = 0b011;
+    erased.splice(at..at + 5, header::body_hash(b"hello").0);
+    let erased = Run::parse(erased).unwrap();
+    vec![("first", first), ("second", second), ("cut", cut), ("joined", joined), ("erased", erased)]
+}
+
+/// The bytes themselves: what is on disks and in other versions' batches. Signatures are
+/// deterministic (RFC 8032), so they are part of them.
+#[test]
+fn golden_runs_hold() {
+    let golden = golden(include_str!("../../../tests/vectors/run.hex"));
+    let ours = golden_runs();
+    assert_eq!(golden.len(), ours.len());
+    for ((name, bytes), (our_name, run)) in golden.iter().zip(&ours) {
+        assert_eq!((*name, bytes.as_slice()), (*our_name, run.as_bytes()));
+        assert_eq!(Run::parse(bytes.clone()).as_ref(), Ok(run));
+    }
+    let start = Tip::start(ours[0].1.log());
+    let verify = |at: usize, held: &Tip| ours[at].1.verify(&node(), held).unwrap().tip;
+    let two = verify(0, &start);
+    let three = verify(1, &two);
+    assert_eq!((two.seq, two.body_bytes), (2, 11));
+    assert_eq!((three.seq, three.body_bytes), (3, 11));
+    // A cut and its whole, a joined run and its parts, a run with and without a body: one chain.
+    assert_eq!(verify(3, &start), three);
+    assert_eq!(verify(4, &start), three);
+    let one = ours[0].1.entries().next().unwrap();
+    let one = Tip { seq: 1, hash: one.hash, body_bytes: 5 };
+    assert_eq!(verify(2, &one), two);
+    assert!(ours[4].1.entries().next().unwrap().body.is_none());
+}
+
+/// On the wire a run is a batch's body as it stands.
+#[test]
+fn a_short_golden_run_travels_as_it_is_stored() {
+    let (_, run) = golden_runs().remove(0);
+    let frame = crate::wire::Message::Batch(run.clone()).to_frame();
+    assert_eq!(frame[0], 8);
+    assert_eq!(&frame[1..], run.as_bytes());
+}

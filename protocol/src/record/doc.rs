@@ -6,6 +6,7 @@ use super::gate::guarded;
 use super::genesis::genesis;
 use super::materialise::heads_of;
 use super::schema::{Field, Merge, Schema};
+use super::snapshot::extended;
 use super::writing::Writing;
 use crate::id::hex;
 use crate::limits::{BODY_BYTES_MAX, CHANGE_MESSAGE_BYTES_MAX, CHANGE_OPS_MAX, OP_COUNTER_MAX};
@@ -117,6 +118,12 @@ impl Record {
     /// takes 20, and saves happen at each write.
     pub fn save(&self) -> Vec<u8> {
         self.document().save_nocompress()
+    }
+
+    /// The saved form after [`Self::edit`] returned `body`, where `before` was the saved form until
+    /// then. Mostly `before` with the change behind it, which costs a copy.
+    pub fn saved_after(&self, before: Option<&[u8]>, body: &[u8]) -> Vec<u8> {
+        extended(self.schema, before, [body]).unwrap_or_else(|| self.save())
     }
 
     /// Hashes of the changes nothing builds on yet, ascending.

@@ -35,6 +35,8 @@ pub(super) struct Container {
 #[derive(Debug)]
 pub(super) struct Genesis {
     pub(super) document: Automerge,
+    /// The saved form of an empty record.
+    pub(super) saved: Vec<u8>,
     pub(super) hash: [u8; 32],
     /// Counter of its last operation.
     pub(super) max_op: u64,
@@ -64,7 +66,8 @@ impl Genesis {
             }
             counter += 1;
         }
-        Self { document, hash, max_op, containers }
+        let saved = document.save_nocompress();
+        Self { document, saved, hash, max_op, containers }
     }
 
     pub(super) fn container(&self, name: &str) -> Option<&Container> {

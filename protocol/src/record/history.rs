@@ -29,6 +29,14 @@ pub struct HistoryItem {
 }
 
 impl Record {
+    /// Everyone who has written to the record.
+    pub fn actors(&self) -> BTreeSet<[u8; 16]> {
+        let start = genesis(self.schema()).hash;
+        let changes = self.document().get_changes_meta(&[]).into_iter();
+        let others = changes.filter(|c| c.hash.0 != start);
+        others.filter_map(|c| c.actor.to_bytes().try_into().ok()).collect()
+    }
+
     /// All changes but the genesis, causes before effects, else by hash.
     pub fn history(&self) -> Vec<HistoryItem> {
         let start = genesis(self.schema()).hash;

@@ -10,6 +10,7 @@ use super::doc::{LoadError, Record};
 use super::gate::{Inspected, Refusal, Trace, guarded, inspect, same, traces_of};
 use super::genesis::genesis;
 use super::schema::Schema;
+use super::snapshot::extended;
 use crate::id::LogId;
 use automerge::{Automerge, Change, ChangeHash, ReadDoc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,8 +74,15 @@ pub fn materialise(
             evicted: Vec::new(),
         });
     }
-    let changes: Vec<Change> = accepted.iter().map(|a| a.inspected.change.clone()).collect();
-    let mut outcome = match trial(base.document(), changes, &past.heads()) {
+    let changes = accepted.iter().map(|a| a.inspected.change.clone()).collect();
+    let bodies = accepted.iter().map(|a| a.entry.body);
+    // A new document is its changes behind the genesis; an old one is folded into one chunk, which
+    // makes the next load cheap.
+    let tried = match snapshot.is_none().then(|| extended(schema, None, bodies)).flatten() {
+        Some(longer) => trial_load(longer, &past.heads()),
+        None => trial(base.document(), changes, &past.heads()),
+    };
+    let mut outcome = match tried {
         Some((document, snapshot)) => {
             let record = Record::of(schema, document);
             let heads = record.heads();
@@ -88,6 +96,15 @@ pub fn materialise(
     outcome.refused.sort_by_key(|(log, seq, _)| (*log, *seq));
     outcome.waiting.sort_unstable();
     Ok(outcome)
+}
+
+/// Loads a saved form with the changes behind it, and compares heads. What loads here is what is
+/// kept, byte for byte, so it will load again.
+fn trial_load(saved: Vec<u8>, heads: &[[u8; 32]]) -> Option<(Automerge, Vec<u8>)> {
+    guarded(|| {
+        let document = Automerge::load(&saved).ok()?;
+        (heads_of(&document) == heads).then_some((document, saved))
+    })
 }
 
 /// Applies changes to a copy, saves it, reads it back, and compares heads.

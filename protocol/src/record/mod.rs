@@ -28,6 +28,7 @@ mod meeting;
 mod member;
 mod post;
 mod schema;
+mod snapshot;
 mod writing;
 
 pub use chunk::ChunkError;

@@ -22,6 +22,7 @@ impl Writing<'_> {
     pub(super) fn apply(&mut self, field: &Field, edit: &Edit) -> Result<(), AutomergeError> {
         let object = genesis(self.schema).container(field.name).map_or(&ROOT, |c| &c.id);
         match edit {
+            Edit::Register(Some(value)) if self.is_silent(field, value)? => Ok(()),
             Edit::Register(value) => self.put(object, field.name, value.as_ref()),
             Edit::Text(text) => self.text(object, text),
             Edit::Members(wanted) => {
@@ -38,6 +39,12 @@ impl Writing<'_> {
                 entries.iter().try_for_each(|(k, v)| self.put(object, k, v.as_ref()))
             }
         }
+    }
+
+    /// Whether a value is the one shown anyway while nobody has written the field.
+    fn is_silent(&self, field: &Field, value: &ScalarValue) -> Result<bool, AutomergeError> {
+        let is_default = field.default.is_some() && field.default == value.as_str();
+        Ok(is_default && self.tx.get(ROOT, field.name)?.is_none())
     }
 
     /// Writes unless the value stands there alone; writing over concurrent values settles them.

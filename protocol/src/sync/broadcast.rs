@@ -56,17 +56,23 @@ impl Engine {
         let serving = session.serving.keys().any(|(_, l)| *l == log);
         wants
             && !serving
-            && has + 1 >= run.first()
+            && has >= run.first() - 1
             && has < run.last()
             && session.outbox_bytes < OUTBOX_BYTES_MAX
     }
 
     /// A batch held nothing new: unless we asked for it, the sender may spare us such pushes.
     pub(super) fn duplicate(&mut self, link: LinkId, log: LogId) {
-        self.send(link, &Message::Prune(Prune { log }));
+        if !self.is_asked(link, &log) {
+            self.send(link, &Message::Prune(Prune { log }));
+        }
     }
 
     pub(super) fn pruned(&mut self, link: LinkId, log: LogId) {
+        // A log we do not hold is not pushed anyway, and must not be remembered.
+        if self.logs.get(&log).is_none() {
+            return;
+        }
         if let Some(session) = self.sessions.get_mut(&link) {
             session.push.insert(log, false);
             session.serving.retain(|(_, l), _| *l != log);

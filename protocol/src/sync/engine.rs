@@ -7,7 +7,7 @@ use super::output::{Close, Notice, Output};
 use super::peer::{Held, Peer};
 use super::session::Session;
 use super::want::Wanted;
-use crate::directory::{Directory, Template};
+use crate::directory::{Directory, Signed, Template};
 use crate::id::{LogId, NodeId, SpaceId};
 use crate::limits::UNPERSISTED_BYTES_MAX;
 use crate::log::Lane;
@@ -68,6 +68,10 @@ pub struct Engine {
     /// Logs we declined to receive, at which epoch, and why; asked again when the directory grows.
     pub(super) refused: BTreeMap<LogId, (u64, String)>,
     pub(super) in_flight: BTreeMap<Ticket, InFlight>,
+    /// Statements on their way to the disk, with the epochs they make.
+    pub(super) statements_in_flight: BTreeMap<Ticket, (u64, Signed)>,
+    /// Statements to be stored once the disk is asked again, in order.
+    pub(super) statements_waiting: Vec<(u64, Signed)>,
     pub(super) unpersisted_bytes: usize,
     pub(super) next_ticket: u64,
     /// The disk refused; nothing is asked for before this time.
@@ -101,6 +105,8 @@ impl Engine {
             wanted: BTreeMap::new(),
             refused: BTreeMap::new(),
             in_flight: BTreeMap::new(),
+            statements_in_flight: BTreeMap::new(),
+            statements_waiting: Vec::new(),
             unpersisted_bytes: 0,
             next_ticket: 0,
             storage_retry_at: None,
@@ -182,6 +188,9 @@ impl Engine {
             Message::Hello(hello) => self.hello(link, hello),
             Message::Statements(statements) => self.statements(link, statements),
             Message::Unknown(_) => {}
+            // Lanes overtake each other, so a push may arrive before the Hello sent before it. The
+            // handshake has proved the peer's key, and a run proves itself.
+            Message::Batch(run) if self.directory.is_member(&peer) => self.batch(link, run),
             // A stranger's further words are not yet heard, and not yet a crime: they may have
             // crossed the statement that admits it.
             _ if !live && self.directory.is_member(&peer) => {

@@ -46,7 +46,7 @@ impl Engine {
         self.send(link, &Message::Hello(hello));
     }
 
-    fn greeting_phase(&self, peer: &NodeId) -> Phase {
+    pub(super) fn greeting_phase(&self, peer: &NodeId) -> Phase {
         let mut tips = BTreeMap::new();
         for space in self.shared_spaces(peer) {
             for log in self.logs.of_space(&space) {
@@ -89,7 +89,7 @@ impl Engine {
     pub(super) fn hello(&mut self, link: LinkId, hello: Hello) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let peer = session.peer;
-        if session.is_live() {
+        if std::mem::replace(&mut session.greeted, true) {
             return self.close(link, Close::Violation, "greeted twice".into());
         }
         session.epoch = hello.epoch;
@@ -163,7 +163,9 @@ impl Engine {
     }
 
     pub(super) fn send_digests(&mut self, link: LinkId) {
-        let Some(peer) = self.sessions.get(&link).map(|s| s.peer) else { return };
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        session.digests_sent = true;
+        let peer = session.peer;
         let spaces = self
             .shared_spaces(&peer)
             .into_iter()
@@ -174,7 +176,13 @@ impl Engine {
 
     /// Where a space's digest differs the peer gets our whole vector of it; it does the same for us.
     pub(super) fn digests(&mut self, link: LinkId, digests: Digests) {
-        let Some(peer) = self.sessions.get(&link).map(|s| s.peer) else { return };
+        let Some(session) = self.sessions.get(&link) else { return };
+        let peer = session.peer;
+        // We took the greetings for level and it did not: one of us has grown in between. It needs
+        // our digests too, or it would never tell us what it has.
+        if !session.digests_sent {
+            self.send_digests(link);
+        }
         let theirs: BTreeMap<SpaceId, Hash> =
             digests.spaces.iter().map(|d| (d.space, d.digest)).collect();
         let nothing = crate::log::LogDigest::default().0.to_hash();

@@ -15,6 +15,7 @@ pub struct Ticket(pub u64);
 
 /// What came of an [`Output::Load`](super::Output::Load).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, moved once; a box would cost more")]
 pub enum Loaded {
     /// Begins exactly at the seq that was asked for.
     Run(Run),

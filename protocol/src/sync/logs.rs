@@ -105,6 +105,14 @@ impl Logs {
     }
 }
 
+/// Why a run has no place here.
+#[derive(Debug)]
+enum Misplaced {
+    /// A later part of a log whose opening we have not seen.
+    Unknown,
+    Refused(String),
+}
+
 impl Engine {
     /// A batch arrived: verify it, have it stored, and note what it says of the sender.
     pub(super) fn batch(&mut self, link: LinkId, run: Run) {
@@ -112,16 +120,24 @@ impl Engine {
         let log = run.log();
         let (space, author) = match self.place(&run) {
             Ok(place) => place,
-            Err(reason) => return self.refuse(link, log, reason),
+            Err(Misplaced::Unknown) => return self.came_early(link, &run),
+            Err(Misplaced::Refused(reason)) => {
+                self.came_early(link, &run);
+                return self.refuse(link, log, reason);
+            }
         };
         let held = self.logs.received(&log);
         match run.verify(&author, &held) {
             Ok(verified) if verified.fresh == 0 => self.duplicate(link, log),
             Ok(verified) => {
+                let opened = self.logs.get(&log).is_none();
                 self.logs.open(log, space, author);
                 let fresh = run.starting_at(held.seq + 1).unwrap_or(run);
                 self.hear(peer, space, log, &verified.tip);
                 self.accept(link, space, fresh, verified.tip);
+                if opened {
+                    self.place_early();
+                }
             }
             // It pushed past what we have: now we know whom to ask for the rest.
             Err(RunError::Detached) => {
@@ -141,30 +157,57 @@ impl Engine {
 
     /// The space and author of a run: of a log we hold, or as its opening says, if the directory
     /// agrees that both are ours to know.
-    fn place(&self, run: &Run) -> Result<(SpaceId, NodeId), String> {
+    fn place(&self, run: &Run) -> Result<(SpaceId, NodeId), Misplaced> {
+        let refused = |reason: &str| Err(Misplaced::Refused(reason.into()));
         if let Some(state) = self.logs.get(&run.log()) {
             return Ok((state.space, state.author));
         }
         let Some(opening) = run.opening() else {
             let space = self.wanted.get(&run.log()).map(|w| w.space);
             // Detached, as a later batch of a log whose beginning was refused is.
-            return space
-                .map(|space| (space, NodeId([0; 32])))
-                .ok_or_else(|| "it is not known here and does not begin at its opening".into());
+            return space.map(|space| (space, NodeId([0; 32]))).ok_or(Misplaced::Unknown);
         };
         if opening.log() != run.log() {
-            return Err("its opening names another log".into());
+            return refused("its opening names another log");
         }
         if self.directory.node(&opening.node).is_none() {
-            return Err("its author is not in this node's directory yet".into());
+            return refused("its author is not in this node's directory yet");
         }
         if !self.directory.carries(&self.me, &opening.space) {
-            return Err("this node does not carry its space".into());
+            return refused("this node does not carry its space");
         }
         if self.logs.of_space(&opening.space).len() >= LOGS_PER_SPACE_MAX {
-            return Err("its space has as many logs as a space may have".into());
+            return refused("its space has as many logs as a space may have");
         }
         Ok((opening.space, opening.node))
+    }
+
+    /// A push may overtake the run before it, or the statement that makes its space ours: remember
+    /// that the peer has it.
+    fn came_early(&mut self, link: LinkId, run: &Run) {
+        let space = run.opening().filter(|o| o.log() == run.log()).map(|o| o.space);
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        let log = run.log();
+        if session.early.len() < LOGS_PER_SPACE_MAX || session.early.contains_key(&log) {
+            let early = session.early.entry(log).or_insert((space, 0));
+            *early = (early.0.or(space), early.1.max(run.last()));
+        }
+    }
+
+    /// What came too early is wanted once it has its place.
+    pub(super) fn place_early(&mut self) {
+        let mut placed = Vec::new();
+        for session in self.sessions.values_mut() {
+            session.early.retain(|log, (said, seq)| {
+                let space = self.logs.get(log).map(|state| state.space).or(*said);
+                let ours = space.filter(|space| self.directory.carries(&self.me, space));
+                placed.extend(ours.map(|space| (session.peer, space, *log, *seq)));
+                ours.is_none()
+            });
+        }
+        for (peer, space, log, seq) in placed {
+            self.heard_of(peer, space, log, Held { seq, body_bytes: 0 });
+        }
     }
 
     fn refuse(&mut self, link: LinkId, log: LogId, reason: String) {
@@ -191,6 +234,7 @@ impl Engine {
     }
 
     pub(super) fn persisted(&mut self, ticket: Ticket) {
+        self.statements_in_flight.remove(&ticket);
         let Some(done) = self.in_flight.remove(&ticket) else { return };
         self.unpersisted_bytes -= done.run.as_bytes().len();
         self.logs.set_durable(done.log, done.tip);
@@ -200,8 +244,11 @@ impl Engine {
         }
     }
 
-    /// Everything not yet durable is forgotten and asked for again, a little later.
+    /// Entries not yet durable are forgotten and asked for again a little later. The directory goes
+    /// by its statements already, so these are kept and stored then.
     pub(super) fn persist_failed(&mut self, _ticket: Ticket, reason: String) {
+        let statements = std::mem::take(&mut self.statements_in_flight);
+        self.statements_waiting.splice(0..0, statements.into_values());
         self.in_flight.clear();
         self.unpersisted_bytes = 0;
         self.logs.forget_unpersisted();
@@ -213,6 +260,7 @@ impl Engine {
     pub(super) fn retry_storage(&mut self) {
         if self.storage_retry_at.is_some_and(|at| at <= self.now) {
             self.storage_retry_at = None;
+            self.persist_statements();
         }
     }
 

@@ -16,8 +16,8 @@
 //!
 //! How nodes come level: both sides say [`Hello`](crate::wire::Hello) at once. Equal digests end it.
 //! Otherwise per-space digests, then whole version vectors of the spaces that differ, then each side
-//! *pulls* what it lacks, each range from one peer ([`want`]). New entries are *pushed* by their
-//! author to every neighbour that is level ([`broadcast`]); the rest hear of them by `Have`, which
+//! *pulls* what it lacks, each range from one peer (`want`). New entries are *pushed* by their
+//! author to every neighbour that is level (`broadcast`); the rest hear of them by `Have`, which
 //! is also the acknowledgement.
 
 mod backoff;

@@ -29,6 +29,7 @@ pub enum Close {
 
 /// What is to be made durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, moved once; a box would cost more")]
 pub enum Item {
     /// Extends its log to `tip`.
     Run {
@@ -43,6 +44,7 @@ pub enum Item {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, moved once; a box would cost more")]
 pub enum Output {
     Dial {
         peer: NodeId,

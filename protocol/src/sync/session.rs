@@ -1,7 +1,7 @@
 //! One link to one peer: how far the greeting is, and what is under way.
 
 use super::input::LinkId;
-use crate::id::{LogId, NodeId};
+use crate::id::{LogId, NodeId, SpaceId};
 use crate::log::{Lane, Tip};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +30,10 @@ pub(super) struct Session {
     pub(super) dialed: bool,
     pub(super) since_ms: u64,
     pub(super) phase: Phase,
+    /// Its Hello has arrived.
+    pub(super) greeted: bool,
+    /// We have told it our digests space by space.
+    pub(super) digests_sent: bool,
     /// Length of the peer's directory, as far as we know or have sent it.
     pub(super) epoch: u64,
     /// Frame bytes handed out and not yet taken by the transport.
@@ -50,6 +54,8 @@ pub(super) struct Session {
     /// Logs that grew and are to be told of at `have_at`.
     pub(super) news: BTreeSet<LogId>,
     pub(super) have_at: Option<u64>,
+    /// Logs it pushed whose place we do not know yet, with the space if it was said, up to where.
+    pub(super) early: BTreeMap<LogId, (Option<SpaceId>, u64)>,
     /// Asked it once and it stalled or declined: not asked for this log again before this time.
     pub(super) avoid: BTreeMap<LogId, u64>,
 }
@@ -62,6 +68,8 @@ impl Session {
             dialed,
             since_ms: now,
             phase,
+            greeted: false,
+            digests_sent: false,
             epoch: 0,
             outbox_bytes: 0,
             serving: BTreeMap::new(),
@@ -72,6 +80,7 @@ impl Session {
             push: BTreeMap::new(),
             news: BTreeSet::new(),
             have_at: None,
+            early: BTreeMap::new(),
             avoid: BTreeMap::new(),
         }
     }

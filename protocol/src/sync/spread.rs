@@ -9,8 +9,13 @@ use crate::limits::STATEMENTS_PER_MESSAGE_MAX;
 use crate::wire::{Hello, Message, Statements};
 
 impl Engine {
-    /// Sends what the peer's chain lacks; raises an alarm where the chains part.
+    /// Sends what the peer's chain lacks; raises an alarm where the chains part. A stranger is
+    /// believed nothing and shown nothing: names and addresses are the federation's own.
     pub(super) fn compare_directories(&mut self, link: LinkId, hello: &Hello) {
+        let Some(peer) = self.sessions.get(&link).map(|s| s.peer) else { return };
+        if !self.directory.is_member(&peer) {
+            return;
+        }
         if let Some(head) = self.directory.head_at(hello.epoch)
             && head != hello.directory
         {
@@ -21,22 +26,20 @@ impl Engine {
 
     fn send_statements(&mut self, link: LinkId) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
-        let missing = self.directory.statements_after(session.epoch);
-        let messages: Vec<Message> = missing
-            .chunks(STATEMENTS_PER_MESSAGE_MAX)
-            .map(|chunk| Message::Statements(Statements { statements: chunk.to_vec() }))
-            .collect();
+        let chunks = chunks(self.directory.statements_after(session.epoch));
         session.epoch = session.epoch.max(self.directory.epoch());
-        for message in messages {
-            self.send(link, &message);
+        for statements in chunks {
+            self.send(link, &Message::Statements(Statements { statements }));
         }
     }
 
     pub(super) fn statements(&mut self, link: LinkId, statements: Statements) {
         let before = self.directory.epoch();
         for signed in statements.statements {
+            let held = self.directory.epoch();
             match self.directory.apply(signed.clone()) {
-                Ok(()) if self.directory.epoch() == before => {}
+                // One we had, among new ones.
+                Ok(()) if self.directory.epoch() == held => {}
                 Ok(()) => self.persist_statement(signed),
                 Err(error) => {
                     self.directory_refused(link, error);
@@ -54,9 +57,20 @@ impl Engine {
 
     fn persist_statement(&mut self, statement: Signed) {
         let epoch = self.directory.epoch();
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        self.output(Output::Persist { ticket, item: Item::Statement { epoch, statement } });
+        self.statements_waiting.push((epoch, statement));
+        if self.storage_retry_at.is_none() {
+            self.persist_statements();
+        }
+    }
+
+    /// A chain has no gaps: what the disk refused is on its way before anything that follows it.
+    pub(super) fn persist_statements(&mut self) {
+        for (epoch, statement) in std::mem::take(&mut self.statements_waiting) {
+            let ticket = Ticket(self.next_ticket);
+            self.next_ticket += 1;
+            self.statements_in_flight.insert(ticket, (epoch, statement.clone()));
+            self.output(Output::Persist { ticket, item: Item::Statement { epoch, statement } });
+        }
     }
 
     fn directory_refused(&mut self, link: LinkId, error: DirectoryError) {
@@ -86,12 +100,13 @@ impl Engine {
     fn directory_grew(&mut self) {
         self.output(Output::DirectoryChanged);
         self.refused.clear();
+        self.place_early();
         self.want_everything();
         let links: Vec<LinkId> = self.sessions.keys().copied().collect();
         for link in links {
-            let (peer, phase) = {
+            let (peer, phase, greeted) = {
                 let session = &self.sessions[&link];
-                (session.peer, session.phase.clone())
+                (session.peer, session.phase.clone(), session.greeted)
             };
             if self.directory.node(&peer).is_some_and(|n| n.revoked.is_some()) {
                 self.close(link, Close::Revoked, "this node was revoked".into());
@@ -102,7 +117,13 @@ impl Engine {
                     self.send_statements(link);
                     self.tell_all(link);
                 }
-                // It has greeted, and shown us the statements that admit it.
+                // Another link brought the statements that admit it; its Hello is still to come.
+                Phase::Stranger if self.directory.is_member(&peer) && !greeted => {
+                    let phase = self.greeting_phase(&peer);
+                    if let Some(session) = self.sessions.get_mut(&link) {
+                        session.phase = phase;
+                    }
+                }
                 Phase::Stranger if self.directory.is_member(&peer) => {
                     self.send_statements(link);
                     self.go_live(link);
@@ -115,3 +136,27 @@ impl Engine {
         self.plan_dials();
     }
 }
+
+/// Statements by the message: bounded in number, and in bytes well under a frame.
+fn chunks(statements: &[Signed]) -> Vec<Vec<Signed>> {
+    let mut out: Vec<Vec<Signed>> = Vec::new();
+    let mut bytes = 0;
+    for statement in statements {
+        bytes += statement.bytes.len();
+        match out.last_mut() {
+            Some(chunk)
+                if chunk.len() < STATEMENTS_PER_MESSAGE_MAX && bytes <= MESSAGE_BYTES_TARGET =>
+            {
+                chunk.push(statement.clone());
+            }
+            _ => {
+                bytes = statement.bytes.len();
+                out.push(vec![statement.clone()]);
+            }
+        }
+    }
+    out
+}
+
+/// One largest statement more still fits a frame many times over.
+const MESSAGE_BYTES_TARGET: usize = 256 << 10;

@@ -106,9 +106,12 @@ impl Engine {
         let mut gap = SpaceGap::default();
         for (log, held) in peer.held_in(&space) {
             let ours = self.logs.durable(&log);
-            gap.peer_entries += held.seq;
-            gap.missing_here += held.seq.saturating_sub(ours.seq);
-            gap.bytes_to_come += held.body_bytes.saturating_sub(ours.body_bytes);
+            // A peer may claim anything; sums of claims must not overflow.
+            let lacking = held.seq.saturating_sub(ours.seq);
+            let bytes = held.body_bytes.saturating_sub(ours.body_bytes);
+            gap.peer_entries = gap.peer_entries.saturating_add(held.seq);
+            gap.missing_here = gap.missing_here.saturating_add(lacking);
+            gap.bytes_to_come = gap.bytes_to_come.saturating_add(bytes);
         }
         for log in self.logs.of_space(&space) {
             let held = peer.held(&space, log).seq;

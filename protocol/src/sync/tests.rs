@@ -28,6 +28,8 @@ struct Net {
     /// Dials between these pairs fail.
     cut: Vec<(usize, usize)>,
     sent: Vec<(usize, &'static str, usize)>,
+    /// Epochs of the statements each node stored.
+    stored: Vec<(usize, u64)>,
     notices: Vec<(usize, Notice)>,
 }
 
@@ -117,6 +119,7 @@ impl Net {
             wire: VecDeque::new(),
             cut: Vec::new(),
             sent: Vec::new(),
+            stored: Vec::new(),
             notices: Vec::new(),
         }
     }
@@ -148,8 +151,11 @@ impl Net {
                     self.wire.push_back((link, message, frame.len()));
                 }
                 Output::Persist { ticket, item } => {
-                    if let Item::Run { run, .. } = item {
-                        self.nodes[node].runs.entry(run.log()).or_default().push(run);
+                    match item {
+                        Item::Run { run, .. } => {
+                            self.nodes[node].runs.entry(run.log()).or_default().push(run);
+                        }
+                        Item::Statement { epoch, .. } => self.stored.push((node, epoch)),
                     }
                     self.handle(node, Input::Persisted { ticket });
                 }
@@ -196,6 +202,18 @@ impl Net {
                 }
             }
         }
+    }
+
+    /// Delivers one message of those in flight, out of turn.
+    fn deliver(&mut self, from: usize, name: &str) {
+        let found = self
+            .wire
+            .iter()
+            .position(|(link, message, _)| self.links[link].0 == from && message.name() == name);
+        let (link, message, _) = self.wire.remove(found.unwrap()).unwrap();
+        let other = self.links[&link].1;
+        let (to, _) = self.links[&other];
+        self.handle(to, Input::Message { link: other, message });
     }
 
     fn write(&mut self, node: usize, bodies: &[&[u8]]) {
@@ -456,4 +474,202 @@ fn words_before_hello_and_garbage_end_the_link() {
     net.handle(0, Input::Message { link: LinkId(500), message });
     assert!(net.notices.iter().any(|(_, n)| matches!(n,
         Notice::Ended { reason, .. } if reason.contains("before Hello"))));
+}
+
+/// Found by the simulator: lanes overtake each other, and the pusher was blamed for it.
+#[test]
+fn a_push_that_overtakes_the_hello_is_taken() {
+    let mut net = Net::new(2);
+    net.cut.extend([(0, 1), (1, 0)]);
+    net.connect(0, 1);
+    net.deliver(1, "Hello");
+    net.write(0, &[b"pushed as soon as the greeting came"]);
+    net.deliver(0, "Batch");
+    net.run(1_000);
+    assert!(net.level());
+    assert_eq!(net.count("Batch"), 1);
+    assert!(!net.notices.iter().any(|(_, n)| matches!(n, Notice::Ended { .. })));
+}
+
+/// Found by the simulator: a node whose admission came by another link before its Hello did was
+/// blamed for greeting twice.
+#[test]
+fn a_stranger_admitted_meanwhile_may_still_greet() {
+    let old = directory(2);
+    let mut new = old.clone();
+    let statement = declare(&mut new, &key(0), admit(2));
+    let mut net = Net::with_directories(vec![old.clone(), old, new]);
+    net.cut.extend([(0, 2), (1, 2), (2, 0), (2, 1)]);
+    net.run(1_000);
+    net.connect(2, 1);
+    net.handle(0, Input::Declared { statement });
+    net.deliver(0, "Statements");
+    net.notices.clear();
+    net.write(2, &[b"I am new"]);
+    net.run(2_000);
+    assert!(!net.notices.iter().any(|(_, n)| matches!(n, Notice::Ended { .. })));
+    assert!(net.level());
+}
+
+/// Found by the simulator: a log opened between our Hello and the peer's was told to nobody, since
+/// the peer took the greetings for level.
+#[test]
+fn a_log_opened_while_greeting_is_told() {
+    let mut net = Net::new(2);
+    net.cut.extend([(0, 1), (1, 0)]);
+    net.connect(0, 1);
+    net.write(0, &[b"first words"]);
+    net.run(2_000);
+    assert!(net.level());
+}
+
+/// Found by the simulator: the directory in memory went on, the one on disk kept a gap, and the node
+/// could not start again.
+#[test]
+fn a_statement_the_disk_refused_is_stored_later() {
+    let mut net = Net::new(2);
+    net.run(1_000);
+    let mut grown = directory(2);
+    let statements = [2, 3].map(|n| declare(&mut grown, &key(0), admit(n)));
+    let [first, second] = statements;
+    net.handle(0, Input::Declared { statement: first });
+    let (link, message, _) = net.wire.pop_front().unwrap();
+    let other = net.links[&link].1;
+    net.nodes[1].engine.handle(net.now, Input::Message { link: other, message });
+    while let Some(output) = net.nodes[1].engine.poll_output() {
+        if let Output::Persist { ticket, .. } = output {
+            let reason = "disk full".into();
+            net.nodes[1].engine.handle(net.now, Input::PersistFailed { ticket, reason });
+        }
+    }
+    // The next one must not be stored before it.
+    net.handle(0, Input::Declared { statement: second });
+    net.run(10_000);
+    assert_eq!(net.stored, [(1, grown.epoch() - 1), (1, grown.epoch())]);
+}
+
+/// Found by the simulator: a log's second run, on a faster lane, was refused for good because the
+/// first had not opened the log yet.
+#[test]
+fn a_second_run_may_overtake_the_first() {
+    let mut net = Net::new(2);
+    net.run(1_000);
+    net.write(0, &[b"first"]);
+    net.write(0, &[b"second"]);
+    net.wire.swap(0, 1);
+    net.run(1_000);
+    assert!(net.level());
+}
+
+/// The same with the statement that makes the entry's space.
+#[test]
+fn a_push_may_overtake_the_statement_that_makes_its_space() {
+    let mut net = Net::new(2);
+    net.run(1_000);
+    let late = space_id(&federation(), "late");
+    let define = DefineSpace {
+        space: late,
+        label: "late".into(),
+        template: Template::TEMPORARY,
+        unit: None,
+        readers: Scope::everyone(),
+        writers: Scope::everyone(),
+        carriers: Scope::everyone(),
+    };
+    let statement = declare(&mut directory(2), &key(0), Act::DefineSpace(define));
+    net.handle(0, Input::Declared { statement });
+    let opening = Opening::sign(&key(0), late, 0);
+    net.nodes[0].author = Author::new(opening, Tip::start(opening.log()), 0, 0);
+    net.write(0, &[b"first"]);
+    net.deliver(0, "Batch");
+    net.run(1_000);
+    assert_eq!(net.nodes[1].engine.durable(&opening.log()).seq, 1);
+}
+
+/// Found by the simulator: a range that stalled while nothing could be asked made the driver tick
+/// without end.
+#[test]
+fn a_stall_while_the_disk_is_busy_asks_for_no_tick() {
+    let mut net = Net::new(2);
+    net.cut.extend([(0, 1), (1, 0)]);
+    net.connect(0, 1);
+    net.deliver(0, "Hello");
+    net.deliver(1, "Hello");
+    let log = LogId([3; 32]);
+    let tip = Tip { seq: 9, ..Tip::start(log) };
+    let positions = vec![tip.position(log)];
+    let spaces = vec![crate::wire::SpacePositions { space: space(), positions, whole: false }];
+    let link = *net.links.keys().next().unwrap();
+    let message = Message::Have(crate::wire::Have { spaces });
+    net.handle(0, Input::Message { link, message });
+    assert_eq!(net.count("Want"), 1);
+    net.nodes[0].engine.unpersisted_bytes = crate::limits::UNPERSISTED_BYTES_MAX;
+    net.now += 60_000;
+    net.handle(0, Input::Tick);
+    assert!(net.nodes[0].engine.poll_timeout().is_none_or(|at| at > net.now));
+}
+
+#[test]
+fn an_old_statement_behind_a_new_one_is_not_stored_again() {
+    let mut d = directory(2);
+    let old = d.statements_after(3)[0].clone();
+    let new = declare(&mut d, &key(0), admit(7));
+    let mut net = Net::new(2);
+    net.run(1_000);
+    let link = *net.links.iter().find(|(_, (node, _))| *node == 1).unwrap().0;
+    let statements = crate::wire::Statements { statements: vec![new, old] };
+    net.nodes[1]
+        .engine
+        .handle(net.now, Input::Message { link, message: Message::Statements(statements) });
+    let mut stored = Vec::new();
+    while let Some(output) = net.nodes[1].engine.poll_output() {
+        if let Output::Persist { item: Item::Statement { epoch, .. }, .. } = output {
+            stored.push(epoch);
+        }
+    }
+    assert_eq!(stored, [d.epoch()]);
+}
+
+#[test]
+fn a_stranger_learns_nothing_and_raises_no_alarm() {
+    let mut net = Net::with_directories(vec![directory(1), directory(1)]);
+    net.connect(0, 1);
+    let link = *net.links.iter().find(|(_, (node, _))| *node == 0).unwrap().0;
+    net.wire.clear();
+    net.sent.clear();
+    let hello = crate::wire::Hello {
+        version_min: 1,
+        version_max: 1,
+        federation: federation(),
+        epoch: 1,
+        directory: crate::id::Hash([9; 32]),
+        digest: crate::id::Hash::ZERO,
+        agent: String::new(),
+    };
+    net.handle(0, Input::Message { link, message: Message::Hello(hello) });
+    assert_eq!(net.sent.len(), 0);
+    assert!(net.notices.iter().all(|(_, n)| !matches!(n, Notice::DirectoryFork { .. })));
+}
+
+#[test]
+fn boundless_claims_cost_nothing_but_the_link() {
+    let mut net = Net::new(2);
+    net.write(0, &[b"x"]);
+    net.run(1_000);
+    let log = net.nodes[0].author.log();
+    let link = *net.links.iter().find(|(_, (node, _))| *node == 0).unwrap().0;
+    let claim = |log| Position { log, seq: u64::MAX, prefix: log_prefix(), body_bytes: u64::MAX };
+    let positions = vec![claim(log), claim(LogId([1; 32])), claim(LogId([2; 32]))];
+    let have = crate::wire::Have {
+        spaces: vec![crate::wire::SpacePositions { space: space(), positions, whole: false }],
+    };
+    net.handle(0, Input::Message { link, message: Message::Have(have) });
+    net.write(0, &[b"y"]);
+    net.run(1_000);
+    let status = net.nodes[0].engine.status();
+    assert_eq!(status.peers[0].spaces[0].1.missing_here, u64::MAX);
+}
+
+fn log_prefix() -> crate::id::HashPrefix {
+    crate::id::HashPrefix([0; 8])
 }

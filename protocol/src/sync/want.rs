@@ -127,6 +127,11 @@ impl Engine {
         }
     }
 
+    /// Whether we wait for a range of `log` from this link.
+    pub(super) fn is_asked(&self, link: LinkId, log: &LogId) -> bool {
+        self.wanted.get(log).and_then(|w| w.ask).is_some_and(|ask| ask.link == link)
+    }
+
     /// The link is gone: what was asked over it is asked of others.
     pub(super) fn withdraw_asks_of(&mut self, link: LinkId) {
         for wanted in self.wanted.values_mut() {
@@ -176,7 +181,7 @@ impl Engine {
             .map(|s| (s.open_wants, s.link, self.peers[&s.peer].held(&wanted.space, &log).seq))
             .filter(|(_, _, has)| *has >= from)
             .min_by_key(|(open, link, has)| (*open, std::cmp::Reverse(*has), *link))?;
-        let to = has.min(from + WANT_ENTRIES_MAX - 1);
+        let to = has.min(from.saturating_add(WANT_ENTRIES_MAX - 1));
         let ask = Ask { link, to, moved_at: self.now };
         self.wanted.get_mut(&log)?.ask = Some(ask);
         self.sessions.get_mut(&link)?.open_wants += 1;
@@ -218,6 +223,10 @@ impl Engine {
 
     /// When the wants need looking at again without anything arriving.
     pub(super) fn next_want_at(&self) -> Option<u64> {
+        // Nobody is asked meanwhile, see `ask`; the disk's answer is what ends it.
+        if self.storage_retry_at.is_some() || !self.accepts_batches() {
+            return None;
+        }
         let now = self.now;
         let asks = self.wanted.iter().filter_map(|(log, w)| match w.ask {
             Some(ask) => Some(ask.moved_at + self.settings.stall_ms),
@@ -255,14 +264,15 @@ impl Engine {
 
     fn serve(&mut self, link: LinkId, range: Range) -> Result<(), DeclineReason> {
         let state = self.logs.get(&range.log).ok_or(DeclineReason::NOT_HELD)?;
-        if state.durable.seq < range.from {
-            return Err(DeclineReason::NOT_HELD);
-        }
         let (space, newest) = (state.space, state.durable.seq);
         let lane = self.lane_of(&space);
         let session = self.sessions.get_mut(&link).ok_or(DeclineReason::NOT_HELD)?;
+        // Rights first: whoever may not have the space is not told what of it is here.
         if !self.directory.carries(&session.peer, &space) {
             return Err(DeclineReason::NOT_ENTITLED);
+        }
+        if newest < range.from {
+            return Err(DeclineReason::NOT_HELD);
         }
         // It wants the newest of a relayed log: from here on it gets them pushed (Plumtree's graft).
         session.push.insert(range.log, true);

@@ -26,6 +26,16 @@ pub struct JoinRequest {
     pub addresses: Vec<String>,
 }
 
+/// One whole value and nothing after it.
+pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, minicbor::decode::Error> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let value = decoder.decode()?;
+    if decoder.position() != bytes.len() {
+        return Err(minicbor::decode::Error::message("bytes after the end"));
+    }
+    Ok(value)
+}
+
 impl JoinRequest {
     pub fn prove(key: &SigningKey, exporter: &[u8; 32]) -> [u8; 64] {
         signature_of(key, PROOF, exporter)
@@ -122,6 +132,6 @@ impl Token {
         if crate::id::Hash::of("fenbu/token/1", &[cbor]).0[..4] != check[..] {
             return Err(TokenError::Damaged);
         }
-        minicbor::decode(cbor).map_err(|_| TokenError::Damaged)
+        decode(cbor).map_err(|_| TokenError::Damaged)
     }
 }

@@ -1,11 +1,16 @@
 //! Codecs: round trips, bounds, the largest legal message, and bytes that never change.
 
-use super::join::{Token, TokenError};
+use super::join::{JoinAnswer, JoinRequest, Token, TokenError};
 use super::*;
-use crate::directory::{Role, Signed};
-use crate::id::{FederationId, Hash, LogId, NodeId, SpaceId, hex};
+use crate::directory::{
+    Act, AdmitNode, AppointAdmin, Cut, DefineSpace, DefineUnit, Directory, Found, RevokeNode, Role,
+    Scope, Signed, Template, UpdateNode, space_id,
+};
+use crate::id::{DocId, FederationId, Hash, LogId, NodeId, SpaceId, hex, unhex};
 use crate::limits::*;
-use crate::log::{Position, Tip};
+use crate::log::{LogDigest, Opening, Position, Run, StateDigest, Sum, Tip, body_hash};
+use crate::sync::{Engine, Input, LinkId, Output, Settings, StoredLog};
+use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 
 fn hello() -> Hello {
@@ -134,6 +139,306 @@ fn tokens_round_trip_and_say_what_is_wrong() {
     assert_eq!(Token::from_text(&format!(" {text}\n")), Ok(token));
     assert_eq!(Token::from_text("hello"), Err(TokenError::Prefix));
     assert_eq!(Token::from_text(&text[..text.len() - 3]), Err(TokenError::Damaged));
+}
+
+// Golden vectors: bytes that other versions hold on disk or send. Signatures are deterministic
+// (RFC 8032), so they are part of them.
+
+/// The lines of a golden file that are not comments: a name and a text each.
+fn lines(text: &'static str) -> Vec<(&'static str, &'static str)> {
+    text.lines().filter(|l| !l.starts_with('#')).map(|l| l.split_once(' ').unwrap()).collect()
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let pairs = hex.as_bytes().chunks_exact(2);
+    pairs.map(|p| unhex::<1>(std::str::from_utf8(p).unwrap()).unwrap()[0]).collect()
+}
+
+fn golden_key(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n; 32])
+}
+
+fn golden_node(n: u8) -> NodeId {
+    NodeId(golden_key(n).verifying_key().to_bytes())
+}
+
+const ROOT: u8 = 1;
+const HEAD: u8 = 2;
+const ALICE: u8 = 3;
+
+fn golden_federation() -> FederationId {
+    FederationId(golden_node(ROOT).0)
+}
+
+/// One statement of each act, in the order of a directory that could be: who says it, and what.
+fn golden_acts() -> Vec<(&'static str, u8, Act)> {
+    let head = || Scope::units(["head".to_owned()]);
+    let admit = |n, name: &str, role, addresses: &[&str]| {
+        Act::AdmitNode(AdmitNode {
+            node: golden_node(n),
+            unit: "head".into(),
+            name: name.into(),
+            role,
+            addresses: addresses.iter().map(|a| (*a).to_owned()).collect(),
+        })
+    };
+    let found =
+        Found { name: "分布".into(), admin: golden_node(HEAD), head_office: "head".into() };
+    let unit = DefineUnit { code: "head".into(), name: "局机关".into() };
+    let space = DefineSpace {
+        space: space_id(&golden_federation(), "head"),
+        label: "head".into(),
+        template: Template::UNIT,
+        unit: Some("head".into()),
+        readers: head(),
+        writers: head(),
+        carriers: Scope::everyone(),
+    };
+    let update = UpdateNode {
+        node: golden_node(ALICE),
+        name: None,
+        addresses: Some(vec!["alice.example:4433".into()]),
+    };
+    let cut = Cut { log: LogId([5; 32]), seq: 2, hash: Hash([6; 32]) };
+    let revoke = RevokeNode { node: golden_node(ALICE), cuts: vec![cut] };
+    vec![
+        ("found", ROOT, Act::Found(found)),
+        ("define_unit", HEAD, Act::DefineUnit(unit)),
+        ("define_space", HEAD, Act::DefineSpace(space)),
+        ("admit_node", HEAD, admit(HEAD, "head", Role::SERVER, &["head.example:4433"])),
+        ("admit_laptop", HEAD, admit(ALICE, "alice", Role::LAPTOP, &[])),
+        ("update_node", HEAD, Act::UpdateNode(update)),
+        ("revoke_node", HEAD, Act::RevokeNode(revoke)),
+        ("appoint_admin", ROOT, Act::AppointAdmin(AppointAdmin { node: golden_node(HEAD) })),
+    ]
+}
+
+fn golden_directory() -> Directory {
+    let mut directory = Directory::empty(golden_federation());
+    for (_, by, act) in golden_acts() {
+        let time_ms = 1_700_000_000_000 + directory.epoch();
+        let signed = directory.draft(&golden_key(by), &act, time_ms);
+        directory.apply(signed).unwrap();
+    }
+    directory
+}
+
+#[test]
+fn golden_statements_hold() {
+    let golden = lines(include_str!("../../../tests/vectors/statement.hex"));
+    let chain = golden_directory().statements_after(0).to_vec();
+    let acts = golden_acts();
+    assert_eq!(golden.len(), acts.len());
+    for (((name, hex), (our_name, by, act)), signed) in golden.iter().zip(&acts).zip(&chain) {
+        assert_eq!(name, our_name);
+        let read = Signed::from_wire(&bytes(hex)).unwrap();
+        assert_eq!(&read, signed, "{name}");
+        assert_eq!(read.to_wire(), bytes(hex), "{name}");
+        assert!(read.verify(&golden_node(*by)), "{name}");
+        let statement = read.open().unwrap();
+        assert_eq!(minicbor::to_vec(&statement).unwrap(), read.bytes, "{name}");
+        let again = Act::parse(statement.act, &statement.payload).unwrap().unwrap();
+        assert_eq!((&again, again.payload()), (act, statement.payload), "{name}");
+    }
+    let read = golden.iter().map(|(_, hex)| Signed::from_wire(&bytes(hex)).unwrap());
+    assert_eq!(Directory::from_chain(golden_federation(), read), Ok(golden_directory()));
+}
+
+#[test]
+fn golden_join_holds() {
+    let exporter = [9; 32];
+    let key = golden_key(ALICE);
+    let request = JoinRequest {
+        federation: golden_federation(),
+        secret: [8; 16],
+        proof: JoinRequest::prove(&key, &exporter),
+        name: "alice".into(),
+        addresses: vec!["alice.example:4433".into()],
+    };
+    assert!(request.is_proven(&golden_node(ALICE), &exporter));
+    let statements = golden_directory().statements_after(0)[..1].to_vec();
+    let admitted = JoinAnswer { statements, refusal: None };
+    let refused = JoinAnswer { statements: vec![], refusal: Some("the token has expired".into()) };
+    let golden = lines(include_str!("../../../tests/vectors/join.hex"));
+    let ours = [
+        ("request", minicbor::to_vec(&request).unwrap()),
+        ("admitted", minicbor::to_vec(&admitted).unwrap()),
+        ("refused", minicbor::to_vec(&refused).unwrap()),
+    ];
+    let read: Vec<_> = golden.iter().map(|(name, hex)| (*name, bytes(hex))).collect();
+    assert_eq!(read, ours);
+    assert_eq!(minicbor::decode::<JoinRequest>(&read[0].1).unwrap(), request);
+    assert_eq!(minicbor::decode::<JoinAnswer>(&read[1].1).unwrap(), admitted);
+    assert_eq!(minicbor::decode::<JoinAnswer>(&read[2].1).unwrap(), refused);
+}
+
+#[test]
+fn the_golden_token_holds() {
+    let token = Token {
+        federation: golden_federation(),
+        issuer: golden_node(HEAD),
+        addresses: vec!["head.example:4433".into()],
+        secret: [8; 16],
+        unit: "head".into(),
+        role: Role::LAPTOP,
+    };
+    let cbor = minicbor::to_vec(&token).unwrap();
+    let check = Hash::of("fenbu/token/1", &[&cbor]);
+    let golden = lines(include_str!("../../../tests/vectors/token.hex"));
+    let (cbor, check, text) = (hex(&cbor), hex(&check.0[..4]), token.to_text());
+    assert_eq!(golden, [("cbor", &cbor[..]), ("check", &check[..]), ("text", &text[..])]);
+    assert_eq!(Token::from_text(golden[2].1), Ok(token));
+}
+
+/// What zstd makes of a body may differ from version to version; what it unfolds to may not.
+#[test]
+fn the_golden_compressed_frame_unfolds() {
+    let golden = lines(include_str!("../../../tests/vectors/frame.hex"));
+    assert_eq!(golden.len(), 1);
+    assert_eq!(golden[0].0, "compressed");
+    let (kind, body) = frame::decode(&bytes(golden[0].1)).unwrap();
+    assert_eq!((kind, body), (99, "分布".repeat(200).into_bytes()));
+}
+
+/// The Hello of Head towards Alice before she is revoked, in a space with one log.
+fn golden_hello() -> Hello {
+    let chain = golden_directory().statements_after(0)[..6].to_vec();
+    let directory = Directory::from_chain(golden_federation(), chain).unwrap();
+    let space = space_id(&golden_federation(), "head");
+    let log = Opening::sign(&golden_key(HEAD), space, 0).log();
+    let tip = Tip { seq: 3, hash: Hash([7; 32]), body_bytes: 11 };
+    let stored = StoredLog { log, space, author: golden_node(HEAD), tip };
+    let me = golden_node(HEAD);
+    let mut engine = Engine::new(0, 0, me, Settings::default(), directory, [stored], []);
+    let link = LinkId(0);
+    engine.handle(0, Input::LinkUp { link, peer: golden_node(ALICE), dialed: true });
+    let mut outputs = std::iter::from_fn(|| engine.poll_output());
+    let frame = outputs.find_map(|o| match o {
+        Output::Send { frame, .. } => Some(frame),
+        _ => None,
+    });
+    match Message::from_frame(&frame.unwrap()).unwrap() {
+        Message::Hello(hello) => hello,
+        other => panic!("{} instead of Hello", other.name()),
+    }
+}
+
+fn golden_ids() -> Vec<(&'static str, String)> {
+    let (space, author) = (SpaceId([1; 16]), golden_key(7));
+    let opening = Opening::sign(&author, space, 0);
+    let log = opening.log();
+    let joined = lines(include_str!("../../../tests/vectors/run.hex"))[3].1;
+    let run = Run::parse(bytes(joined)).unwrap();
+    let hashes: Vec<_> = run.entries().map(|e| e.hash.to_string()).collect();
+    let tip = run.verify(&opening.node, &Tip::start(log)).unwrap().tip;
+    let other = Opening::sign(&author, space, 1).log();
+    let other_tip = Tip { seq: 1, hash: Hash([9; 32]), body_bytes: 0 };
+    let mut logs = LogDigest::default();
+    logs.advance(space, log, &Tip::start(log), &tip);
+    let one_log = logs.0.to_hash().to_string();
+    logs.advance(space, other, &Tip::start(other), &other_tip);
+    let mut states = StateDigest::default();
+    states.advance(DocId([5; 16]), &[], &[[1; 32], [2; 32]]);
+    let mut wrapped = Sum::default();
+    wrapped.add(&Hash([0xff; 32]));
+    wrapped.add(&Hash([2; 32]));
+    let directory = golden_directory();
+    let first = directory.statements_after(0)[0].hash();
+    vec![
+        ("node_id", opening.node.to_string()),
+        ("space_id", space_id(&golden_federation(), "head").to_string()),
+        ("log_id", log.to_string()),
+        ("actor", hex(&log.actor())),
+        ("opening", hex(&opening.to_wire())),
+        ("body_hash_empty", body_hash(b"").to_string()),
+        ("body_hash_hello", body_hash(b"hello").to_string()),
+        ("header_hash_1", hashes[0].clone()),
+        ("header_hash_2", hashes[1].clone()),
+        ("header_hash_3", hashes[2].clone()),
+        ("sum_wrapped", wrapped.to_hash().to_string()),
+        ("log_digest_one", one_log),
+        ("log_digest_two", logs.0.to_hash().to_string()),
+        ("state_digest", states.0.to_hash().to_string()),
+        ("statement_hash", first.to_string()),
+        ("directory_head", directory.head().to_string()),
+        ("hello_digest", golden_hello().digest.to_string()),
+    ]
+}
+
+#[test]
+fn golden_ids_and_digests_hold() {
+    let golden = lines(include_str!("../../../tests/vectors/ids.hex"));
+    let ours = golden_ids();
+    let ours: Vec<_> = ours.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    assert_eq!(golden, ours);
+}
+
+/// The description next to this crate's manifest quotes the vectors and the limits; neither may
+/// drift from the other.
+#[test]
+fn the_description_quotes_what_the_code_does() {
+    let wire = include_str!("../../WIRE.md");
+    for (name, value) in lines(include_str!("../../../tests/vectors/ids.hex")) {
+        assert!(wire.contains(&format!("| `{name}` | ")), "{name} is not in the table");
+        // An opening is three ids in a row and a signature; the table of the run shows it.
+        assert!(name == "opening" || wire.contains(value), "{name} is quoted with another value");
+    }
+    let token = lines(include_str!("../../../tests/vectors/token.hex"));
+    assert!(wire.contains(token[2].1), "the token");
+    for schema in crate::record::ALL {
+        let quoted = format!("| {} | {} |", schema.kind.0, schema.name);
+        assert!(wire.contains(&quoted) && wire.contains(&hex(schema.genesis_bytes)), "{quoted}");
+    }
+    for (name, value) in described_limits() {
+        let row = format!("| `{name}` | {value} |");
+        assert!(wire.contains(&row), "limits table lacks {row}");
+    }
+}
+
+macro_rules! limits {
+    ($($name:ident),* $(,)?) => {
+        [$((stringify!($name), $name as u64)),*]
+    };
+}
+
+/// Limits another implementation has to know.
+fn described_limits() -> impl IntoIterator<Item = (&'static str, u64)> {
+    limits![
+        BODY_BYTES_MAX,
+        ENTRY_HEAD_BYTES_MAX,
+        RUN_ENTRIES_MAX,
+        RUN_BYTES_TARGET,
+        JOINED_RUN_BYTES_TARGET,
+        JOINED_RUN_ENTRIES_MAX,
+        RUN_HEAD_BYTES_MAX,
+        RUN_BYTES_MAX,
+        FRAME_BYTES_MAX,
+        LOGS_PER_SPACE_MAX,
+        INCARNATIONS_MAX,
+        SPACES_MAX,
+        NODES_MAX,
+        POSITIONS_MAX,
+        WANTS_MAX,
+        STATEMENT_BYTES_MAX,
+        STATEMENTS_PER_MESSAGE_MAX,
+        NAME_BYTES_MAX,
+        UNIT_CODE_BYTES_MAX,
+        ADDRESSES_MAX,
+        ADDRESS_BYTES_MAX,
+        REASON_BYTES_MAX,
+        CHANGE_OPS_MAX,
+        CHANGE_DEPS_MAX,
+        CHANGE_ACTORS_MAX,
+        CHANGE_COLUMNS_MAX,
+        CHANGE_MESSAGE_BYTES_MAX,
+        DEPTH_MAX,
+        OP_COUNTER_MAX,
+        PENDING_PER_DOCUMENT_MAX,
+        UNPERSISTED_BYTES_MAX,
+        OUTBOX_BYTES_MAX,
+        OPEN_WANTS_PER_PEER_MAX,
+        WANT_ENTRIES_MAX,
+    ]
 }
 
 proptest! {

@@ -26,6 +26,22 @@ fn what_is_written_is_read_back() {
     assert_eq!(Record::load(post(), b"nonsense").unwrap_err(), LoadError::Unreadable);
 }
 
+/// Exports name every field, also those that nobody wrote.
+#[test]
+fn a_record_told_all_that_it_shows_has_nothing_to_write() {
+    let (record, _) = created();
+    let mut record = Record::load(post(), &record.save()).unwrap();
+    let mut shown = record.to_json();
+    shown.as_object_mut().unwrap().retain(|name, v| name != "conflicts" && !v.is_null());
+    assert_eq!(shown["status"], "draft");
+    let same = Edits::from_json(post(), &shown).unwrap();
+    let actor = log(BOB).actor();
+    assert_eq!(record.edit(actor, 1_700_000_000_000, "b1", &same).unwrap(), None);
+    write(&mut record, BOB, json!({"status": "submitted"}));
+    write(&mut record, BOB, json!({"status": "draft"}));
+    assert_eq!(record.to_json()["status"], "draft", "the default can be gone back to");
+}
+
 #[test]
 fn a_record_just_created_shows_what_its_document_will() {
     let rich = json!({"kind": "general", "branch": "b1", "planned": 1_544_490_000_000u64,

@@ -1,0 +1,221 @@
+//! The checks, in the order in which they fail soonest.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::run::{self, End, Invocation};
+use crate::tidy;
+
+/// A check of the sources alone.
+const QUICK_LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// A check that may have to build everything first, on a small machine with a cold cache.
+const BUILD_LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// One check.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// What `--only` takes.
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) check: fn(&mut dyn Write) -> Outcome,
+}
+
+/// How a check ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// With a remark for the summary, or none.
+    Passed(String),
+    Skipped(String),
+    Failed {
+        why: String,
+        /// The line a person types to see it again.
+        repeat: String,
+    },
+}
+
+pub(crate) const STEPS: &[Step] = &[
+    step("fmt", "rustfmt leaves every file as it is", fmt),
+    step("tidy", "file lengths, leftovers, machine paths, root names, protocol's wall", tidy),
+    step("deny", "licences, banned crates and sources of dependencies", deny),
+    step("clippy", "no warnings, in tests and binaries too", clippy),
+    step("test", "every test of the workspace", test),
+    step("doc", "documentation builds without warnings", doc),
+    step("sim", "300 seeds of the simulator hold the invariants", sim),
+    step("demo", "a federation of four on this machine converges", demo),
+];
+
+const fn step(
+    name: &'static str,
+    about: &'static str,
+    check: fn(&mut dyn Write) -> Outcome,
+) -> Step {
+    Step { name, about, check }
+}
+
+/// The repository's root; this package lies directly below it.
+pub(crate) fn root() -> PathBuf {
+    // At run time, so that a cached binary serves a clone at another place.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let root = package.and_then(|dir| dir.parent().map(Path::to_owned));
+    root.unwrap_or_else(|| PathBuf::from("."))
+}
+
+fn fmt(out: &mut dyn Write) -> Outcome {
+    command(out, &Invocation::new("cargo fmt --all --check"), QUICK_LIMIT)
+}
+
+fn tidy(out: &mut dyn Write) -> Outcome {
+    let repeat = || "cargo ci --only tidy".to_owned();
+    let problems = match tidy::problems() {
+        Ok(problems) => problems,
+        Err(why) => return Outcome::Failed { why, repeat: repeat() },
+    };
+    for problem in &problems {
+        let _ = writeln!(out, "{problem}");
+    }
+    match problems.len() {
+        0 => Outcome::Passed(String::new()),
+        n => Outcome::Failed { why: format!("{n} problem(s)"), repeat: repeat() },
+    }
+}
+
+fn deny(out: &mut dyn Write) -> Outcome {
+    if !is_installed("deny") {
+        return Outcome::Skipped("cargo-deny is not installed: cargo install cargo-deny".into());
+    }
+    let line = "cargo deny check --config .cargo/deny.toml licenses bans sources";
+    command(out, &Invocation::new(line), QUICK_LIMIT)
+}
+
+fn clippy(out: &mut dyn Write) -> Outcome {
+    let line = "cargo clippy --workspace --all-targets --locked -- -D warnings";
+    command(out, &Invocation::new(line), BUILD_LIMIT)
+}
+
+/// In CI the README's own command; at a desk nextest where it is installed, which is quicker.
+fn test(out: &mut dyn Write) -> Outcome {
+    if std::env::var_os("CI").is_none() && is_installed("nextest") {
+        let line = "cargo nextest run --workspace --locked";
+        let outcome = command(out, &Invocation::new(line), BUILD_LIMIT);
+        if !matches!(outcome, Outcome::Passed(_)) {
+            return outcome;
+        }
+        // nextest runs no documentation tests.
+        let line = "cargo test --workspace --locked --doc";
+        return command(out, &Invocation::new(line), BUILD_LIMIT);
+    }
+    let invocation = Invocation::new("cargo test --workspace --locked");
+    judged(out, &invocation, BUILD_LIMIT, |stdout| Ok(tally(stdout)))
+}
+
+/// The sum of libtest's result lines, one per binary.
+fn tally(stdout: &str) -> String {
+    let (mut passed, mut failed, mut ignored) = (0, 0, 0);
+    for line in stdout.lines().filter_map(|line| line.strip_prefix("test result: ")) {
+        for part in line.split([';', '.']) {
+            let mut words = part.split_whitespace();
+            let number = words.next().and_then(|word| word.parse::<u32>().ok());
+            match (number, words.next()) {
+                (Some(n), Some("passed")) => passed += n,
+                (Some(n), Some("failed")) => failed += n,
+                (Some(n), Some("ignored")) => ignored += n,
+                _ => {}
+            }
+        }
+    }
+    format!("tests: {passed} passed, {failed} failed, {ignored} ignored")
+}
+
+fn doc(out: &mut dyn Write) -> Outcome {
+    let invocation = Invocation::new("cargo doc --workspace --no-deps --locked");
+    command(out, &invocation.variable("RUSTDOCFLAGS", "-D warnings"), BUILD_LIMIT)
+}
+
+fn sim(out: &mut dyn Write) -> Outcome {
+    let line =
+        "cargo run --quiet --release --locked --package fenbu-tests --bin sim -- --seeds 300";
+    command(out, &Invocation::new(line), BUILD_LIMIT)
+}
+
+fn demo(out: &mut dyn Write) -> Outcome {
+    let line = "cargo run --quiet --release --locked -- demo --units 4 --json";
+    judged(out, &Invocation::new(line), BUILD_LIMIT, |stdout| {
+        let compact: String = stdout.split_whitespace().collect();
+        if compact.contains("\"converged\":true") {
+            Ok(String::new())
+        } else {
+            Err("the demo's answer lacks \"converged\":true".to_owned())
+        }
+    })
+}
+
+fn is_installed(subcommand: &str) -> bool {
+    let mut command = Command::new("cargo");
+    command.args([subcommand, "--version"]).stdin(Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn command(out: &mut dyn Write, invocation: &Invocation, limit: Duration) -> Outcome {
+    judged(out, invocation, limit, |_| Ok(String::new()))
+}
+
+/// Runs a command; if it passes, `judge` has the last word on what it wrote to stdout.
+fn judged(
+    out: &mut dyn Write,
+    invocation: &Invocation,
+    limit: Duration,
+    judge: impl Fn(&str) -> Result<String, String>,
+) -> Outcome {
+    let repeat = invocation.line();
+    let _ = writeln!(out, "$ {repeat}");
+    let _ = out.flush();
+    let ran = run::run(invocation, limit);
+    let why = match ran.end {
+        End::Passed => match judge(&ran.stdout) {
+            Ok(note) => return Outcome::Passed(note),
+            Err(why) => why,
+        },
+        End::Failed(status) => status,
+        End::TimedOut(limit) => format!("it was killed after {} minutes", limit.as_secs() / 60),
+        End::Absent(why) => why,
+    };
+    Outcome::Failed { why, repeat }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn step_names_are_distinct_words() {
+        for (i, step) in STEPS.iter().enumerate() {
+            assert!(step.name.chars().all(|c| c.is_ascii_lowercase()), "{}", step.name);
+            assert!(STEPS[..i].iter().all(|earlier| earlier.name != step.name), "{}", step.name);
+        }
+    }
+
+    #[test]
+    fn results_of_all_binaries_are_summed() {
+        let stdout = "\
+running 2 tests
+test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s
+test result: FAILED. 40 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 2s
+";
+        assert_eq!(tally(stdout), "tests: 42 passed, 1 failed, 1 ignored");
+    }
+
+    #[test]
+    fn the_judge_hears_stdout_and_can_refuse() {
+        let limit = Duration::from_secs(60);
+        let echo = Invocation::new("echo converged");
+        let mut out = Vec::new();
+        let passed = judged(&mut out, &echo, limit, |stdout| Ok(stdout.trim().to_owned()));
+        assert_eq!(passed, Outcome::Passed("converged".into()));
+        let refused = judged(&mut out, &echo, limit, |_| Err("no".into()));
+        assert_eq!(refused, Outcome::Failed { why: "no".into(), repeat: "echo converged".into() });
+    }
+}

@@ -1,0 +1,237 @@
+//! The writer over a disk that can refuse: what was answered is there, what failed left no trace.
+
+use super::*;
+use crate::clock::Clock;
+use crate::records::{RecordError, Records};
+use crate::shared::{DirectoryView, DocumentLocks, Readers};
+use crate::store::{ListQuery, MemoryStore};
+use ed25519_dalek::SigningKey;
+use fenbu_protocol::directory::{
+    Act, AdmitNode, DefineSpace, DefineUnit, Directory, Found, Role, Scope, Template, space_id,
+};
+use fenbu_protocol::id::FederationId;
+use fenbu_protocol::record::schema_named;
+use serde_json::json;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use tokio::sync::watch;
+
+/// A store that the test can reach into while the writer owns it.
+#[derive(Clone)]
+struct SharedStore(Arc<Mutex<MemoryStore>>);
+
+impl Store for SharedStore {
+    fn load(&mut self) -> Result<crate::store::Loaded, StoreError> {
+        self.0.lock().unwrap().load()
+    }
+
+    fn commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
+        self.0.lock().unwrap().commit(batch)
+    }
+
+    fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
+        self.0.lock().unwrap().reader()
+    }
+}
+
+struct Bench {
+    records: Records,
+    store: SharedStore,
+    engine: tokio_mpsc::UnboundedReceiver<Input>,
+    thread: JoinHandle<()>,
+    _directory: watch::Sender<Arc<Directory>>,
+}
+
+fn directory(key: &SigningKey) -> Directory {
+    let root = SigningKey::from_bytes(&[1; 32]);
+    let federation = FederationId(root.verifying_key().to_bytes());
+    let node = NodeId(key.verifying_key().to_bytes());
+    let mut directory = Directory::empty(federation);
+    let found = Found { name: "f".into(), admin: node, head_office: "head".into() };
+    let everyone = Scope::everyone();
+    let acts = [
+        Act::Found(found),
+        Act::DefineUnit(DefineUnit { code: "head".into(), name: "局机关".into() }),
+        Act::DefineSpace(DefineSpace {
+            space: space_id(&federation, "federation"),
+            label: "federation".into(),
+            template: Template::FEDERATION,
+            unit: None,
+            readers: everyone.clone(),
+            writers: everyone.clone(),
+            carriers: everyone,
+        }),
+        Act::AdmitNode(AdmitNode {
+            node,
+            unit: "head".into(),
+            name: "head".into(),
+            role: Role::SERVER,
+            addresses: vec![],
+        }),
+    ];
+    for (i, act) in acts.iter().enumerate() {
+        let signed = directory.draft(if i == 0 { &root } else { key }, act, 0);
+        directory.apply(signed).unwrap();
+    }
+    directory
+}
+
+impl Bench {
+    fn start(store: MemoryStore) -> Self {
+        let key = SigningKey::from_bytes(&[2; 32]);
+        let mut store = SharedStore(Arc::new(Mutex::new(store)));
+        let loaded = store.load().unwrap();
+        let (sender, view) = watch::channel(Arc::new(directory(&key)));
+        let shared = Shared {
+            me: NodeId(key.verifying_key().to_bytes()),
+            key,
+            clock: Clock::start(),
+            directory: DirectoryView::new(view),
+            readers: Arc::new(Readers::new(store.reader().unwrap(), 2).unwrap()),
+            documents: Arc::new(DocumentLocks::default()),
+        };
+        let (inputs, engine) = tokio_mpsc::unbounded_channel();
+        let reader = store.reader().unwrap();
+        let (writer, handle) = Writer::new(
+            Box::new(store.clone()),
+            shared.clone(),
+            &loaded.logs,
+            reader.as_ref(),
+            inputs,
+        )
+        .unwrap();
+        let thread = std::thread::spawn(move || writer.run());
+        let records = Records { shared, writer: handle };
+        Self { records, store, engine, thread, _directory: sender }
+    }
+
+    fn post(&self, title: &str) -> Result<crate::records::Saved, RecordError> {
+        let schema = schema_named("post").unwrap();
+        self.records.create(schema, &json!({ "title": title }), None, None, "test")
+    }
+
+    fn titles(&self) -> usize {
+        let schema = schema_named("post").unwrap();
+        self.records.list(schema, ListQuery::default()).unwrap().rows.len()
+    }
+
+    fn fail_next(&self) {
+        let path = "disk".into();
+        self.store.0.lock().unwrap().fail_next_commit(StoreError::Full { path });
+    }
+
+    /// Stops the writer; returns the disk and the runs the engine was told of.
+    fn stop(mut self) -> (MemoryStore, Vec<(Run, Tip)>) {
+        self.records.writer.send(Command::Stop).unwrap();
+        self.thread.join().unwrap();
+        let mut told = Vec::new();
+        while let Ok(input) = self.engine.try_recv() {
+            if let Input::Appended { run, tip } = input {
+                told.push((run, tip));
+            }
+        }
+        let store = self.store.0.lock().unwrap().clone();
+        (store, told)
+    }
+}
+
+fn store() -> MemoryStore {
+    MemoryStore::new(&crate::views::specs()).unwrap()
+}
+
+#[test]
+fn a_refused_commit_leaves_no_trace_and_its_place_is_used_again() {
+    let bench = Bench::start(store());
+    let first = bench.post("one").unwrap().entry.unwrap();
+    bench.fail_next();
+    let error = bench.post("lost").unwrap_err();
+    assert!(error.to_string().contains("disk"), "{error}");
+    assert_eq!(bench.titles(), 1);
+    let second = bench.post("two").unwrap().entry.unwrap();
+    assert_eq!((first.seq, second.seq), (1, 2));
+    assert_eq!(second.log, first.log);
+    let (_, told) = bench.stop();
+    let mut tip = Tip::start(first.log);
+    for (run, after) in told {
+        let opening_node = NodeId(SigningKey::from_bytes(&[2; 32]).verifying_key().to_bytes());
+        tip = run.verify(&opening_node, &tip).unwrap().tip;
+        assert_eq!(tip, after);
+    }
+    assert_eq!(tip.seq, 2, "the engine heard of what is on disk, no more");
+}
+
+#[test]
+fn a_writer_goes_on_where_the_disk_ends() {
+    let bench = Bench::start(store());
+    let first = bench.post("one").unwrap().entry.unwrap();
+    let (store, _) = bench.stop();
+    let bench = Bench::start(store);
+    let second = bench.post("two").unwrap().entry.unwrap();
+    assert_eq!((second.log, second.seq), (first.log, 2));
+    assert_eq!(bench.titles(), 2);
+}
+
+#[test]
+fn a_log_that_peers_hold_more_of_is_left_for_good() {
+    let bench = Bench::start(store());
+    let saved = bench.post("one").unwrap();
+    let first = saved.entry.unwrap();
+    let ahead = Command::OwnLogAhead { log: first.log, seq: 9 };
+    bench.records.writer.send(ahead).unwrap();
+    // Whether it is written before or after the news, nothing is written twice or lost.
+    let second = bench.post("two").unwrap().entry.unwrap();
+    let third = bench.post("three").unwrap().entry.unwrap();
+    assert_ne!(third.log, first.log);
+    assert_eq!(third.seq, if second.log == third.log { 2 } else { 1 });
+    // An edit of a document from the old log goes to the new one, under its own actor.
+    let schema = schema_named("post").unwrap();
+    let id = saved.document.to_string();
+    let edited = bench.records.edit(schema, &id, &json!({ "title": "again" }), "t").unwrap();
+    assert_eq!(edited.entry.unwrap().log, third.log);
+    let history = bench.records.history(schema, &id).unwrap();
+    assert_eq!(history.len(), 2);
+    assert_ne!(history[0].actor, history[1].actor);
+    let (store, _) = bench.stop();
+    let bench = Bench::start(store);
+    assert_eq!(bench.post("four").unwrap().entry.unwrap().log, third.log, "also after a restart");
+}
+
+#[test]
+fn many_writers_share_commits_and_none_is_lost() {
+    let bench = Bench::start(store());
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let bench = &bench;
+            scope.spawn(move || {
+                for n in 0..20 {
+                    bench.post(&format!("{thread}-{n}")).unwrap();
+                }
+            });
+        }
+    });
+    let schema = schema_named("post").unwrap();
+    let query = ListQuery { limit: 500, ..ListQuery::default() };
+    assert_eq!(bench.records.list(schema, query).unwrap().rows.len(), 160);
+    let (mut store, told) = bench.stop();
+    assert_eq!(told.iter().map(|(run, _)| u64::from(run.count())).sum::<u64>(), 160);
+    assert_eq!(store.load().unwrap().logs[0].tip.seq, 160);
+}
+
+#[test]
+fn concurrent_edits_of_one_document_build_on_each_other() {
+    let bench = Bench::start(store());
+    let id = bench.post("start").unwrap().document.to_string();
+    let schema = schema_named("post").unwrap();
+    std::thread::scope(|scope| {
+        for n in 0..10 {
+            let (bench, id) = (&bench, &id);
+            scope.spawn(move || {
+                let tags = json!({ "tags": { "add": [format!("t{n}")] } });
+                bench.records.edit(schema, id, &tags, "test").unwrap();
+            });
+        }
+    });
+    let shown = bench.records.show(schema, &id).unwrap();
+    assert_eq!(shown.record.to_json()["tags"].as_array().unwrap().len(), 10);
+    assert_eq!(shown.record.heads().len(), 1, "one line of history, no forks");
+}

@@ -1,0 +1,58 @@
+//! Founding, inviting, joining; what then appears where.
+
+use super::story;
+use anyhow::ensure;
+use fenbu_tests::cluster::Patience;
+use serde_json::json;
+
+#[test]
+fn a_post_travels_and_a_roster_stays_at_home_and_at_head_office() {
+    story(|cluster| {
+        cluster.join("alice", "lianyungang")?;
+        cluster.join("bob", "yancheng")?;
+        let alice = cluster.node("alice");
+        let post = alice.writes("posts", json!({"title": "雪夜追缉", "column": "style"}))?;
+        let member = alice.writes("members", json!({"name": "王海", "stage": "full"}))?;
+        let meeting = alice.writes("meetings", json!({"kind": "lecture", "branch": "第一支部"}))?;
+        cluster.settle()?;
+
+        for name in ["head", "alice", "bob"] {
+            let shown = cluster.node(name).shows("posts", &post)?;
+            assert_eq!(shown["fields"]["title"], "雪夜追缉", "{name}");
+        }
+        for name in ["head", "alice"] {
+            let node = cluster.node(name);
+            assert_eq!(node.shows("members", &member)?["fields"]["name"], "王海", "{name}");
+            assert_eq!(node.shows("meetings", &meeting)?["unit"], "lianyungang", "{name}");
+        }
+
+        // Bob carries the roster and cannot read it.
+        let bob = cluster.node("bob");
+        let listed = bob.fenbu(&["member", "list"])?;
+        ensure!(listed.code == 0 && listed.stdout.is_empty(), "{listed:?}");
+        assert_eq!(bob.fenbu(&["member", "show", &member])?.code, 4);
+        assert_eq!(bob.fenbu(&["meeting", "show", &meeting])?.code, 4);
+        ensure!(bob.fenbu(&["export"])?.ok()?.lines().count() == 1, "only the post");
+        let (held, carried) = (alice.space("lianyungang")?, bob.space("lianyungang")?);
+        assert_eq!(carried["log_digest"], held["log_digest"]);
+        assert_eq!(carried["entries"], 2);
+        ensure!(carried["readable"] == false && carried["state_digest"].is_null(), "{carried}");
+        ensure!(held["state_digest"].is_string(), "{held}");
+        let at_head = cluster.node("head").space("lianyungang")?;
+        assert_eq!(at_head["state_digest"], held["state_digest"]);
+
+        // A reader says of another's record where it is safe, although it wrote nothing itself.
+        cluster.until(Patience::SETTLE, || {
+            for (name, kind, id) in [("head", "members", &member), ("bob", "posts", &post)] {
+                let safe = &cluster.node(name).shows(kind, id)?["safe_on"];
+                ensure!(*safe == json!({"k": 3, "n": 3}), "{name}: {safe}");
+            }
+            Ok(())
+        })?;
+
+        // Nor may he write there.
+        let line = json!({"kind": "member", "unit": "lianyungang", "fields": {"name": "Bob"}});
+        let written = bob.fenbu_with(&["import", "-"], format!("{line}\n").as_bytes())?;
+        super::refused(&written, 1, &["-:1:", "may not write there"])
+    });
+}

@@ -1,0 +1,59 @@
+//! Stopping in order, starting again, and waiting for a state.
+
+use super::{refused, story};
+use anyhow::ensure;
+use serde_json::json;
+
+#[test]
+fn term_stops_cleanly_and_a_second_start_goes_on() {
+    story(|cluster| {
+        cluster.join("alice", "lianyungang")?;
+        let post = cluster.node("alice").writes("posts", json!({"title": "Before"}))?;
+        let synced = ["status", "--wait", "synced", "--timeout", "20s"];
+        for name in ["alice", "head"] {
+            cluster.node(name).fenbu(&synced)?.ok()?;
+        }
+
+        assert_eq!(cluster.node_mut("alice").stop()?, 0);
+        let alice = cluster.node("alice");
+        ensure!(!alice.dir.join("node.sock").exists(), "the socket is left behind");
+        ensure!(!alice.dir.join("fenbu.db-wal").exists(), "the database was not closed");
+        refused(&alice.fenbu(&["status"])?, 3, &["is not running", "fenbu node run --dir"])?;
+
+        // Alone, head office cannot say that it is synced.
+        cluster.apart("head", "alice")?;
+        let alone = ["status", "--wait", "synced", "--timeout", "1s"];
+        refused(
+            &cluster.node("head").fenbu(&alone)?,
+            7,
+            &["not there after 1s", "no other node is connected", "fenbu peers"],
+        )?;
+
+        cluster.node_mut("alice").start()?;
+        assert_eq!(cluster.node("alice").shows("posts", &post)?["fields"]["title"], "Before");
+        cluster.node("alice").writes("posts", json!({"title": "After"}))?;
+        cluster.node("alice").fenbu(&synced)?.ok()?;
+        cluster.settle()?;
+        assert_eq!(cluster.node("head").lists("posts")?.len(), 2);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_log_follows_the_settings_file_and_is_plain_outside_a_terminal() {
+    story(|cluster| {
+        cluster.node_mut("head").stop()?;
+        let head = cluster.node("head");
+        let said = head.log_tail();
+        ensure!(said.contains("stopping") && !said.contains('\x1b'), "{said:?}");
+        let path = head.dir.join("fenbu.toml");
+        let settings = std::fs::read_to_string(&path)?;
+        std::fs::write(&path, format!("log_format = \"json\"\n{settings}"))?;
+        cluster.node_mut("head").start()?;
+        cluster.node_mut("head").stop()?;
+        let said = cluster.node("head").log_tail();
+        let last = said.lines().last().unwrap_or_default();
+        ensure!(serde_json::from_str::<serde_json::Value>(last).is_ok(), "no JSON: {last}");
+        Ok(())
+    });
+}

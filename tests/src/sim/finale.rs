@@ -1,0 +1,190 @@
+//! The end of a run: are all level, and is everything there?
+
+use super::invariants::Breach;
+use super::world::World;
+use super::writes::update_of;
+use fenbu_node::store::Reader;
+use fenbu_protocol::directory::Signed;
+use fenbu_protocol::id::{DocId, LogId, SpaceId};
+use fenbu_protocol::limits::RUN_BYTES_MAX;
+use fenbu_protocol::log::Kind;
+use fenbu_protocol::record::{self, Incoming};
+use fenbu_protocol::sync::Engine;
+use std::collections::BTreeMap;
+
+/// Every entry of a document: log, seq, body.
+type Entries = Vec<(LogId, u64, Vec<u8>)>;
+
+impl World {
+    /// Why the nodes are not level yet; `None` once they are.
+    pub(super) fn unsettled(&self) -> Option<String> {
+        if !self.is_quiet() {
+            return Some("writes or statements are still to be made".into());
+        }
+        let engines: Option<Vec<&Engine>> = self.nodes.iter().map(|n| n.engine.as_ref()).collect();
+        let Some(engines) = engines else { return Some("a node is down".into()) };
+        let directory = engines[0].directory();
+        for (n, engine) in engines.iter().enumerate() {
+            if engine.directory().head() != directory.head() {
+                return Some(format!("node {n} has another directory"));
+            }
+            for space in directory.spaces() {
+                if engine.log_digest(&space.id) != engines[0].log_digest(&space.id) {
+                    return Some(self.difference(n));
+                }
+            }
+        }
+        self.nodes.iter().enumerate().find_map(|(n, node)| {
+            let behind = node.disk.behind || !node.disk.is_idle();
+            behind.then(|| format!("node {n} has not shown all it holds"))
+        })
+    }
+
+    /// The first log of which a node and node 0 hold different lengths.
+    fn difference(&self, node: usize) -> String {
+        let synced = |n: usize| &self.nodes[n].disk.synced;
+        let held = |n: usize, log: &LogId| synced(n).get(log).map_or(0, Vec::len);
+        let differs = |log: &&LogId| held(node, log) != held(0, log);
+        let log = synced(node).keys().chain(synced(0).keys()).find(differs);
+        log.map_or_else(String::new, |log| {
+            let (here, there, author) = (held(node, log), held(0, log), self.authors.get(log));
+            let short = log.short();
+            format!("log {short} of node {author:?}: {here} on node {node}, {there} on node 0")
+        })
+    }
+
+    /// Checks everything once more, from the beginning.
+    pub(super) fn finale(&mut self) -> Result<(), Breach> {
+        for node in 0..self.nodes.len() {
+            for (log, hashes) in &self.ledger.acknowledged {
+                self.ledger.holds(&self.nodes[node].disk, *log, hashes)?;
+            }
+            let own: Vec<LogId> = self.authors.keys().copied().collect();
+            self.ledger.still_there(&mut self.nodes[node].disk, &own)?;
+            self.sums_agree(node)?;
+            self.directory_is_kept(node)?;
+        }
+        let Some(directory) = self.nodes[0].directory().cloned() else { return Ok(()) };
+        for space in directory.spaces() {
+            let readers: Vec<usize> = (0..self.nodes.len())
+                .filter(|n| directory.may_read(&self.nodes[*n].id, &space.id))
+                .collect();
+            if !readers.is_empty() {
+                self.space_is_whole(space.id, &readers)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The engine's sums are the disk's.
+    fn sums_agree(&self, node: usize) -> Result<(), Breach> {
+        let Some(engine) = &self.nodes[node].engine else { return Ok(()) };
+        let digests = self.nodes[node].disk.reader().digests().unwrap_or_default();
+        for (space, sums) in digests {
+            if engine.log_digest(&space) != sums.log {
+                let what = format!("node {node}: engine and disk disagree on {}", space.short());
+                return Err(("I2", what));
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory the engine goes by is on the disk, whole.
+    fn directory_is_kept(&self, node: usize) -> Result<(), Breach> {
+        let Some(directory) = self.nodes[node].directory() else { return Ok(()) };
+        let stored = self.nodes[node].disk.reader().statements(1, usize::MAX).unwrap_or_default();
+        let chain = directory.statements_after(0).iter().map(Signed::to_wire);
+        if stored.into_iter().map(|(_, bytes)| bytes).eq(chain) {
+            return Ok(());
+        }
+        Err(("I1", format!("node {node} goes by statements that are not on its disk")))
+    }
+
+    /// Readers show the same documents, a rebuild from the logs gives them too, and every
+    /// acknowledged word is in them.
+    fn space_is_whole(&mut self, space: SpaceId, readers: &[usize]) -> Result<(), Breach> {
+        let rebuilder = readers[self.rng.below(readers.len())];
+        let entries = self.entries_of(rebuilder, space);
+        for document in self.ledger.model.documents(space) {
+            if !entries.keys().any(|(d, _)| *d == document) {
+                return Err(("I1", format!("no entry of document {document} is left")));
+            }
+        }
+        for ((document, kind), entries) in entries {
+            let rebuilt = rebuild(kind, &entries).map_err(|what| ("I10", what))?;
+            let expected = update_of(space, document, &rebuilt, Vec::new());
+            for reader in readers {
+                self.shows(*reader, &expected)?;
+            }
+            if let Some(word) = self.ledger.model.missing(space, document, &rebuilt) {
+                let what =
+                    format!("document {document} does not show {word}, an acknowledged word");
+                return Err(("I1", what));
+            }
+        }
+        Ok(())
+    }
+
+    /// A reader's document and view row are those of a rebuild.
+    fn shows(
+        &self,
+        node: usize,
+        expected: &fenbu_node::store::DocumentUpdate,
+    ) -> Result<(), Breach> {
+        let (space, document) = (expected.space, expected.document);
+        let reader = self.nodes[node].disk.reader();
+        let stored = reader.document(space, document).ok().flatten();
+        let differs = |what| Err(("I10", format!("node {node}, document {document}: {what}")));
+        let Some(stored) = stored else { return differs("not there") };
+        if stored.heads != expected.heads {
+            return differs("other heads than a rebuild gives");
+        }
+        if stored.conflicts != expected.conflicts {
+            return differs("other conflicts than a rebuild gives");
+        }
+        match reader.row(expected.kind, space, document).ok().flatten() {
+            Some(listed) if listed.row == expected.row => Ok(()),
+            Some(_) => differs("another row than a rebuild gives"),
+            None => differs("no row"),
+        }
+    }
+
+    /// All entries of a space on a node's disk, by document.
+    fn entries_of(&self, node: usize, space: SpaceId) -> BTreeMap<(DocId, Kind), Entries> {
+        let disk = &self.nodes[node].disk;
+        let mut documents: BTreeMap<(DocId, Kind), Entries> = BTreeMap::new();
+        for (log, _) in disk.spaces.iter().filter(|(_, s)| **s == space) {
+            for_each_entry(disk.reader(), *log, |seq, document, kind, body| {
+                documents.entry((document, kind)).or_default().push((*log, seq, body));
+            });
+        }
+        documents
+    }
+}
+
+fn for_each_entry(
+    reader: &dyn Reader,
+    log: LogId,
+    mut each: impl FnMut(u64, DocId, Kind, Vec<u8>),
+) {
+    let mut from = 1;
+    while let Ok(Some(run)) = reader.run(log, from, RUN_BYTES_MAX) {
+        for entry in run.entries() {
+            let header = &entry.header;
+            let body = entry.body.unwrap_or_default().to_vec();
+            each(header.seq, header.document, header.shape.kind, body);
+        }
+        from = run.last() + 1;
+    }
+}
+
+fn rebuild(kind: Kind, entries: &Entries) -> Result<record::Record, String> {
+    let schema = record::schema(kind).ok_or("an unknown kind")?;
+    let incoming: Vec<_> =
+        entries.iter().map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body }).collect();
+    let outcome = record::materialise(schema, None, &incoming).map_err(|e| e.to_string())?;
+    if !outcome.waiting.is_empty() || !outcome.refused.is_empty() {
+        return Err("an entry of a whole space waits or is refused".into());
+    }
+    Ok(outcome.record)
+}

@@ -1,0 +1,63 @@
+//! Proof that rare things really happened: a run of seeds that never meets them tests nothing.
+
+use std::fmt;
+
+macro_rules! markers {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// How often each rare thing happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub struct Markers {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Markers {
+            /// By name, in order.
+            pub fn counts(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
+
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+    };
+}
+
+markers! {
+    /// A crash threw away what was written and not yet synced.
+    crash_lost_unsynced,
+    /// A crash met a write that nobody had been told was safe.
+    crash_lost_unacknowledged,
+    /// A push brought nothing new, and its sender was asked to spare such pushes.
+    push_duplicate_pruned,
+    /// A range that did not move was asked of another peer.
+    ask_moved_on_stall,
+    /// An entry came from a peer other than its author, whom no link reached.
+    carried_by_third,
+    /// An entry waited for a change it builds on, and was let in when that came.
+    waiting_released,
+    /// The disk refused a peer's entries, and they became durable later.
+    disk_refusal_retried,
+    /// The disk refused a local write, which was never acknowledged.
+    local_write_refused,
+    /// A node let in a stranger by the statements the stranger itself brought.
+    stranger_admitted,
+    /// Both ends dialled at once and one link was given up.
+    simultaneous_dial,
+    /// Entries overtook the greeting on another lane.
+    batch_before_hello,
+    /// A link between two nodes died of silence.
+    link_timed_out,
+    /// Frames were left unread because too much was on its way to the disk.
+    held_back,
+}
+
+impl fmt::Display for Markers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (name, count)) in self.counts().into_iter().enumerate() {
+            let comma = if i > 0 { ", " } else { "" };
+            write!(f, "{comma}{name} {count}")?;
+        }
+        Ok(())
+    }
+}

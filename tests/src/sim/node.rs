@@ -1,0 +1,114 @@
+//! One node: the engine while it runs, the disk that outlives it, and what it writes with.
+
+use super::disk::Disk;
+use super::founding;
+use ed25519_dalek::SigningKey;
+use fenbu_protocol::directory::{Directory, Signed};
+use fenbu_protocol::id::{LogId, NodeId, SpaceId};
+use fenbu_protocol::log::{Author, Opening, Tip};
+use fenbu_protocol::sync::{Engine, LinkId, Settings, StoredLog};
+use std::collections::BTreeMap;
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) id: NodeId,
+    pub(super) key: SigningKey,
+    /// Counts starts; what was meant for an earlier life is void.
+    pub(super) life: u32,
+    /// `None` while the node is down, and before a late one joins.
+    pub(super) engine: Option<Engine>,
+    pub(super) disk: Disk,
+    /// Our logs, resumed from the disk at each start.
+    pub(super) authors: BTreeMap<SpaceId, Author>,
+    /// When the next tick comes.
+    pub(super) tick_at: Option<u64>,
+    pub(super) slow_disk: bool,
+    /// Bytes of received runs given to the disk and not yet answered for.
+    pub(super) unpersisted: usize,
+    /// Logs whose entries the disk refused, and up to where.
+    pub(super) refused: BTreeMap<LogId, u64>,
+    /// Whom we asked last for a log: link, first seq, when.
+    pub(super) asked: BTreeMap<LogId, (LinkId, u64, u64)>,
+}
+
+impl Node {
+    pub(super) fn new(number: usize) -> Self {
+        Self {
+            id: founding::id(number),
+            key: founding::key(number),
+            life: 0,
+            engine: None,
+            disk: Disk::new(),
+            authors: BTreeMap::new(),
+            tick_at: None,
+            slow_disk: false,
+            unpersisted: 0,
+            refused: BTreeMap::new(),
+            asked: BTreeMap::new(),
+        }
+    }
+
+    /// Begins a life from what the disk holds. Says what is wrong with the disk, if anything is.
+    pub(super) fn start(&mut self, now: u64, seed: u64, settings: Settings) -> Result<(), String> {
+        let loaded = self.disk.load();
+        let chain = loaded
+            .statements
+            .iter()
+            .map(|(_, bytes)| Signed::from_wire(bytes).map_err(|e| e.to_string()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let directory = match self.disk.known_directory(&chain) {
+            Some(directory) => directory,
+            None => Directory::from_chain(founding::federation(), chain)
+                .map_err(|e| format!("the stored directory does not fold: {e}"))?,
+        };
+        self.authors.clear();
+        for log in &loaded.logs {
+            let opening = log.opening;
+            if opening.node == self.id {
+                let (clock, epoch) = self.disk.last_clock(log.log, log.tip.seq);
+                let author = Author::new(opening, log.tip, clock, epoch);
+                self.authors.insert(opening.space, author);
+            }
+        }
+        let logs = loaded.logs.iter().map(|log| StoredLog {
+            log: log.log,
+            space: log.opening.space,
+            author: log.opening.node,
+            tip: log.tip,
+        });
+        let acknowledged = loaded.acknowledgements.iter().copied();
+        self.engine =
+            Some(Engine::new(now, seed, self.id, settings, directory, logs, acknowledged));
+        self.disk.behind = true;
+        Ok(())
+    }
+
+    /// Power is gone. Returns whether the disk lost something it had not synced.
+    pub(super) fn crash(&mut self) -> bool {
+        self.engine = None;
+        self.life += 1;
+        self.tick_at = None;
+        self.unpersisted = 0;
+        self.refused.clear();
+        self.asked.clear();
+        self.disk.crash()
+    }
+
+    /// Our log of a space, opened if there is none.
+    pub(super) fn author(&mut self, space: SpaceId) -> &mut Author {
+        self.authors.entry(space).or_insert_with(|| {
+            let opening = Opening::sign(&self.key, space, 0);
+            Author::new(opening, Tip::start(opening.log()), 0, 0)
+        })
+    }
+
+    pub(super) fn directory(&self) -> Option<&Directory> {
+        self.engine.as_ref().map(Engine::directory)
+    }
+
+    /// Spaces whose records this node shows.
+    pub(super) fn readable(&self) -> Vec<SpaceId> {
+        let Some(directory) = self.directory() else { return Vec::new() };
+        directory.spaces().map(|s| s.id).filter(|s| directory.may_read(&self.id, s)).collect()
+    }
+}
