@@ -101,7 +101,7 @@ impl Pair<'_> {
         self.b.ask(&Order::Disconnect)?;
         let [before, _] = self.quiet_bytes()?;
         let span: Span = self.b.ask_for(&Order::Reconnect)?;
-        let extra = json!({ "note": "same processes; disconnected and connected again" });
+        let extra = json!({ "note": "from the order to connect, in a running process" });
         report.add("noop", span.seconds() * 1e3, "ms", extra);
         self.report_bytes(report, "noop_bytes", before)
     }

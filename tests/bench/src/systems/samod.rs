@@ -4,10 +4,11 @@
 //! the joiner finds them all. Documents are resident on both sides, as samod keeps them.
 
 use std::convert::Infallible;
+use std::net::Shutdown;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -48,14 +49,16 @@ pub struct Node {
     documents: Vec<DocHandle>,
     dialer: Option<DialerHandle<Infallible>>,
     remote: Option<std::net::SocketAddr>,
-    bytes: Arc<Counters>,
+    line: Arc<Line>,
     armed: JoinSet<Result<u64>>,
 }
 
+/// The TCP connections made: their bytes, and the last one to cut.
 #[derive(Debug, Default)]
-struct Counters {
+struct Line {
     sent: AtomicU64,
     received: AtomicU64,
+    last: Mutex<Option<std::net::TcpStream>>,
 }
 
 pub async fn start(dir: &Path) -> Result<Node> {
@@ -66,7 +69,7 @@ pub async fn start(dir: &Path) -> Result<Node> {
         documents: Vec::new(),
         dialer: None,
         remote: None,
-        bytes: Arc::default(),
+        line: Arc::default(),
         armed: JoinSet::new(),
     })
 }
@@ -78,7 +81,7 @@ impl Node {
 
     async fn connect(&mut self) -> Result<ConnectionId> {
         let address = self.remote.context("no address to connect to")?;
-        let dialer = CountingDialer { address, bytes: self.bytes.clone() };
+        let dialer = CountingDialer { address, line: self.line.clone() };
         let backoff = BackoffConfig {
             initial_delay: Duration::from_millis(10),
             max_delay: Duration::from_millis(100),
@@ -133,9 +136,14 @@ impl Peer for Node {
     }
 
     async fn disconnect(&mut self) -> Result<()> {
-        let dialer = self.dialer.take().context("not connected")?;
-        dialer.close();
-        while dialer.is_connected() {
+        // A closed dialer dials no more; its connection has to be cut.
+        self.dialer.take().context("not connected")?.close();
+        let last = self.line.last.lock().unwrap_or_else(|e| e.into_inner()).take();
+        if let Some(last) = last {
+            // An error says that it has ended already.
+            let _ = last.shutdown(Shutdown::Both);
+        }
+        while !self.repo.connected_peers().0.is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         // The other side notices by the end of the stream.
@@ -186,7 +194,7 @@ impl Peer for Node {
     }
 
     fn bytes(&self) -> [u64; 2] {
-        [self.bytes.sent.load(Ordering::Relaxed), self.bytes.received.load(Ordering::Relaxed)]
+        [self.line.sent.load(Ordering::Relaxed), self.line.received.load(Ordering::Relaxed)]
     }
 
     async fn write(&mut self, load: Load, in_flight: usize) -> Result<Span> {
@@ -225,7 +233,7 @@ async fn accept(listener: TcpListener, acceptor: AcceptorHandle) {
 /// samod's own TCP dialer, with Nagle's algorithm off and the bytes counted.
 struct CountingDialer {
     address: std::net::SocketAddr,
-    bytes: Arc<Counters>,
+    line: Arc<Line>,
 }
 
 impl Dialer for CountingDialer {
@@ -236,19 +244,25 @@ impl Dialer for CountingDialer {
     }
 
     fn connect(&self) -> BoxFuture<'static, Result<Transport, DialError<Infallible>>> {
-        let (address, bytes) = (self.address, self.bytes.clone());
+        let (address, line) = (self.address, self.line.clone());
         async move {
-            let stream = TcpStream::connect(address).await.map_err(DialError::transient)?;
-            stream.set_nodelay(true).map_err(DialError::transient)?;
-            Ok(Transport::from_tokio_io(Counted { stream, bytes }))
+            let stream = connect(address, &line).await.map_err(DialError::transient)?;
+            Ok(Transport::from_tokio_io(Counted { stream, line }))
         }
         .boxed()
     }
 }
 
+async fn connect(address: std::net::SocketAddr, line: &Line) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?.into_std()?;
+    stream.set_nodelay(true)?;
+    *line.last.lock().unwrap_or_else(|e| e.into_inner()) = Some(stream.try_clone()?);
+    TcpStream::from_std(stream)
+}
+
 struct Counted {
     stream: TcpStream,
-    bytes: Arc<Counters>,
+    line: Arc<Line>,
 }
 
 impl AsyncRead for Counted {
@@ -260,7 +274,7 @@ impl AsyncRead for Counted {
         let before = buf.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
         let read = buf.filled().len() - before;
-        self.bytes.received.fetch_add(read as u64, Ordering::Relaxed);
+        self.line.received.fetch_add(read as u64, Ordering::Relaxed);
         outcome
     }
 }
@@ -273,7 +287,7 @@ impl AsyncWrite for Counted {
     ) -> Poll<std::io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
         if let Poll::Ready(Ok(written)) = &outcome {
-            self.bytes.sent.fetch_add(*written as u64, Ordering::Relaxed);
+            self.line.sent.fetch_add(*written as u64, Ordering::Relaxed);
         }
         outcome
     }
