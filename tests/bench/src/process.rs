@@ -117,6 +117,8 @@ impl Remote {
             .arg(CHILD_COMMAND)
             .arg(system)
             .arg(dir)
+            // An error that is only a remark to a peer must not cost it a backtrace.
+            .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)

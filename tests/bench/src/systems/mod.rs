@@ -52,6 +52,10 @@ pub fn measure(system: &str, options: &Options, report: &mut Report) -> Result<(
 /// Runs this process as a peer: `args` are the system's name and its folder.
 pub fn run_child(args: &[String]) -> Result<()> {
     let [system, dir] = args else { bail!("a peer needs a system and a folder") };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let dir = Path::new(dir);
     runtime
