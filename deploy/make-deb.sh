@@ -43,12 +43,12 @@ out="${out:-$target/debian}"
 build() {
     local cargo_home="${CARGO_HOME:-$HOME/.cargo}"
     local separator=$'\x1f'
-    say "building the release (cargo build --release --locked --package fenbu)"
+    say "building the release (cargo build --profile dist --locked --package fenbu)"
     # A folder of its own: these flags would make every other release build start anew.
     CARGO_ENCODED_RUSTFLAGS="--remap-path-prefix=$cargo_home=cargo${separator}--remap-path-prefix=$root=fenbu" \
-        cargo build --release --locked --package fenbu \
+        cargo build --profile dist --locked --package fenbu \
         --manifest-path "$root/Cargo.toml" --target-dir "$target/package" >&2
-    binary="$target/package/release/fenbu"
+    binary="$target/package/dist/fenbu"
 }
 [ -n "$binary" ] || build
 [ -x "$binary" ] || die "$binary is no program"

@@ -232,11 +232,11 @@ catalogue! {
     // The command line.
     BadLang: "--lang 不认识 '{value}'：用 zh-CN 或 en", "--lang does not know '{value}': use zh-CN or en";
     BadListen:
-        "'{value}' 不是地址和端口，应如 0.0.0.0:7400 或 [::]:7400",
-        "'{value}' is no address and port such as 0.0.0.0:7400 or [::]:7400";
+        "'{value}' 不是地址和端口，应如 0.0.0.0:4433 或 [::]:4433",
+        "'{value}' is no address and port such as 0.0.0.0:4433 or [::]:4433";
     BadAdvertise:
-        "'{value}' 不是主机和端口，应如 hq.example.cn:7400",
-        "'{value}' is no host and port such as hq.example.cn:7400";
+        "'{value}' 不是主机和端口，应如 hq.example.cn:4433",
+        "'{value}' is no host and port such as hq.example.cn:4433";
     BadInstant:
         "'{value}' 不是时间：写 \"2018-03-05 14:00\"（北京时间）或 2018-03-05T14:00:00+08:00",
         "'{value}' is no time: write \"2018-03-05 14:00\" (Asia/Shanghai) or 2018-03-05T14:00:00+08:00";

@@ -13,7 +13,7 @@ use crate::shared::{DirectoryView, DocumentLocks, Readers, Shared, lock};
 use crate::store::{Loaded, SqliteStore, Store, StoreError};
 use crate::transport::{Endpoint, TransportError, advertised};
 use crate::writer::{Command, Writer};
-use fenbu_protocol::id::{LogId, NodeId};
+use fenbu_protocol::id::NodeId;
 use fenbu_protocol::sync::{Engine, Settings, StoredLog};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc as std_mpsc};
@@ -145,13 +145,6 @@ impl Daemon {
     pub async fn status(&self) -> Option<DriverStatus> {
         let (reply, answer) = oneshot::channel();
         self.questions.send(Question::Status(reply)).ok()?;
-        answer.await.ok()
-    }
-
-    /// On how many nodes a log is held durably up to `seq`, as far as they have told.
-    pub async fn safe_on(&self, log: LogId, seq: u64) -> Option<usize> {
-        let (reply, answer) = oneshot::channel();
-        self.questions.send(Question::SafeOn(log, seq, reply)).ok()?;
         answer.await.ok()
     }
 

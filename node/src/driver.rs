@@ -20,8 +20,6 @@ use tokio::time::sleep_until;
 #[derive(Debug)]
 pub enum Question {
     Status(oneshot::Sender<DriverStatus>),
-    /// On how many nodes a log is held up to a seq.
-    SafeOn(LogId, u64, oneshot::Sender<usize>),
 }
 
 /// The engine's status, and what only the driver sees.
@@ -296,9 +294,6 @@ impl Driver {
         match question {
             Question::Status(reply) => {
                 let _ = reply.send(self.status());
-            }
-            Question::SafeOn(log, seq, reply) => {
-                let _ = reply.send(self.engine.safe_on(&log, seq));
             }
         }
     }

@@ -17,8 +17,9 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Bytes of runs taken in one round. Bounds the memory a backlog takes to materialise.
-const ROUND_BYTES: usize = 4 << 20;
+/// Bytes of runs taken in one round: the larger, the more of a document's changes meet in one load; and
+/// it bounds the memory a backlog takes to materialise, at a few times this.
+const ROUND_BYTES: usize = 16 << 20;
 /// After the disk refused.
 const RETRY: Duration = Duration::from_secs(5);
 

@@ -205,6 +205,18 @@ fn a_damaged_database_is_told_and_troubles_nobody_else() {
         let path = database(&cluster.node("alice").dir);
         let bytes = std::fs::metadata(&path)?.len();
         let mut file = File::options().write(true).open(&path)?;
+        // A few pages in the middle may go unnoticed at the start, but not by the doctor.
+        file.seek(SeekFrom::Start(bytes / 2 / 4096 * 4096))?;
+        file.write_all(&[0xa5; 3 * 4096])?;
+        match cluster.node_mut("alice").start() {
+            Err(error) => ensure!(format!("{error:#}").contains("is damaged"), "{error:#}"),
+            Ok(()) => {
+                let said = ["the database cannot be read", "is damaged", "keep a copy"];
+                refused(&cluster.node("alice").fenbu(&["doctor"])?, 6, &said)?;
+                cluster.node_mut("alice").kill()?;
+            }
+        }
+
         // Everything after the first page, which keeps the look of a database.
         file.seek(SeekFrom::Start(4096))?;
         file.write_all(&vec![0xa5; usize::try_from(bytes - 4096)?])?;

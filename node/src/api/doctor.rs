@@ -72,7 +72,13 @@ pub(super) async fn doctor(
 
 async fn store(daemon: &Arc<Daemon>) -> Result<Check, Problem> {
     let asked = daemon.clone();
-    let counts = blocking(move || asked.records.shared.readers.with(|r| r.counts())).await?;
+    let counts = blocking(move || {
+        asked.records.shared.readers.with(|r| {
+            r.check()?;
+            r.counts()
+        })
+    })
+    .await?;
     Ok(match counts {
         Ok(c) => Check::good(
             "store",

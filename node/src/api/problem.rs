@@ -65,6 +65,10 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let detail = error.to_string();
+        if !matches!(error, StoreError::Query(_)) {
+            // Whoever asked is told; whoever looks after the node reads its log.
+            tracing::error!(%error, "a request failed");
+        }
         match error {
             StoreError::Query(_) => Self::bad_request(detail),
             StoreError::Full { .. } => {

@@ -341,6 +341,7 @@ fn export_all(
             let _ = lines.blocking_send(Ok(line.into()));
         });
         if let Err(error) = outcome {
+            tracing::error!(%error, "an export broke off");
             // The break in the stream tells the reader that the export is not whole.
             let _ = lines.blocking_send(Err(std::io::Error::other(error.to_string())));
             return;

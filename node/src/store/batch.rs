@@ -111,6 +111,15 @@ impl WriteBatch {
         self.views_rebuilt |= later.views_rebuilt;
     }
 
+    /// Whether everything in it follows from what is stored already: losing it with the power costs
+    /// nothing but making it again, so it need not wait for the disk.
+    pub fn is_derived(&self) -> bool {
+        self.drop_statements_from.is_none()
+            && self.statements.is_empty()
+            && self.runs.is_empty()
+            && self.settings.is_empty()
+    }
+
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.drop_statements_from.is_none()

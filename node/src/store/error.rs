@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     #[error(
-        "the store {} is damaged ({what}). Stop the node, keep a copy of its folder, then run `fenbu restore` with a backup, or join again with an empty folder: peers hold what this node sent",
+        "the store {} is damaged ({what}). Stop the node, keep a copy of its folder, then put a backup of it in its place, or join again with a new folder: peers hold what this node sent",
         path.display()
     )]
     Corrupted { path: PathBuf, what: String },

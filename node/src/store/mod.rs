@@ -40,7 +40,9 @@ pub trait Store: Send {
     /// Everything the engine needs at start.
     fn load(&mut self) -> Result<Loaded, StoreError>;
 
-    /// Writes all of `batch` or nothing of it; durable when it returns.
+    /// Writes all of `batch` or nothing of it; durable when it returns, except for a batch that is
+    /// wholly derived ([`WriteBatch::is_derived`]): a power failure may undo it, never part of it, and
+    /// never after something later has become durable.
     ///
     /// # Errors
     /// After an error nothing of the batch is visible, and the same batch may be tried again. If a
@@ -98,6 +100,9 @@ pub trait Reader: Send {
     fn refused(&self, limit: usize) -> Result<Vec<Refusal>, StoreError>;
 
     fn counts(&self) -> Result<Counts, StoreError>;
+
+    /// Looks for damage in everything stored; reads all of it.
+    fn check(&self) -> Result<(), StoreError>;
 
     fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError>;
 

@@ -160,11 +160,6 @@ impl Run {
         self.opening.as_ref()
     }
 
-    /// The lane of the first entry.
-    pub fn lane(&self) -> Lane {
-        self.raw_entries().next().map_or(Lane::BLOBS, |e| e.shared.shape.lane)
-    }
-
     /// The entries with headers and hashes worked out: one body and one header hash each.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         let mut seq = self.first;

@@ -25,7 +25,9 @@ impl Engine {
             }
             if Some(link) != from && self.push_due(link, log, run, mine) {
                 let (lane, frame) = frame
-                    .get_or_insert_with(|| (run.lane(), Message::Batch(run.clone()).to_frame()))
+                    .get_or_insert_with(|| {
+                        (self.lane_of_log(&log), Message::Batch(run.clone()).to_frame())
+                    })
                     .clone();
                 self.send_frame(link, lane, frame);
                 if let Some(session) = self.sessions.get_mut(&link) {

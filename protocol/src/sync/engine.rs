@@ -218,7 +218,7 @@ impl Engine {
     /// Hands a message to a link, on the control lane unless it is a batch.
     pub(super) fn send(&mut self, link: LinkId, message: &Message) {
         let lane = match message {
-            Message::Batch(run) => run.lane(),
+            Message::Batch(run) => self.lane_of_log(&run.log()),
             _ => Lane::CONTROL,
         };
         self.send_frame(link, lane, message.to_frame());
@@ -247,6 +247,12 @@ impl Engine {
             Some(Template::FEDERATION) => Lane::POSTS,
             _ => Lane::RECORDS,
         }
+    }
+
+    /// The lane of a log is its space's, whatever its entries say: batches of one log must not
+    /// overtake each other.
+    pub(super) fn lane_of_log(&self, log: &LogId) -> Lane {
+        self.logs.get(log).map_or(Lane::BLOBS, |state| self.lane_of(&state.space))
     }
 
     /// The links entries may move over, in order.

@@ -29,9 +29,34 @@ impl Engine {
         }
         let member = self.directory.is_member(&peer);
         let phase = if member { self.greeting_phase(&peer) } else { Phase::Stranger };
+        let live = self.peers[&peer]
+            .link
+            .is_some_and(|l| self.sessions.get(&l).is_some_and(Session::is_live));
         self.sessions.insert(link, Session::new(link, peer, dialed, phase, self.now));
+        if member && live {
+            // Our dial was overtaken by the peer's; or the peer dials because it lost the other link,
+            // which it proves by greeting. A second greeting for nothing would cost as much as the
+            // first.
+            if dialed {
+                let reason = "another link to this peer is kept".into();
+                self.close(link, Close::Duplicate, reason);
+            }
+            return;
+        }
         if member && !self.keep_one_link(link, peer, dialed) {
             return;
+        }
+        self.greet(link);
+    }
+
+    /// Says Hello, with what we hold at this moment.
+    fn greet(&mut self, link: LinkId) {
+        let Some(peer) = self.sessions.get(&link).map(|s| s.peer) else { return };
+        let member = self.directory.is_member(&peer);
+        let tips = member.then(|| self.greeting_phase(&peer));
+        if let Some(session) = self.sessions.get_mut(&link) {
+            session.hello_sent = true;
+            session.phase = tips.unwrap_or(Phase::Stranger);
         }
         let digest = if member { self.digest_with(&peer) } else { Hash::ZERO };
         let hello = Hello {
@@ -104,6 +129,13 @@ impl Engine {
             return self.close(link, Close::Federation, "another federation".into());
         }
         self.peers.entry(peer).or_default().agent = hello.agent.clone();
+        if !self.sessions[&link].hello_sent {
+            let dialed = self.sessions[&link].dialed;
+            if !self.keep_one_link(link, peer, dialed) {
+                return;
+            }
+            self.greet(link);
+        }
         self.compare_directories(link, &hello);
         let Some(session) = self.sessions.get_mut(&link) else { return };
         if let Phase::Greeting { tips } = &mut session.phase {

@@ -30,6 +30,8 @@ pub(super) struct Session {
     pub(super) dialed: bool,
     pub(super) since_ms: u64,
     pub(super) phase: Phase,
+    /// Ours has been sent. A peer that dials while another link is live is let to greet first.
+    pub(super) hello_sent: bool,
     /// Its Hello has arrived.
     pub(super) greeted: bool,
     /// We have told it our digests space by space.
@@ -68,6 +70,7 @@ impl Session {
             dialed,
             since_ms: now,
             phase,
+            hello_sent: false,
             greeted: false,
             digests_sent: false,
             epoch: 0,

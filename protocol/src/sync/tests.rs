@@ -673,3 +673,32 @@ fn boundless_claims_cost_nothing_but_the_link() {
 fn log_prefix() -> crate::id::HashPrefix {
     crate::id::HashPrefix([0; 8])
 }
+
+#[test]
+fn a_dial_that_was_overtaken_costs_no_second_greeting() {
+    let mut net = Net::new(2);
+    net.run(2_000);
+    net.sent.clear();
+    let (small, large) = if id(0) < id(1) { (0, 1) } else { (1, 0) };
+    // The dial of the smaller key completes after the larger one's link is live.
+    net.connect(small, large);
+    net.run(500);
+    assert_eq!(net.count("Hello"), 0);
+    assert!(net.nodes.iter().all(|n| n.engine.status().peers[0].live));
+}
+
+#[test]
+fn a_peer_that_lost_its_link_is_heard_on_a_new_one() {
+    let mut net = Net::new(2);
+    net.run(2_000);
+    // Node 1 restarts: node 0 does not know yet that the old link is dead.
+    let link = *net.links.iter().find(|(_, (node, _))| *node == 1).unwrap().0;
+    net.cut.extend([(0, 1), (1, 0)]);
+    net.handle(1, Input::LinkDown { link, reason: "restart".into() });
+    net.cut.clear();
+    net.run(5_000);
+    net.write(1, &[b"here again"]);
+    net.run(1_000);
+    assert!(net.level());
+    assert!(net.nodes.iter().all(|n| n.engine.status().peers[0].live));
+}

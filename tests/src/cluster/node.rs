@@ -94,7 +94,8 @@ impl Node {
         self.child = Some(command.spawn()?);
         let end = Instant::now() + Patience::START;
         loop {
-            let Err(error) = self.get(Route::new("status")) else { return Ok(()) };
+            // The settings are told also by a daemon whose store is in trouble.
+            let Err(error) = self.get(Route::new("config")) else { return Ok(()) };
             if let Some(status) = self.child.as_mut().and_then(|c| c.try_wait().transpose()) {
                 self.child = None;
                 bail!("{} ended with {} while starting\n{}", self.name, status?, self.log_tail());

@@ -226,7 +226,8 @@ impl World {
                 self.network.cut(node, to);
                 self.cut_for(for_ms);
             }
-            Fault::Crash { down_ms } => self.crash(node, down_ms),
+            Fault::Crash { down_ms } if self.rng.chance(500) => self.crash(node, down_ms),
+            Fault::Crash { down_ms } => self.crash_in_sync = Some(down_ms),
             Fault::RefuseWrite if self.nodes[node].engine.is_some() => {
                 self.nodes[node].disk.refuse_next();
             }
@@ -262,7 +263,7 @@ impl World {
         }
     }
 
-    fn crash(&mut self, node: usize, down_ms: u64) {
+    pub(super) fn crash(&mut self, node: usize, down_ms: u64) {
         if self.nodes[node].engine.is_none() {
             return;
         }

@@ -56,10 +56,10 @@ pub(super) enum Fault {
 impl Mix {
     pub(super) fn draw(seed: u64, nodes: Option<usize>) -> Self {
         let mut rng = Rng::derive(seed, "mix", 0);
-        let fewer = rng.between(5, 16).min(rng.between(5, 16));
-        let nodes = nodes.unwrap_or(fewer);
+        let fewer = rng.between(5, 16).min(rng.between(5, 16)).min(rng.between(5, 16));
+        let nodes = nodes.unwrap_or(fewer).max(2);
         let faults_end_ms = rng.between(15_000, 60_000) as u64;
-        let heavy = rng.chance(15);
+        let heavy = rng.chance(6);
         let mut mix = Self {
             nodes,
             units: rng.between(2, 4).min(nodes),
@@ -74,24 +74,30 @@ impl Mix {
             slow_disks: if rng.chance(300) { rng.between(1, 2) } else { 0 },
             read_failed_permille: rng.pick(&[0, 0, 0, 50]),
             timer_late_ms: rng.pick(&[0, 5, 300]),
-            writes: rng.between(10, 30),
+            writes: rng.between(8, 20),
             write_bytes: 0,
             documents: rng.pick(&[1, 3, 10]),
             faults_end_ms,
             faults: Vec::new(),
         };
         if heavy {
-            mix.nodes = mix.nodes.min(5);
-            mix.units = mix.units.min(mix.nodes);
-            mix.late = 0;
-            mix.writes = 60;
-            mix.write_bytes = 400_000;
-            mix.slow_disks = 1;
-            mix.sync_ms = (50, 100);
-            mix.documents = 60;
+            mix.overload();
         }
         mix.faults = mix.draw_faults(&mut rng);
         mix
+    }
+
+    /// Large saves and a disk that cannot keep up: more on its way to it than there is room for.
+    fn overload(&mut self) {
+        self.nodes = self.nodes.min(5);
+        self.units = self.units.min(self.nodes);
+        self.late = 0;
+        self.slow_disks = 1;
+        self.sync_ms = (60, 120);
+        self.writes = 48;
+        self.write_bytes = 480_000;
+        self.documents = 60;
+        self.faults_end_ms = 15_000;
     }
 
     fn draw_faults(&self, rng: &mut Rng) -> Vec<(u64, Fault)> {

@@ -12,11 +12,13 @@
 //! | `network` | links, lanes, delays, partitions |
 //! | `disk` | a node's store: jobs in order, synced a while after they are written |
 //! | `writes` | what the people write, and how received entries become documents |
+//! | `people`, `storage` | who writes when, and what the disk answers |
 //! | `node` | one node: engine, disk, authors |
 //! | `world` | the clock and the queue of events |
 //! | `driver` | the daemon's duties towards the engine |
 //! | `invariants`, `finale` | what must hold after every step, and at the end |
 //! | `markers`, `trace` | proof of what happened |
+//! | `replica` | one node without a network, for properties of delivery |
 
 mod disk;
 mod driver;
@@ -27,6 +29,9 @@ mod invariants;
 mod markers;
 mod network;
 mod node;
+mod people;
+pub mod replica;
+mod storage;
 mod trace;
 mod world;
 mod writes;
@@ -36,6 +41,7 @@ pub use trace::TAIL_LINES;
 pub use writes::views;
 
 use fenbu_protocol::id::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
@@ -74,7 +80,23 @@ pub struct Outcome {
     pub lines: Vec<String>,
 }
 
-/// Runs one seed to its end, or to the first broken invariant.
+/// Runs one seed to its end, or to the first broken invariant. A panic is one more of these.
 pub fn run(seed: u64, options: &Options) -> Outcome {
-    world::World::new(seed, options).run()
+    let whole = || world::World::new(seed, options).run();
+    catch_unwind(AssertUnwindSafe(whole)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let what = text.unwrap_or("a panic without words").to_owned();
+        Outcome {
+            seed,
+            nodes: 0,
+            steps: 0,
+            settled_ms: 0,
+            writes: 0,
+            hash: Hash::ZERO,
+            markers: Markers::default(),
+            broken: Some(Broken { invariant: "panic", what, at_ms: 0 }),
+            lines: Vec::new(),
+        }
+    })
 }

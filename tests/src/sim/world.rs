@@ -1,21 +1,18 @@
 //! The clock and everything that is going to happen, in order.
 
-use super::disk::{Done, Job};
 use super::faults::{Fault, Mix};
 use super::invariants::{Breach, LINKS_PER_PEER_MAX, Ledger};
 use super::markers::Markers;
 use super::network::{Network, other};
 use super::node::Node;
 use super::trace::Trace;
-use super::writes::{EPOCH_MS, LocalEdit, LocalWrite};
 use super::{Broken, Options, Outcome, founding};
 use fenbu::sample::Rng;
 use fenbu_protocol::directory::Act;
 use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::Kind;
-use fenbu_protocol::sync::{Input, LinkId, Loaded, Ticket};
+use fenbu_protocol::sync::{Input, LinkId};
 use fenbu_protocol::wire::Message;
-use serde_json::{Map, Value, json};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
@@ -83,6 +80,10 @@ pub(super) enum Event {
         node: usize,
     },
     Strike(Fault),
+    Crash {
+        node: usize,
+        down_ms: u64,
+    },
     Heal,
     Restart {
         node: usize,
@@ -134,12 +135,14 @@ pub(super) struct World {
     pub(super) trace: Trace,
     pub(super) markers: Markers,
     pub(super) broken: Option<Broken>,
+    /// The next node that waits for its disk crashes then, and stays down so long.
+    pub(super) crash_in_sync: Option<u64>,
     /// What the admin is still to say.
-    acts: VecDeque<Act>,
+    pub(super) acts: VecDeque<Act>,
     /// Records written to so far, by space.
-    documents: BTreeMap<SpaceId, Vec<(Kind, DocId)>>,
-    words: u64,
-    writes_left: usize,
+    pub(super) documents: BTreeMap<SpaceId, Vec<(Kind, DocId)>>,
+    pub(super) words: u64,
+    pub(super) writes_left: usize,
     pub(super) writes_done: u64,
     /// Who wrote each log.
     pub(super) authors: BTreeMap<LogId, usize>,
@@ -166,6 +169,7 @@ impl World {
             trace: Trace::new(options.trace),
             markers: Markers::default(),
             broken: None,
+            crash_in_sync: None,
             acts: VecDeque::new(),
             documents: BTreeMap::new(),
             words: 0,
@@ -296,6 +300,7 @@ impl World {
             Event::Kick { node } => self.kick(node),
             Event::Write { node } => self.write(node),
             Event::Strike(fault) => self.strike(fault),
+            Event::Crash { node, down_ms } => self.crash(node, down_ms),
             Event::Heal => self.heal(),
             Event::Restart { node } => self.restart(node),
             Event::Declare => self.declare(),
@@ -400,206 +405,6 @@ impl World {
             end.outbox_batches -= bytes;
         }
         self.handle(node, Input::Sent { link, bytes });
-    }
-
-    fn loaded(&mut self, node: usize, link: LinkId, log: LogId, from: u64, bytes_max: usize) {
-        let life = self.nodes[node].life;
-        if self.nodes[node].disk.is_syncing() {
-            return self.after(1, Event::Loaded { node, life, link, log, from, bytes_max });
-        }
-        let result = if self.rng.chance(self.mix.read_failed_permille) {
-            Loaded::Failed("bad sector".into())
-        } else {
-            match self.nodes[node].disk.reader().run(log, from, bytes_max) {
-                Ok(run) => run.map_or(Loaded::NotHeld, Loaded::Run),
-                Err(error) => Loaded::Failed(error.to_string()),
-            }
-        };
-        self.handle(node, Input::Loaded { link, log, from, result });
-    }
-
-    /// Starts the disk on what is queued.
-    pub(super) fn kick(&mut self, node: usize) {
-        let disk = &self.nodes[node].disk;
-        if self.nodes[node].engine.is_none()
-            || disk.is_syncing()
-            || (disk.queue.is_empty() && !disk.behind)
-        {
-            return;
-        }
-        let started = match self.nodes[node].start_jobs() {
-            Ok(started) => started,
-            Err(what) => return self.breach(("store", format!("node {node}: {what}"))),
-        };
-        self.markers.waiting_released += started.released;
-        for state in &started.states {
-            let result = self.ledger.state(state);
-            self.check(result);
-        }
-        let (least, most) = self.mix.sync_ms;
-        let slow = if self.nodes[node].slow_disk { 100 } else { 1 };
-        let ms = (self.rng.between(least, most) * slow) as u64;
-        let life = self.nodes[node].life;
-        self.after(ms, Event::Synced { node, life });
-    }
-
-    fn synced(&mut self, node: usize) {
-        for done in self.nodes[node].disk.end_sync() {
-            match done {
-                Done::Persisted { ticket, run } => self.persisted(node, ticket, run),
-                Done::Refused { ticket } => self.refused(node, ticket),
-                Done::Local { write, run, tip } => {
-                    self.trace
-                        .note(self.now, node, "wrote", [run.last(), 0], || format!("{run:?}"));
-                    self.authors.insert(run.log(), node);
-                    let result = self.ledger.acknowledge(&run);
-                    self.check(result);
-                    for edit in write.edits {
-                        self.writes_done += 1;
-                        self.ledger.model.acknowledged(write.space, edit.document, edit.word);
-                    }
-                    self.writes_left -= 1;
-                    self.handle(node, Input::Appended { run, tip });
-                }
-                Done::LocalRefused => {
-                    self.markers.local_write_refused += 1;
-                    self.writes_left -= 1;
-                }
-                Done::Declared { act, signed } => {
-                    self.handle(node, Input::Declared { statement: signed });
-                    self.declared(&act);
-                }
-            }
-        }
-        self.kick(node);
-        if self.nodes[node].disk.behind {
-            self.after(100, Event::Kick { node });
-        }
-    }
-
-    fn persisted(&mut self, node: usize, ticket: Ticket, run: Option<fenbu_protocol::log::Run>) {
-        let me = &mut self.nodes[node];
-        if let Some(run) = run {
-            me.unpersisted -= run.as_bytes().len();
-            me.disk.behind = true;
-            if me.refused.get(&run.log()).is_some_and(|seq| *seq <= run.last()) {
-                me.refused.remove(&run.log());
-                self.markers.disk_refusal_retried += 1;
-            }
-        }
-        self.handle(node, Input::Persisted { ticket });
-    }
-
-    /// Later tickets given out so far are void with the refused one.
-    fn refused(&mut self, node: usize, ticket: Ticket) {
-        let me = &mut self.nodes[node];
-        for item in me.disk.drop_persists() {
-            me.note_refused(&item);
-        }
-        me.unpersisted = 0;
-        self.trace.note(self.now, node, "disk full", [ticket.0, 0], String::new);
-        let reason = "disk full".into();
-        self.handle(node, Input::PersistFailed { ticket, reason });
-    }
-
-    fn write(&mut self, node: usize) {
-        let local = |job: &Job| matches!(job, Job::Local(_));
-        let done = |done: &Done| matches!(done, Done::Local { .. } | Done::LocalRefused);
-        let over = self.now > self.mix.faults_end_ms;
-        let busy = self.nodes[node].disk.is_busy_with(local, done);
-        let space = self.writable(node).filter(|_| !busy);
-        let Some(space) = space else {
-            // The person gives up in the end: a late node may never have come to life.
-            if over && self.nodes[node].engine.is_none() {
-                self.writes_left -= 1;
-                return;
-            }
-            return self.after(500, Event::Write { node });
-        };
-        let mut edits: Vec<LocalEdit> =
-            (0..self.rng.between(1, 2)).map(|_| self.edit(space)).collect();
-        edits.dedup_by_key(|edit| edit.document);
-        let time_ms = EPOCH_MS + self.now + node as u64 * 977;
-        let write = LocalWrite { space, edits, time_ms };
-        self.nodes[node].disk.queue.push_back(Job::Local(write));
-        self.kick(node);
-    }
-
-    fn writable(&mut self, node: usize) -> Option<SpaceId> {
-        let me = &self.nodes[node];
-        let directory = me.directory()?;
-        let spaces: Vec<SpaceId> = directory
-            .spaces()
-            .map(|s| s.id)
-            .filter(|s| directory.may_write(&me.id, s, directory.epoch()))
-            .collect();
-        if spaces.is_empty() { None } else { Some(self.rng.pick(&spaces)) }
-    }
-
-    fn edit(&mut self, space: SpaceId) -> LocalEdit {
-        self.words += 1;
-        let word = format!("w{}", self.words);
-        let known = self.documents.entry(space).or_default();
-        let at = self.rng.below(self.mix.documents);
-        if at >= known.len() {
-            let kind = self.rng.pick(&[Kind(1), Kind(2), Kind(3)]);
-            known.push((kind, self.rng.doc_id()));
-        }
-        let (kind, document) = known[at.min(known.len() - 1)];
-        let mut fields = Map::new();
-        let required: &[&str] = match kind {
-            Kind(1) => &["title"],
-            Kind(2) => &["name"],
-            _ => &["kind", "branch"],
-        };
-        for name in required {
-            let value = if *name == "kind" { "general".into() } else { format!("{name} {word}") };
-            fields.insert((*name).to_owned(), Value::String(value));
-        }
-        if kind == Kind(1) && self.rng.chance(500) {
-            let text = ["党建", "动态", "国门", "先锋", "缉私"];
-            let body: String = (0..self.rng.below(8)).map(|_| self.rng.pick(&text)).collect();
-            fields.insert("body".into(), json!(body));
-        }
-        if self.mix.write_bytes > 0 {
-            let hex: String = (0..self.mix.write_bytes / 16)
-                .map(|_| format!("{:016x}", self.rng.next_u64()))
-                .collect();
-            let field = ["title", "job", "topic"][usize::from(kind.0) - 1];
-            fields.insert(field.into(), json!(hex));
-        }
-        LocalEdit { kind, document, word, fields }
-    }
-
-    fn declare(&mut self) {
-        let busy = self.nodes[0].disk.is_busy_with(
-            |job| matches!(job, Job::Declare(_)),
-            |done| matches!(done, Done::Declared { .. }),
-        );
-        if self.nodes[0].engine.is_none() || busy {
-            return self.after(700, Event::Declare);
-        }
-        if let Some(act) = self.acts.front() {
-            self.nodes[0].disk.queue.push_back(Job::Declare(act.clone()));
-            self.kick(0);
-            // Until it is declared: a crash or a full disk may have swallowed it.
-            self.after(3_000, Event::Declare);
-        }
-    }
-
-    /// A statement is safe and known. A new node gets the directory with its admission.
-    fn declared(&mut self, act: &Act) {
-        self.acts.pop_front();
-        self.trace.note(self.now, 0, "declared", [u64::from(act.number()), 0], || {
-            format!("act {}", act.number())
-        });
-        if let Act::AdmitNode(admit) = act
-            && let Some(directory) = self.nodes[0].directory().cloned()
-        {
-            let node = self.by_id[&admit.node];
-            self.nodes[node].disk.fill(&directory);
-            self.restart(node);
-        }
     }
 
     /// A crash swallowed writes nobody had been told were safe: their authors do not try again.

@@ -21,6 +21,9 @@ pub(super) const EPOCH_MS: u64 = 1_544_457_600_000;
 /// Bytes of entries turned into documents in one go.
 const MATERIALISE_BYTES: usize = 4 << 20;
 
+/// Entries of one document: log, seq, body.
+type Entries<'a> = Vec<(LogId, u64, Cow<'a, [u8]>)>;
+
 /// One save by a person: records of one space, a word added to each.
 #[derive(Debug, Clone)]
 pub(super) struct LocalWrite {
@@ -257,7 +260,7 @@ impl Node {
                 break;
             }
             let mut batch = WriteBatch::default();
-            let mut documents: BTreeMap<_, Vec<Body<'_>>> = BTreeMap::new();
+            let mut documents: BTreeMap<_, Entries<'_>> = BTreeMap::new();
             for run in &runs {
                 let space = self.disk.spaces[&run.log()];
                 for entry in run.entries() {
@@ -293,7 +296,7 @@ impl Node {
         space: SpaceId,
         document: DocId,
         kind: Kind,
-        mut entries: Vec<(LogId, u64, Cow<'_, [u8]>)>,
+        mut entries: Entries<'_>,
         batch: &mut WriteBatch,
         started: &mut Started,
     ) -> Result<(), String> {
@@ -342,6 +345,3 @@ impl Node {
         Ok(())
     }
 }
-
-/// An entry's place and its body.
-type Body<'a> = (LogId, u64, Cow<'a, [u8]>);

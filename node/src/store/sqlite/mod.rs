@@ -40,6 +40,8 @@ pub struct SqliteStore {
     cache: Cache,
     shared: Arc<Shared>,
     views_stale: bool,
+    /// Whether a commit now waits until the disk has it.
+    waits_for_disk: bool,
 }
 
 /// What the writer and all readers have in common.
@@ -68,7 +70,7 @@ impl SqliteStore {
         let cache = Cache::load(&connection).map_err(at)?;
         let idle = Mutex::default();
         let shared = Arc::new(Shared { path, views: views.to_vec(), idle });
-        Ok(Self { connection, cache, shared, views_stale })
+        Ok(Self { connection, cache, shared, views_stale, waits_for_disk: true })
     }
 
     /// Lets SQLite look for damage in every page: minutes for a large store, for `fenbu doctor`.
@@ -80,6 +82,18 @@ impl SqliteStore {
             Ok(verdict) => Err(Fault::Damaged(verdict).at(&self.shared.path, "")),
             Err(e) => Err(Fault::Sqlite(e).at(&self.shared.path, "checking the store")),
         }
+    }
+
+    /// A write-ahead log is synced as a whole, so what is derived becomes durable with the next thing
+    /// that is not.
+    fn sync_for(&mut self, batch: &WriteBatch) -> Result<(), Fault> {
+        let waits = !batch.is_derived();
+        if waits != self.waits_for_disk {
+            let level = if waits { "full" } else { "normal" };
+            self.connection.pragma_update(None, "synchronous", level)?;
+            self.waits_for_disk = waits;
+        }
+        Ok(())
     }
 
     fn try_commit(&mut self, batch: &WriteBatch) -> Result<Cache, Fault> {
@@ -105,7 +119,8 @@ impl Store for SqliteStore {
             return Ok(());
         }
         let touched = self
-            .try_commit(batch)
+            .sync_for(batch)
+            .and_then(|()| self.try_commit(batch))
             .map_err(|fault| fault.at(&self.shared.path, "committing to the store"))?;
         self.cache.absorb(touched);
         if batch.views_rebuilt {

@@ -329,3 +329,23 @@ fn lists_use_their_indexes() {
     );
     assert!(plan.contains("logs_behind"), "{plan}");
 }
+
+#[test]
+fn what_is_derived_does_not_wait_for_the_disk_and_what_is_not_does() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut store = SqliteStore::open(temp.path().join("s.db"), &[]).unwrap();
+    let level = |store: &SqliteStore| -> i64 {
+        store.connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap()
+    };
+    const FULL: i64 = 2;
+    const NORMAL: i64 = 1;
+    let setting =
+        WriteBatch { settings: vec![("a".into(), Some(vec![1]))], ..WriteBatch::default() };
+    let derived = WriteBatch { views_rebuilt: true, ..WriteBatch::default() };
+    for (batch, expected) in
+        [(&setting, FULL), (&derived, NORMAL), (&setting, FULL), (&derived, NORMAL)]
+    {
+        store.commit(batch).unwrap();
+        assert_eq!(level(&store), expected);
+    }
+}

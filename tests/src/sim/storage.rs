@@ -1,0 +1,122 @@
+//! A node's disk at work: when groups begin and end, and who is told.
+
+use super::disk::Done;
+use super::world::{Event, World};
+use fenbu_protocol::id::LogId;
+use fenbu_protocol::log::Run;
+use fenbu_protocol::sync::{Input, LinkId, Loaded, Ticket};
+
+impl World {
+    pub(super) fn loaded(
+        &mut self,
+        node: usize,
+        link: LinkId,
+        log: LogId,
+        from: u64,
+        bytes_max: usize,
+    ) {
+        let life = self.nodes[node].life;
+        if self.nodes[node].disk.is_syncing() {
+            return self.after(1, Event::Loaded { node, life, link, log, from, bytes_max });
+        }
+        let result = if self.rng.chance(self.mix.read_failed_permille) {
+            Loaded::Failed("bad sector".into())
+        } else {
+            match self.nodes[node].disk.reader().run(log, from, bytes_max) {
+                Ok(run) => run.map_or(Loaded::NotHeld, Loaded::Run),
+                Err(error) => Loaded::Failed(error.to_string()),
+            }
+        };
+        self.handle(node, Input::Loaded { link, log, from, result });
+    }
+
+    /// Starts the disk on what is queued.
+    pub(super) fn kick(&mut self, node: usize) {
+        let disk = &self.nodes[node].disk;
+        if self.nodes[node].engine.is_none()
+            || disk.is_syncing()
+            || (disk.queue.is_empty() && !disk.behind)
+        {
+            return;
+        }
+        let started = match self.nodes[node].start_jobs() {
+            Ok(started) => started,
+            Err(what) => return self.breach(("store", format!("node {node}: {what}"))),
+        };
+        self.markers.waiting_released += started.released;
+        for state in &started.states {
+            let result = self.ledger.state(state);
+            self.check(result);
+        }
+        let (least, most) = self.mix.sync_ms;
+        let slow = if self.nodes[node].slow_disk { 100 } else { 1 };
+        let ms = (self.rng.between(least, most) * slow) as u64;
+        let life = self.nodes[node].life;
+        self.after(ms, Event::Synced { node, life });
+        if ms > 0
+            && let Some(down_ms) = self.crash_in_sync.take()
+        {
+            let within = self.rng.below(ms as usize) as u64;
+            self.after(within, Event::Crash { node, down_ms });
+        }
+    }
+
+    pub(super) fn synced(&mut self, node: usize) {
+        for done in self.nodes[node].disk.end_sync() {
+            match done {
+                Done::Persisted { ticket, run } => self.persisted(node, ticket, run),
+                Done::Refused { ticket } => self.refused(node, ticket),
+                Done::Local { write, run, tip } => {
+                    self.trace
+                        .note(self.now, node, "wrote", [run.last(), 0], || format!("{run:?}"));
+                    self.authors.insert(run.log(), node);
+                    let result = self.ledger.acknowledge(&run);
+                    self.check(result);
+                    for edit in write.edits {
+                        self.writes_done += 1;
+                        self.ledger.model.acknowledged(write.space, edit.document, edit.word);
+                    }
+                    self.writes_left -= 1;
+                    self.handle(node, Input::Appended { run, tip });
+                }
+                Done::LocalRefused => {
+                    self.markers.local_write_refused += 1;
+                    self.writes_left -= 1;
+                }
+                Done::Declared { act, signed } => {
+                    self.handle(node, Input::Declared { statement: signed });
+                    self.declared(&act);
+                }
+            }
+        }
+        self.kick(node);
+        if self.nodes[node].disk.behind {
+            self.after(100, Event::Kick { node });
+        }
+    }
+
+    fn persisted(&mut self, node: usize, ticket: Ticket, run: Option<Run>) {
+        let me = &mut self.nodes[node];
+        if let Some(run) = run {
+            me.unpersisted -= run.as_bytes().len();
+            me.disk.behind = true;
+            if me.refused.get(&run.log()).is_some_and(|seq| *seq <= run.last()) {
+                me.refused.remove(&run.log());
+                self.markers.disk_refusal_retried += 1;
+            }
+        }
+        self.handle(node, Input::Persisted { ticket });
+    }
+
+    /// Later tickets given out so far are void with the refused one.
+    fn refused(&mut self, node: usize, ticket: Ticket) {
+        let me = &mut self.nodes[node];
+        for item in me.disk.drop_persists() {
+            me.note_refused(&item);
+        }
+        me.unpersisted = 0;
+        self.trace.note(self.now, node, "disk full", [ticket.0, 0], String::new);
+        let reason = "disk full".into();
+        self.handle(node, Input::PersistFailed { ticket, reason });
+    }
+}
