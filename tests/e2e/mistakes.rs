@@ -225,7 +225,11 @@ fn a_damaged_database_is_told_and_troubles_nobody_else() {
 
         let alice = cluster.node("alice");
         let ended = alice.fenbu(&["node", "run"])?;
-        refused(&ended, 1, &["is damaged", "keep a copy", "put a backup of it in its place", "join again"])?;
+        refused(
+            &ended,
+            1,
+            &["is damaged", "keep a copy", "put a backup of it in its place", "join again"],
+        )?;
         if cluster.node_mut("alice").start().is_ok() {
             bail!("it starts the second time");
         }
