@@ -33,7 +33,7 @@
 //! The text of the workload is put together from a list of clauses and compresses better than
 //! people's prose: compare bytes with that in mind where one system compresses and another does not.
 //!
-//! Left out: subduction has no release on the registry; automerge-repo and PouchDB need Node.js and
+//! Left out: subduction is not measured yet; automerge-repo and PouchDB need Node.js and
 //! Syncthing a Go build, none of which a Cargo workspace can bring.
 //!
 //! A step that does not end within `--timeout-s` is reported with a null value and an `error`, and
