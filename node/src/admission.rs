@@ -8,7 +8,8 @@ use fenbu_protocol::directory::{
     Act, AdmitNode, DefineSpace, DefineUnit, Directory, DirectoryError, Role, Scope, Signed,
     Template, space_id,
 };
-use fenbu_protocol::id::{Hash, NodeId, hex};
+use fenbu_protocol::id::{Hash, NodeId, SealingKey, hex};
+use fenbu_protocol::seal::sealing_public;
 use fenbu_protocol::wire::join::{self, JoinAnswer, JoinRequest, Token};
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
@@ -58,6 +59,14 @@ struct Invitation {
     used_by: Option<NodeId>,
 }
 
+/// What one who joins says of itself.
+struct Newcomer<'a> {
+    node: NodeId,
+    sealing: SealingKey,
+    name: &'a str,
+    addresses: &'a [String],
+}
+
 /// A request for a token.
 #[derive(Debug, Clone)]
 pub struct Invite {
@@ -104,7 +113,9 @@ impl Admission {
             used_by: None,
         };
         // What the directory would refuse is said now, not to the one who joins.
-        self.acts(&directory, &invitation, NodeId([0; 32]), "probe", &[])?;
+        let sealing = sealing_public(&self.shared.key);
+        let probe = Newcomer { node: NodeId([0; 32]), sealing, name: "probe", addresses: &[] };
+        self.acts(&directory, &invitation, &probe)?;
         let mut secret = [0; 16];
         // INVARIANT: without the system's randomness no key could have been made either.
         getrandom::fill(&mut secret).expect("the system has randomness");
@@ -196,9 +207,14 @@ impl Admission {
             return Err("the token has expired: ask for a new one (`fenbu invite`)".into());
         }
         self.check_admin(&directory).map_err(|e| e.to_string())?;
-        let acts = self
-            .acts(&directory, &invitation, peer, &request.name, &request.addresses)
-            .map_err(|e| e.to_string())?;
+        let newcomer = Newcomer {
+            node: peer,
+            sealing: request.sealing,
+            name: &request.name,
+            addresses: &request.addresses,
+        };
+        let acts =
+            self.acts(&directory, &invitation, &newcomer).map_err(|e| e.to_string())?;
         invitation.used_by = Some(peer);
         let settings = vec![(setting_name(&request.secret), Some(to_bytes(&invitation)))];
         let epoch = acts.last().map_or(directory.epoch(), |(epoch, _)| *epoch);
@@ -227,9 +243,7 @@ impl Admission {
         &self,
         directory: &Directory,
         invitation: &Invitation,
-        node: NodeId,
-        name: &str,
-        addresses: &[String],
+        newcomer: &Newcomer<'_>,
     ) -> Result<Vec<(u64, Signed)>, AdmissionError> {
         let mut draft = directory.clone();
         let mut out = Vec::new();
@@ -249,11 +263,12 @@ impl Admission {
             say(&mut draft, Act::DefineSpace(space))?;
         }
         let admit = AdmitNode {
-            node,
+            node: newcomer.node,
             unit: code.clone(),
-            name: name.to_owned(),
+            name: newcomer.name.to_owned(),
             role: invitation.role,
-            addresses: addresses.to_vec(),
+            addresses: newcomer.addresses.to_vec(),
+            sealing: newcomer.sealing,
         };
         say(&mut draft, Act::AdmitNode(admit))?;
         Ok(out)
@@ -274,6 +289,7 @@ pub fn unit_space(directory: &Directory, unit: &str) -> DefineSpace {
         readers: Scope::units(units.clone()),
         writers: Scope::units(units),
         carriers: Scope::everyone(),
+        cuts: None,
     }
 }
 

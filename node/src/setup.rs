@@ -13,6 +13,7 @@ use fenbu_protocol::directory::{
 };
 use fenbu_protocol::id::{FederationId, NodeId};
 use fenbu_protocol::limits::STATEMENT_BYTES_MAX;
+use fenbu_protocol::seal::sealing_public;
 use fenbu_protocol::wire::join::{self as wire_join, JoinAnswer, JoinRequest, Token, TokenError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -117,8 +118,14 @@ fn found(folder: &Folder, options: &InitOptions) -> Result<NodeReport, SetupErro
     let defined = say(&key, Act::DefineUnit(DefineUnit { code: unit.clone(), name }))?;
     say(&key, Act::DefineSpace(federation_space(federation)))?;
     say(&key, Act::DefineSpace(unit_space(&defined, &unit)))?;
-    let admit =
-        AdmitNode { node, unit: unit.clone(), name: unit.clone(), role: Role::SERVER, addresses };
+    let admit = AdmitNode {
+        node,
+        unit: unit.clone(),
+        name: unit.clone(),
+        role: Role::SERVER,
+        addresses,
+        sealing: sealing_public(&key),
+    };
     let directory = say(&key, Act::AdmitNode(admit))?;
     store_directory(folder, directory.statements_after(0))?;
     folder.write_root_key(&root)?;
@@ -136,6 +143,7 @@ fn federation_space(federation: FederationId) -> DefineSpace {
         readers: Scope::everyone(),
         writers: Scope::everyone(),
         carriers: Scope::everyone(),
+        cuts: None,
     }
 }
 
@@ -211,6 +219,7 @@ async fn join_with(
             proof: JoinRequest::prove(&key, &exporter),
             name: name.clone(),
             addresses: addresses.clone(),
+            sealing: sealing_public(&key),
         };
         // INVARIANT: encoding to memory cannot fail.
         minicbor::to_vec(&request).expect("encoding to memory")

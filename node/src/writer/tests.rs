@@ -60,6 +60,7 @@ fn directory(key: &SigningKey) -> Directory {
             readers: everyone.clone(),
             writers: everyone.clone(),
             carriers: everyone,
+            cuts: None,
         }),
         Act::AdmitNode(AdmitNode {
             node,
@@ -67,6 +68,7 @@ fn directory(key: &SigningKey) -> Directory {
             name: "head".into(),
             role: Role::SERVER,
             addresses: vec![],
+            sealing: fenbu_protocol::seal::sealing_public(key),
         }),
     ];
     for (i, act) in acts.iter().enumerate() {

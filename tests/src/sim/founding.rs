@@ -6,6 +6,7 @@ use fenbu_protocol::directory::{
     space_id,
 };
 use fenbu_protocol::id::{FederationId, NodeId};
+use fenbu_protocol::seal::sealing_public;
 
 const HEAD_OFFICE: &str = "head";
 
@@ -39,6 +40,7 @@ pub(super) fn admission(node: usize, units: usize) -> Act {
         name: format!("node {node}"),
         role: Role::SERVER,
         addresses: vec![format!("node{node}:1")],
+        sealing: sealing_public(&key(node)),
     })
 }
 
@@ -56,6 +58,7 @@ fn space(label: &str, template: Template, unit: Option<String>, scope: Scope) ->
         readers: scope.clone(),
         writers: scope,
         carriers: Scope::everyone(),
+        cuts: None,
     }
 }
 
