@@ -84,6 +84,32 @@ pub(super) enum Value<'a> {
     Timestamp(i64),
 }
 
+impl<'a> Value<'a> {
+    /// The scalar of a type number and the bytes of that value.
+    fn read(kind: u64, data: &'a [u8]) -> Result<Self, ChunkError> {
+        let mut number = Reader(data);
+        let value = match kind {
+            0 => Self::Null,
+            1 => Self::Bool(false),
+            2 => Self::Bool(true),
+            3 => Self::Unsigned(number.unsigned()?),
+            4 => Self::Signed(number.signed()?),
+            9 => Self::Timestamp(number.signed()?),
+            5 => {
+                let bytes = data.try_into().map_err(|_| ChunkError::Value)?;
+                return Ok(Self::Float(f64::from_le_bytes(bytes)));
+            }
+            6 => {
+                let text = std::str::from_utf8(data).map_err(|_| ChunkError::Utf8)?;
+                return Ok(Self::Text(text));
+            }
+            7 => return Ok(Self::Bytes(data)),
+            _ => return Err(ChunkError::Value),
+        };
+        if number.0.is_empty() { Ok(value) } else { Err(ChunkError::Value) }
+    }
+}
+
 /// One operation. `action` is Automerge's number: 0, 2, 4, 6 make objects, 1 puts, 3 deletes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Op<'a> {
@@ -93,6 +119,8 @@ pub(super) struct Op<'a> {
     pub(super) insert: bool,
     pub(super) action: u64,
     pub(super) value: Value<'a>,
+    /// The value as its column has it: length and type, and the bytes.
+    pub(super) raw: (u64, &'a [u8]),
 }
 
 pub(super) const MAKE_MAP: u64 = 0;
@@ -310,14 +338,14 @@ impl<'a> Ops<'a> {
         };
         let key = self.key()?;
         let insert = self.insert.next()?;
-        let value = self.value()?;
+        let (value, raw) = self.value()?;
         preds.clear();
         for _ in 0..self.pred_count.next()?.ok_or(ChunkError::Ragged)? {
             let actor = self.pred_actor.next()?.ok_or(ChunkError::Ragged)?;
             let counter = self.pred_counter.next()?.ok_or(ChunkError::Ragged)?;
             preds.push(self.id(actor, counter)?);
         }
-        Ok(Some(Op { object, key, insert, action, value }))
+        Ok(Some(Op { object, key, insert, action, value, raw }))
     }
 
     /// Every column has ended, none holds nulls alone, and every listed actor was named.
@@ -365,28 +393,9 @@ impl<'a> Ops<'a> {
         }
     }
 
-    fn value(&mut self) -> Result<Value<'a>, ChunkError> {
+    fn value(&mut self) -> Result<(Value<'a>, (u64, &'a [u8])), ChunkError> {
         let meta = self.value_meta.next()?.ok_or(ChunkError::Ragged)?;
         let data = self.value.take(meta >> 4)?;
-        let mut number = Reader(data);
-        let value = match meta & 15 {
-            0 => Value::Null,
-            1 => Value::Bool(false),
-            2 => Value::Bool(true),
-            3 => Value::Unsigned(number.unsigned()?),
-            4 => Value::Signed(number.signed()?),
-            9 => Value::Timestamp(number.signed()?),
-            5 => {
-                let bytes = data.try_into().map_err(|_| ChunkError::Value)?;
-                return Ok(Value::Float(f64::from_le_bytes(bytes)));
-            }
-            6 => {
-                let text = std::str::from_utf8(data).map_err(|_| ChunkError::Utf8)?;
-                return Ok(Value::Text(text));
-            }
-            7 => return Ok(Value::Bytes(data)),
-            _ => return Err(ChunkError::Value),
-        };
-        if number.0.is_empty() { Ok(value) } else { Err(ChunkError::Value) }
+        Ok((Value::read(meta & 15, data)?, (meta, data)))
     }
 }

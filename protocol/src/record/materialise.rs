@@ -6,12 +6,12 @@
 //! by their place in their author's log. Automerge is handed one batch with every dependency
 //! present, on a copy; the copy is saved, read back and compared before it becomes the record.
 
+use super::assemble::{Hashed, assembled};
 use super::doc::{LoadError, Record};
 use super::gate::{Inspected, Refusal, Trace, guarded, inspect, same, traces_of};
 use super::past::Past;
 use super::replay::replay;
 use super::schema::Schema;
-use super::snapshot::extended;
 use crate::id::LogId;
 use automerge::{Automerge, Change, ChangeHash, ReadDoc};
 use std::collections::BTreeMap;
@@ -75,12 +75,12 @@ pub fn materialise(
             evicted: Vec::new(),
         });
     }
-    let bodies = accepted.iter().map(|a| a.entry.body);
-    // A new document is its changes behind the genesis; an old one is folded into one chunk, which
-    // makes the next load cheap.
-    let tried = match snapshot.is_none().then(|| extended(schema, None, bodies)).flatten() {
-        Some(longer) => trial_load(longer, &past.heads()),
-        None => trial(base.document(), accepted.iter().map(|a| a.entry.body), &past.heads()),
+    let heads = past.heads();
+    // A new document is put together from its changes; an old one takes them in and is saved anew.
+    let assembly = snapshot.is_none().then(|| assemble(schema, &accepted, &heads)).flatten();
+    let tried = match assembly {
+        Some(saved) => trial_load(saved, &heads),
+        None => trial(base.document(), accepted.iter().map(|a| a.entry.body), &heads),
     };
     let mut outcome = match tried {
         Some((document, snapshot)) => {
@@ -90,7 +90,7 @@ pub fn materialise(
             Outcome { record, snapshot, heads, accepted, refused, waiting, evicted: Vec::new() }
         }
         None => replay(schema, base.document(), &accepted, refused, waiting, &mut |d, c, heads| {
-            trial(d, std::iter::once(c.1), heads).map(|(document, _)| document)
+            trial(d, std::iter::once(c.body), heads).map(|(document, _)| document)
         }),
     };
     outcome.refused.sort_by_key(|(log, seq, _)| (*log, *seq));
@@ -98,8 +98,34 @@ pub fn materialise(
     Ok(outcome)
 }
 
-/// Loads a saved form with the changes behind it, and compares heads. What loads here is what is
-/// kept, byte for byte, so it will load again.
+fn assemble(
+    schema: &'static Schema,
+    accepted: &[Accepted<'_>],
+    heads: &[[u8; 32]],
+) -> Option<Vec<u8>> {
+    let changes: Vec<_> =
+        accepted.iter().map(|a| Hashed { hash: a.inspected.hash, body: a.entry.body }).collect();
+    let saved = assembled(schema, &changes, heads)?;
+    #[cfg(debug_assertions)]
+    if let Some(applied) = guarded(|| Some(applied(schema, &changes))) {
+        assert!(saved == applied, "put together otherwise than Automerge would");
+    }
+    Some(saved)
+}
+
+/// What Automerge saves after applying the changes in this order.
+#[cfg(debug_assertions)]
+fn applied(schema: &'static Schema, changes: &[Hashed<'_>]) -> Vec<u8> {
+    let mut document = super::genesis::genesis(schema).document.clone();
+    for change in changes {
+        let change = Change::try_from(change.body).expect("a change that passed the gate");
+        document.apply_changes([change]).expect("a change whose past is there");
+    }
+    document.save_nocompress()
+}
+
+/// Loads a saved form and compares heads. What loads here is what is kept, byte for byte, so it will
+/// load again.
 fn trial_load(saved: Vec<u8>, heads: &[[u8; 32]]) -> Option<(Automerge, Vec<u8>)> {
     guarded(|| {
         let document = Automerge::load(&saved).ok()?;

@@ -1,5 +1,6 @@
 //! When a batch does not survive its trial: the document again, one change at a time.
 
+use super::assemble::Hashed;
 use super::doc::Record;
 use super::gate::Refusal;
 use super::genesis::genesis;
@@ -15,11 +16,9 @@ struct Left {
     body: Vec<u8>,
 }
 
-/// Hash and bytes of a change.
-pub(super) type Hashed<'a> = (&'a [u8; 32], &'a [u8]);
-
 /// One step of a replay: the document with the change, or nothing if that fails.
-pub(super) type Step<'a> = dyn FnMut(&Automerge, Hashed<'_>, &[[u8; 32]]) -> Option<Automerge> + 'a;
+pub(super) type Step<'a> =
+    dyn FnMut(&Automerge, &Hashed<'_>, &[[u8; 32]]) -> Option<Automerge> + 'a;
 
 /// Rebuilds the document from genesis, one change at a time in (topological, hash) order, leaving
 /// out each change that fails and what builds on it.
@@ -59,7 +58,7 @@ pub(super) fn replay(
         with.retain(|head| !deps.contains(head));
         with.insert(hash);
         let expected: Vec<_> = with.iter().copied().collect();
-        if let Some(next) = step(&document, (&hash, &body), &expected) {
+        if let Some(next) = step(&document, &Hashed { hash, body: &body }, &expected) {
             (document, heads) = (next, with);
             done.insert(hash);
             taken += usize::from(new.contains_key(&hash));
@@ -116,7 +115,7 @@ mod tests {
         let run = |fails: &[u8]| {
             let fails = Change::try_from(fails).unwrap().hash();
             replay(schema, base.document(), &sorting.accepted, vec![], vec![], &mut |d, c, h| {
-                (*c.0 != fails.0).then(|| trial(d, [c.1].into_iter(), h).unwrap().0)
+                (c.hash != fails.0).then(|| trial(d, [c.body].into_iter(), h).unwrap().0)
             })
         };
 
