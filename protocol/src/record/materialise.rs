@@ -9,6 +9,7 @@
 use super::assemble::{Hashed, assembled};
 use super::doc::{LoadError, Record};
 use super::gate::{Inspected, Refusal, Trace, guarded, inspect, same, traces_of};
+use super::genesis::{ACTOR, genesis};
 use super::past::Past;
 use super::replay::replay;
 use super::schema::Schema;
@@ -55,32 +56,27 @@ pub fn materialise(
     snapshot: Option<&[u8]>,
     entries: &[Incoming<'_>],
 ) -> Result<Outcome, LoadError> {
-    let base = match snapshot {
-        Some(bytes) => Record::load(schema, bytes)?,
-        None => Record::new(schema),
-    };
-    let mut sorting = Sorting::new(schema, base.document())?;
+    let base = snapshot.map(|bytes| Record::load(schema, bytes)).transpose()?;
+    let document = base.as_ref().map(Record::document);
+    let history = document.and_then(history);
+    let mut sorting = Sorting::new(schema, document)?;
+    sorting.history = history.as_deref().unwrap_or_default();
     sorting.sort(entries);
     let Sorting { past, accepted, refused, waiting, .. } = sorting;
     if accepted.is_empty() {
-        let snapshot = snapshot.map_or_else(|| base.save(), <[u8]>::to_vec);
-        let heads = base.heads();
-        return Ok(Outcome {
-            record: base,
-            snapshot,
-            heads,
-            accepted: 0,
-            refused,
-            waiting,
-            evicted: Vec::new(),
-        });
+        let record = base.unwrap_or_else(|| Record::new(schema));
+        let snapshot = snapshot.map_or_else(|| record.save(), <[u8]>::to_vec);
+        let (heads, evicted) = (record.heads(), Vec::new());
+        return Ok(Outcome { record, snapshot, heads, accepted: 0, refused, waiting, evicted });
     }
     let heads = past.heads();
-    // A new document is put together from its changes; an old one takes them in and is saved anew.
-    let assembly = snapshot.is_none().then(|| assemble(schema, &accepted, &heads)).flatten();
-    let tried = match assembly {
+    let document = document.unwrap_or(&genesis(schema).document);
+    // A new document has no history; a long one is not read back.
+    let assembly = (snapshot.is_none() || history.is_some())
+        .then(|| assemble(schema, history.as_deref().unwrap_or_default(), &accepted, &heads));
+    let tried = match assembly.flatten() {
         Some(saved) => trial_load(saved, &heads),
-        None => trial(base.document(), accepted.iter().map(|a| a.entry.body), &heads),
+        None => trial(document, accepted.iter().map(|a| a.entry.body), &heads),
     };
     let mut outcome = match tried {
         Some((document, snapshot)) => {
@@ -89,7 +85,7 @@ pub fn materialise(
             let accepted = accepted.len();
             Outcome { record, snapshot, heads, accepted, refused, waiting, evicted: Vec::new() }
         }
-        None => replay(schema, base.document(), &accepted, refused, waiting, &mut |d, c, heads| {
+        None => replay(schema, document, &accepted, refused, waiting, &mut |d, c, heads| {
             trial(d, std::iter::once(c.body), heads).map(|(document, _)| document)
         }),
     };
@@ -98,13 +94,26 @@ pub fn materialise(
     Ok(outcome)
 }
 
+/// Changes a document may have to be put together anew. Beyond, reading them all back costs more than
+/// applying what is new.
+const HISTORY_MAX: u64 = 256;
+
+/// The changes of a document, if they are few.
+fn history(document: &Automerge) -> Option<Vec<Change>> {
+    let few = document.stats().num_changes <= HISTORY_MAX;
+    few.then(|| guarded(|| Some(document.get_changes(&[])))).flatten()
+}
+
+/// The saved form of the document with what was accepted, put together from all its changes.
 fn assemble(
     schema: &'static Schema,
+    history: &[Change],
     accepted: &[Accepted<'_>],
     heads: &[[u8; 32]],
 ) -> Option<Vec<u8>> {
-    let changes: Vec<_> =
-        accepted.iter().map(|a| Hashed { hash: a.inspected.hash, body: a.entry.body }).collect();
+    let held = history.iter().map(|c| Hashed { hash: c.hash().0, body: c.raw_bytes() });
+    let fresh = accepted.iter().map(|a| Hashed { hash: a.inspected.hash, body: a.entry.body });
+    let changes: Vec<_> = held.filter(|c| c.hash != genesis(schema).hash).chain(fresh).collect();
     let saved = assembled(schema, &changes, heads)?;
     #[cfg(debug_assertions)]
     if let Some(applied) = guarded(|| Some(applied(schema, &changes))) {
@@ -116,7 +125,7 @@ fn assemble(
 /// What Automerge saves after applying the changes in this order.
 #[cfg(debug_assertions)]
 fn applied(schema: &'static Schema, changes: &[Hashed<'_>]) -> Vec<u8> {
-    let mut document = super::genesis::genesis(schema).document.clone();
+    let mut document = genesis(schema).document.clone();
     for change in changes {
         let change = Change::try_from(change.body).expect("a change that passed the gate");
         document.apply_changes([change]).expect("a change whose past is there");
@@ -165,7 +174,9 @@ pub(super) struct Accepted<'a> {
 /// Sorts entries into accepted, refused and waiting.
 pub(super) struct Sorting<'a, 'd> {
     schema: &'static Schema,
-    document: &'d Automerge,
+    document: Option<&'d Automerge>,
+    /// Changes already in the document, if they were read.
+    history: &'d [Change],
     past: Past,
     pub(super) accepted: Vec<Accepted<'a>>,
     /// Index into `accepted` of a change accepted in this call.
@@ -177,9 +188,16 @@ pub(super) struct Sorting<'a, 'd> {
 }
 
 impl<'a, 'd> Sorting<'a, 'd> {
-    pub(super) fn new(schema: &'static Schema, document: &'d Automerge) -> Result<Self, LoadError> {
+    pub(super) fn new(
+        schema: &'static Schema,
+        document: Option<&'d Automerge>,
+    ) -> Result<Self, LoadError> {
         let mut past = Past::default();
-        for meta in document.get_changes_meta(&[]) {
+        if document.is_none() {
+            let (genesis, actor) = (genesis(schema), past.actor(ACTOR));
+            past.push(genesis.hash, actor, &[], (1, genesis.max_op));
+        }
+        for meta in document.map(|d| d.get_changes_meta(&[])).unwrap_or_default() {
             let actor = meta.actor.to_bytes().try_into().map_err(|_| LoadError::Foreign)?;
             let deps: Option<Vec<usize>> =
                 meta.deps.iter().map(|d| past.by_hash.get(&d.0).copied()).collect();
@@ -190,6 +208,7 @@ impl<'a, 'd> Sorting<'a, 'd> {
         Ok(Self {
             schema,
             document,
+            history: &[],
             past,
             accepted: Vec::new(),
             fresh: BTreeMap::new(),
@@ -286,7 +305,9 @@ impl<'a, 'd> Sorting<'a, 'd> {
             return Some((accepted.entry.body, &accepted.inspected.traces));
         }
         if !self.held.contains_key(&hash) {
-            let change = guarded(|| self.document.get_change_by_hash(&ChangeHash(hash)))?;
+            let read = self.history.iter().find(|c| c.hash().0 == hash).cloned();
+            let change =
+                read.or_else(|| guarded(|| self.document?.get_change_by_hash(&ChangeHash(hash))))?;
             let body = change.raw_bytes().to_vec();
             let traces = traces_of(self.schema, &body)?;
             self.held.insert(hash, (body, traces));

@@ -109,7 +109,7 @@ mod tests {
             .map(|((author, seq), body)| Incoming { log: logs[author], seq, body })
             .collect();
         let base = Record::load(schema, &held).unwrap();
-        let mut sorting = Sorting::new(schema, base.document()).unwrap();
+        let mut sorting = Sorting::new(schema, Some(base.document())).unwrap();
         sorting.sort(&entries);
         assert_eq!(sorting.accepted.len(), 3);
         let run = |fails: &[u8]| {
