@@ -83,6 +83,15 @@ impl Disk {
         }
     }
 
+    /// A copy of what is written, as a backup keeps it.
+    pub(super) fn copy(&self) -> Self {
+        let store = self.store.clone();
+        let reader = store.reader().expect("a store in memory opens");
+        let (synced, spaces) = (self.synced.clone(), self.spaces.clone());
+        let filled_with = self.filled_with.clone();
+        Self { store, reader, synced, spaces, filled_with, ..Self::new() }
+    }
+
     /// Puts a whole directory on the disk, as joining does.
     pub(super) fn fill(&mut self, directory: &Directory) {
         let chain = directory.statements_after(0).iter();
