@@ -5,11 +5,11 @@
 //! costs nothing: the cursors say where to go on.
 
 use crate::shared::{Readers, Shared};
-use crate::store::{DocumentUpdate, EntryRef, Refusal, RowUpdate, StoreError, WriteBatch};
+use crate::store::{DocumentUpdate, EntryRef, Place, Refusal, RowUpdate, StoreError, WriteBatch};
 use crate::writer::{Command, WriterHandle};
 use fenbu_protocol::directory::Directory;
-use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Encoding, HEADER_VERSION, Header, Kind, Run};
+use fenbu_protocol::id::{LogId, NodeId, SpaceId};
+use fenbu_protocol::log::{Encoding, HEADER_VERSION, Header, Run};
 use fenbu_protocol::record::{Incoming, Outcome, Record, Schema, materialise, schema};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -57,8 +57,6 @@ struct Candidate {
     header: Header,
     body: Vec<u8>,
 }
-
-type Place = (SpaceId, DocId);
 
 /// What a round makes of one document.
 #[derive(Default)]
@@ -118,20 +116,16 @@ impl Materialiser {
         let mut after = None;
         loop {
             let page = self.shared.readers.with(|r| r.documents(after, ROUND_BYTES))?;
-            after = page.last().map(|d| (d.space, d.document));
+            after = page.last().map(|d| d.place());
             let done = page.is_empty();
             let mut batch = WriteBatch { views_rebuilt: done, ..WriteBatch::default() };
             for stored in page {
                 let Some(schema) = schema(stored.kind) else { continue };
+                let place = stored.place();
                 let record = Record::load(schema, &stored.snapshot)
                     .map_err(|e| StoreError::Inconsistent(e.to_string()))?;
                 let row = record.row();
-                batch.rows.push(RowUpdate {
-                    space: stored.space,
-                    document: stored.document,
-                    conflicts: row.conflicts,
-                    row: row.into(),
-                });
+                batch.rows.push(RowUpdate { place, conflicts: row.conflicts, row: row.into() });
             }
             self.store(batch)?;
             if done {
@@ -183,7 +177,8 @@ impl Materialiser {
             for entry in run.entries() {
                 if let Some(body) = entry.body {
                     let candidate = Candidate { header: entry.header, body: body.to_vec() };
-                    by_document.entry((space, entry.header.document)).or_default().push(candidate);
+                    let place = place(space, &candidate.header);
+                    by_document.entry(place).or_default().push(candidate);
                 }
             }
             batch.cursors.push((run.log(), run.last()));
@@ -206,7 +201,7 @@ impl Materialiser {
     fn retry_waiting(&mut self) -> Result<(), StoreError> {
         let waiting = self.shared.readers.with(|r| r.all_waiting(RETRY_ENTRIES_MAX))?;
         let by_document: BTreeMap<Place, Vec<Candidate>> =
-            waiting.into_iter().map(|e| ((e.space, e.document), Vec::new())).collect();
+            waiting.into_iter().map(|e| (e.place, Vec::new())).collect();
         if by_document.is_empty() {
             return Ok(());
         }
@@ -281,11 +276,10 @@ enum Standing {
 
 impl Job<'_> {
     fn make(&self, place: Place, mut candidates: Vec<Candidate>) -> Result<Made, StoreError> {
-        let (space, document) = place;
         let (stored, waited) = self.readers.with(|reader| {
-            let stored = reader.document(space, document)?;
+            let stored = reader.document(place)?;
             let mut waited = Vec::new();
-            for entry in reader.waiting(space, document)? {
+            for entry in reader.waiting(place)? {
                 if let Some(found) = reader.entry(entry.log, entry.seq)?
                     && let Some(body) = found.body
                 {
@@ -299,20 +293,17 @@ impl Job<'_> {
             made.batch.no_longer_waiting.push(entry);
             candidates.push(candidate);
         }
-        let kind = stored.as_ref().map(|s| s.kind);
-        let kind = kind.or_else(|| candidates.first().map(|c| c.header.shape.kind));
-        let Some(schema) = kind.and_then(schema) else {
+        let Some(schema) = schema(place.kind) else {
             // A newer node's kind: kept and relayed, and shown by a version that knows it.
             for candidate in &candidates {
                 made.wait(entry_ref(place, &candidate.header));
             }
             return Ok(made);
         };
-        let kind = schema.kind;
         let mut offered: Vec<&Candidate> = Vec::new();
         for candidate in &candidates {
             let entry = entry_ref(place, &candidate.header);
-            match self.standing(space, kind, &candidate.header) {
+            match self.standing(place.space, schema, &candidate.header) {
                 Standing::Counts => offered.push(candidate),
                 Standing::Waits => made.wait(entry),
                 Standing::Refused(code, reason) => {
@@ -329,13 +320,13 @@ impl Job<'_> {
             .collect();
         let snapshot = stored.as_ref().map(|s| &s.snapshot[..]);
         let outcome = materialise(schema, snapshot, &incoming)
-            .map_err(|e| StoreError::Inconsistent(format!("document {document}: {e}")))?;
+            .map_err(|e| StoreError::Inconsistent(format!("document {}: {e}", place.document)))?;
         made.take(place, schema, outcome);
         Ok(made)
     }
 
     /// Whether the author had the right, as far as this directory tells.
-    fn standing(&self, space: SpaceId, kind: Kind, header: &Header) -> Standing {
+    fn standing(&self, space: SpaceId, schema: &Schema, header: &Header) -> Standing {
         let shape = &header.shape;
         if shape.version != HEADER_VERSION || header.epoch > self.directory.epoch() {
             return Standing::Waits;
@@ -343,11 +334,8 @@ impl Job<'_> {
         if shape.encoding != Encoding::CHANGE {
             return Standing::Waits;
         }
-        if schema(kind).is_none_or(|s| s.genesis != shape.genesis) {
+        if schema.genesis != shape.genesis {
             return Standing::Waits;
-        }
-        if shape.kind != kind {
-            return Standing::Refused("kind", "the document is of another kind".into());
         }
         let right = self
             .authors
@@ -369,13 +357,12 @@ impl Made {
     }
 
     fn take(&mut self, place: Place, schema: &'static Schema, outcome: Outcome) {
-        let (space, document) = place;
         for (log, seq) in &outcome.waiting {
-            self.wait(EntryRef { space, document, log: *log, seq: *seq });
+            self.wait(EntryRef { place, log: *log, seq: *seq });
         }
         for (log, seq, refusal) in &outcome.refused {
             self.batch.refused.push(Refusal {
-                entry: EntryRef { space, document, log: *log, seq: *seq },
+                entry: EntryRef { place, log: *log, seq: *seq },
                 code: refusal.code().into(),
                 reason: refusal.to_string(),
             });
@@ -390,9 +377,9 @@ impl Made {
 fn document_update(place: Place, schema: &'static Schema, outcome: &Outcome) -> DocumentUpdate {
     let row = outcome.record.row();
     DocumentUpdate {
-        space: place.0,
-        document: place.1,
-        kind: schema.kind,
+        space: place.space,
+        document: place.document,
+        kind: place.kind,
         genesis: schema.genesis,
         snapshot: outcome.snapshot.as_slice().into(),
         heads: outcome.heads.clone(),
@@ -402,5 +389,9 @@ fn document_update(place: Place, schema: &'static Schema, outcome: &Outcome) -> 
 }
 
 fn entry_ref(place: Place, header: &Header) -> EntryRef {
-    EntryRef { space: place.0, document: place.1, log: header.log, seq: header.seq }
+    EntryRef { place, log: header.log, seq: header.seq }
+}
+
+fn place(space: SpaceId, header: &Header) -> Place {
+    Place { document: header.document, space, kind: header.shape.kind }
 }

@@ -4,7 +4,7 @@
 //! write holds its document's lock from reading the last version until the new one is durable.
 
 use crate::shared::{DocumentGuard, Shared};
-use crate::store::{DocumentUpdate, ListQuery, Page, StoreError, StoredDocument};
+use crate::store::{DocumentUpdate, ListQuery, Page, Place, StoreError, StoredDocument};
 use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
 use fenbu_protocol::directory::Template;
 use fenbu_protocol::id::{DocId, SpaceId};
@@ -59,6 +59,12 @@ pub struct Save {
     pub space: SpaceId,
     pub document: DocId,
     pub edits: Edits,
+}
+
+impl Save {
+    fn place(&self) -> Place {
+        Place { document: self.document, space: self.space, kind: self.schema.kind }
+    }
 }
 
 /// The record service of one node.
@@ -157,7 +163,7 @@ impl Records {
     }
 
     fn try_save_all(&self, saves: &[Save], account: &str) -> Result<Vec<Saved>, RecordError> {
-        let guard = self.shared.documents.lock(saves.iter().map(|s| (s.space, s.document)));
+        let guard = self.shared.documents.lock(saves.iter().map(Save::place));
         let now_ms = self.shared.clock.now_ms();
         let mut writes = Vec::with_capacity(saves.len());
         let mut changed = Vec::with_capacity(saves.len());
@@ -183,7 +189,7 @@ impl Records {
         account: &str,
         _held: &DocumentGuard,
     ) -> Result<Option<LocalWrite>, RecordError> {
-        let stored = self.shared.readers.with(|r| r.document(save.space, save.document))?;
+        let stored = self.shared.readers.with(|r| r.document(save.place()))?;
         let before = stored.as_ref().map(|s| &s.snapshot[..]);
         let mut record = match before {
             Some(snapshot) => Record::load(save.schema, snapshot)?,
@@ -219,7 +225,8 @@ impl Records {
     fn find(&self, schema: &Schema, prefix: &str) -> Result<Vec<(SpaceId, DocId)>, StoreError> {
         let found = self.shared.readers.with(|r| r.find_document(Some(schema.kind), prefix))?;
         let readable = self.shared.readable();
-        Ok(found.into_iter().filter(|(space, _)| readable.contains(space)).collect())
+        let found = found.into_iter().filter(|place| readable.contains(&place.space));
+        Ok(found.map(|place| (place.space, place.document)).collect())
     }
 
     /// The one record whose id begins with `prefix`.
@@ -254,7 +261,8 @@ impl Records {
         space: SpaceId,
         document: DocId,
     ) -> Result<StoredDocument, RecordError> {
-        let stored = self.shared.readers.with(|r| r.document(space, document))?;
+        let place = Place { document, space, kind: schema.kind };
+        let stored = self.shared.readers.with(|r| r.document(place))?;
         let prefix = document.to_string();
         stored.ok_or(RecordError::NotFound { kind: schema.name, prefix })
     }
@@ -289,7 +297,7 @@ impl Records {
         loop {
             let page = self.shared.readers.with(|r| r.documents(after, EXPORT_BYTES))?;
             let Some(last) = page.last() else { return Ok(()) };
-            after = Some((last.space, last.document));
+            after = Some(last.place());
             for stored in page {
                 if stored.kind == schema.kind && readable.contains(&stored.space) {
                     let record = Record::load(schema, &stored.snapshot)?;

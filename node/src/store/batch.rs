@@ -1,7 +1,7 @@
 //! What one commit writes, and the checks that need no database.
 
 use super::row::{Row, ViewSpec};
-use super::{LogId, NodeId, SpaceId, StoreError};
+use super::{LogId, NodeId, Place, SpaceId, StoreError};
 use fenbu_protocol::id::DocId;
 use fenbu_protocol::log::{Kind, Run, Tip};
 use std::collections::BTreeMap;
@@ -52,11 +52,16 @@ pub struct DocumentUpdate {
     pub conflicts: u32,
 }
 
+impl DocumentUpdate {
+    pub fn place(&self) -> Place {
+        Place { document: self.document, space: self.space, kind: self.kind }
+    }
+}
+
 /// The view's row of a document that is stored.
 #[derive(Debug, Clone)]
 pub struct RowUpdate {
-    pub space: SpaceId,
-    pub document: DocId,
+    pub place: Place,
     pub row: Row,
     pub conflicts: u32,
 }
@@ -64,8 +69,7 @@ pub struct RowUpdate {
 /// An entry and what it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EntryRef {
-    pub space: SpaceId,
-    pub document: DocId,
+    pub place: Place,
     pub log: LogId,
     pub seq: u64,
 }
@@ -91,10 +95,7 @@ impl WriteBatch {
         self.statements.extend(later.statements);
         self.runs.extend(later.runs);
         // Rows are written after documents, and a later document brings a newer row.
-        let stale = |row: &RowUpdate| {
-            let key = (row.space, row.document);
-            later.documents.iter().any(|d| (d.space, d.document) == key)
-        };
+        let stale = |row: &RowUpdate| later.documents.iter().any(|d| d.place() == row.place);
         self.rows.retain(|row| !stale(row));
         self.documents.extend(later.documents);
         self.rows.extend(later.rows);
@@ -240,12 +241,8 @@ mod tests {
 
     #[test]
     fn merging_keeps_the_last_word() {
-        let entry = EntryRef {
-            space: SpaceId([1; 16]),
-            document: DocId([2; 16]),
-            log: LogId([3; 32]),
-            seq: 1,
-        };
+        let place = Place { document: DocId([2; 16]), space: SpaceId([1; 16]), kind: Kind(1) };
+        let entry = EntryRef { place, log: LogId([3; 32]), seq: 1 };
         let mut batch = WriteBatch { no_longer_waiting: vec![entry], ..Default::default() };
         batch.merge(WriteBatch { waiting: vec![entry], ..Default::default() });
         assert!(batch.no_longer_waiting.is_empty(), "waits again");
@@ -253,22 +250,25 @@ mod tests {
         assert_eq!(batch.no_longer_waiting, [entry]);
 
         let row = Row { cells: vec![], created_ms: 0, updated_ms: 0 };
-        let (space, document) = (entry.space, entry.document);
-        let old = RowUpdate { space, document, row: row.clone(), conflicts: 0 };
-        let other = RowUpdate { document: DocId([4; 16]), ..old.clone() };
+        let old = RowUpdate { place, row: row.clone(), conflicts: 0 };
+        let elsewhere = Place { document: DocId([4; 16]), ..place };
+        let of_another_kind = Place { kind: Kind(2), ..place };
+        let others = [elsewhere, of_another_kind];
+        let kept = others.map(|place| RowUpdate { place, ..old.clone() });
         let newer = DocumentUpdate {
-            space,
-            document,
-            kind: Kind(1),
+            space: place.space,
+            document: place.document,
+            kind: place.kind,
             genesis: 1,
             snapshot: Arc::default(),
             heads: vec![],
             row,
             conflicts: 1,
         };
-        let mut batch = WriteBatch { rows: vec![old, other], ..Default::default() };
+        let rows = kept.into_iter().chain([old]).collect();
+        let mut batch = WriteBatch { rows, ..Default::default() };
         batch.merge(WriteBatch { documents: vec![newer], ..Default::default() });
-        assert_eq!(batch.rows.iter().map(|r| r.document).collect::<Vec<_>>(), [DocId([4; 16])]);
+        assert_eq!(batch.rows.iter().map(|r| r.place).collect::<Vec<_>>(), others);
 
         let statements = vec![(1, vec![1]), (2, vec![2])];
         let mut batch = WriteBatch { statements, ..Default::default() };

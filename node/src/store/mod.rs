@@ -35,6 +35,16 @@ use std::sync::Arc;
 /// Most matches [`Reader::find_document`] returns: enough to show that a prefix is ambiguous.
 pub const FOUND_MAX: usize = 16;
 
+/// What names a document. Two kinds that meet under one id are two documents: an author of one kind
+/// cannot take an id away from the other, whoever's entry comes first. In the order of
+/// [`Reader::documents`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub document: DocId,
+    pub space: SpaceId,
+    pub kind: Kind,
+}
+
 /// The one writer.
 pub trait Store: Send {
     /// Everything the engine needs at start.
@@ -70,28 +80,20 @@ pub trait Reader: Send {
     /// in the order of their authors' clocks, so that an entry mostly comes after those it needs.
     fn behind(&self, spaces: &[SpaceId], bytes_max: usize) -> Result<Vec<Run>, StoreError>;
 
-    fn document(
-        &self,
-        space: SpaceId,
-        document: DocId,
-    ) -> Result<Option<StoredDocument>, StoreError>;
+    fn document(&self, place: Place) -> Result<Option<StoredDocument>, StoreError>;
 
-    /// All documents, by document id and then space, from the first after `after`: for rebuilding.
+    /// All documents, by document id, space and kind, from the first after `after`: for rebuilding.
     fn documents(
         &self,
-        after: Option<(SpaceId, DocId)>,
+        after: Option<Place>,
         bytes_max: usize,
     ) -> Result<Vec<StoredDocument>, StoreError>;
 
     /// Documents whose id begins with these hex digits, at most [`FOUND_MAX`], in order.
-    fn find_document(
-        &self,
-        kind: Option<Kind>,
-        prefix: &str,
-    ) -> Result<Vec<(SpaceId, DocId)>, StoreError>;
+    fn find_document(&self, kind: Option<Kind>, prefix: &str) -> Result<Vec<Place>, StoreError>;
 
     /// Entries of a document that wait for others, by log and seq.
-    fn waiting(&self, space: SpaceId, document: DocId) -> Result<Vec<EntryRef>, StoreError>;
+    fn waiting(&self, place: Place) -> Result<Vec<EntryRef>, StoreError>;
 
     /// Waiting entries of all documents, at most `limit`, by log and seq.
     fn all_waiting(&self, limit: usize) -> Result<Vec<EntryRef>, StoreError>;
@@ -107,12 +109,7 @@ pub trait Reader: Send {
     fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError>;
 
     /// The view's row of one document.
-    fn row(
-        &self,
-        kind: Kind,
-        space: SpaceId,
-        document: DocId,
-    ) -> Result<Option<ListedRow>, StoreError>;
+    fn row(&self, place: Place) -> Result<Option<ListedRow>, StoreError>;
 
     /// Rows of a view in these spaces; in all that are stored if `None`.
     fn count(&self, kind: Kind, spaces: Option<&[SpaceId]>) -> Result<u64, StoreError>;
@@ -189,6 +186,12 @@ pub struct StoredDocument {
     /// Change hashes in ascending order.
     pub heads: Vec<[u8; 32]>,
     pub conflicts: u32,
+}
+
+impl StoredDocument {
+    pub fn place(&self) -> Place {
+        Place { document: self.document, space: self.space, kind: self.kind }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,8 +6,8 @@ use crate::store::query::{page, prefix_range};
 use crate::store::row::view_of;
 use crate::store::runs::{self, Room};
 use crate::store::{
-    Counts, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Loaded, Page, Reader, Refusal,
-    StoreError, StoredDocument, StoredEntry, StoredLog,
+    Counts, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Loaded, Page, Place, Reader,
+    Refusal, StoreError, StoredDocument, StoredEntry, StoredLog,
 };
 use fenbu_protocol::id::{DocId, Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
@@ -81,32 +81,39 @@ impl Reader for SqliteReader {
         self.ask("reading what is to be materialised", |c| behind(c, spaces, bytes_max))
     }
 
-    fn document(
-        &self,
-        space: SpaceId,
-        document: DocId,
-    ) -> Result<Option<StoredDocument>, StoreError> {
+    fn document(&self, place: Place) -> Result<Option<StoredDocument>, StoreError> {
         self.ask("reading a document", |c| {
-            let sql = format!("{DOCUMENT} WHERE d.document = ?1 AND s.space = ?2");
+            let sql = format!("{DOCUMENT} WHERE d.document = ?1 AND s.space = ?2 AND d.kind = ?3");
             let mut statement = c.prepare_cached(&sql)?;
-            let mut rows = statement.query(params![document.0, space.0])?;
+            let mut rows =
+                statement.query(params![place.document.0, place.space.0, place.kind.0])?;
             rows.next()?.map(stored_document).transpose()
         })
     }
 
     fn documents(
         &self,
-        after: Option<(SpaceId, DocId)>,
+        after: Option<Place>,
         bytes_max: usize,
     ) -> Result<Vec<StoredDocument>, StoreError> {
         self.ask("reading documents", |c| {
-            let (space, document) = after.map_or(([0; 16], [0; 16]), |(s, d)| (s.0, d.0));
             let sql = format!(
-                "{DOCUMENT} WHERE d.document >= ?1 AND (?3 OR (d.document, s.space) > (?1, ?2))
-                 ORDER BY d.document, s.space"
+                "{DOCUMENT} WHERE d.document >= ?1
+                 AND (?4 OR (d.document, s.space, d.kind) > (?1, ?2, ?3))
+                 ORDER BY d.document, s.space, d.kind"
             );
+            let from = after.unwrap_or(Place {
+                document: DocId([0; 16]),
+                space: SpaceId([0; 16]),
+                kind: Kind(0),
+            });
             let mut statement = c.prepare_cached(&sql)?;
-            let mut rows = statement.query(params![document, space, after.is_none()])?;
+            let mut rows = statement.query(params![
+                from.document.0,
+                from.space.0,
+                from.kind.0,
+                after.is_none()
+            ])?;
             let mut out: Vec<StoredDocument> = Vec::new();
             let mut bytes = 0;
             while let Some(row) = rows.next()? {
@@ -121,32 +128,30 @@ impl Reader for SqliteReader {
         })
     }
 
-    fn find_document(
-        &self,
-        kind: Option<Kind>,
-        prefix: &str,
-    ) -> Result<Vec<(SpaceId, DocId)>, StoreError> {
+    fn find_document(&self, kind: Option<Kind>, prefix: &str) -> Result<Vec<Place>, StoreError> {
         let (low, high) = prefix_range(prefix)?;
         self.ask("finding a document", |c| {
             let mut statement = c.prepare_cached(
-                "SELECT s.space, d.document FROM documents d JOIN spaces s ON s.id = d.space_id
+                "SELECT s.space, d.document, d.kind FROM documents d
+                 JOIN spaces s ON s.id = d.space_id
                  WHERE d.document BETWEEN ?1 AND ?2 AND ifnull(d.kind = ?3, 1)
-                 ORDER BY d.document, s.space LIMIT ?4",
+                 ORDER BY d.document, s.space, d.kind LIMIT ?4",
             )?;
             let mut rows =
                 statement.query(params![low.0, high.0, kind.map(|k| k.0), FOUND_MAX as i64])?;
-            collect(&mut rows, |row| Ok((SpaceId(row.get(0)?), DocId(row.get(1)?))))
+            collect(&mut rows, place)
         })
     }
 
-    fn waiting(&self, space: SpaceId, document: DocId) -> Result<Vec<EntryRef>, StoreError> {
+    fn waiting(&self, place: Place) -> Result<Vec<EntryRef>, StoreError> {
         self.ask("reading waiting entries", |c| {
             let mut statement = c.prepare_cached(
-                "SELECT s.space, w.document, l.log, w.seq FROM waiting w
+                "SELECT s.space, w.document, w.kind, l.log, w.seq FROM waiting w
                  JOIN logs l ON l.id = w.log_id JOIN spaces s ON s.id = l.space_id
-                 WHERE w.document = ?1 AND s.space = ?2 ORDER BY l.log, w.seq",
+                 WHERE w.document = ?1 AND s.space = ?2 AND w.kind = ?3 ORDER BY l.log, w.seq",
             )?;
-            let mut rows = statement.query(params![document.0, space.0])?;
+            let mut rows =
+                statement.query(params![place.document.0, place.space.0, place.kind.0])?;
             collect(&mut rows, entry_ref)
         })
     }
@@ -154,7 +159,7 @@ impl Reader for SqliteReader {
     fn all_waiting(&self, limit: usize) -> Result<Vec<EntryRef>, StoreError> {
         self.ask("reading waiting entries", |c| {
             let mut statement = c.prepare_cached(
-                "SELECT s.space, w.document, l.log, w.seq FROM waiting w
+                "SELECT s.space, w.document, w.kind, l.log, w.seq FROM waiting w
                  JOIN logs l ON l.id = w.log_id JOIN spaces s ON s.id = l.space_id
                  ORDER BY l.log, w.seq LIMIT ?1",
             )?;
@@ -166,13 +171,13 @@ impl Reader for SqliteReader {
     fn refused(&self, limit: usize) -> Result<Vec<Refusal>, StoreError> {
         self.ask("reading refused entries", |c| {
             let mut statement = c.prepare_cached(
-                "SELECT s.space, r.document, l.log, r.seq, r.code, r.reason FROM refused r
+                "SELECT s.space, r.document, r.kind, l.log, r.seq, r.code, r.reason FROM refused r
                  JOIN logs l ON l.id = r.log_id JOIN spaces s ON s.id = l.space_id
                  ORDER BY r.id DESC LIMIT ?1",
             )?;
             let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
             collect(&mut rows, |row| {
-                Ok(Refusal { entry: entry_ref(row)?, code: row.get(4)?, reason: row.get(5)? })
+                Ok(Refusal { entry: entry_ref(row)?, code: row.get(5)?, reason: row.get(6)? })
             })
         })
     }
@@ -216,14 +221,9 @@ impl Reader for SqliteReader {
         })
     }
 
-    fn row(
-        &self,
-        kind: Kind,
-        space: SpaceId,
-        document: DocId,
-    ) -> Result<Option<ListedRow>, StoreError> {
-        let view = view_of(&self.shared.views, kind)?;
-        self.ask("reading a row", |c| views::row(c, view, space, document))
+    fn row(&self, place: Place) -> Result<Option<ListedRow>, StoreError> {
+        let view = view_of(&self.shared.views, place.kind)?;
+        self.ask("reading a row", |c| views::row(c, view, place))
     }
 
     fn count(&self, kind: Kind, spaces: Option<&[SpaceId]>) -> Result<u64, StoreError> {
@@ -459,13 +459,13 @@ fn stored_document(row: &Row<'_>) -> Result<StoredDocument, Fault> {
     })
 }
 
+/// Space, document and kind, in the first three columns.
+fn place(row: &Row<'_>) -> Result<Place, Fault> {
+    Ok(Place { space: SpaceId(row.get(0)?), document: DocId(row.get(1)?), kind: Kind(row.get(2)?) })
+}
+
 fn entry_ref(row: &Row<'_>) -> Result<EntryRef, Fault> {
-    Ok(EntryRef {
-        space: SpaceId(row.get(0)?),
-        document: DocId(row.get(1)?),
-        log: LogId(row.get(2)?),
-        seq: unsigned(row, 3)?,
-    })
+    Ok(EntryRef { place: place(row)?, log: LogId(row.get(3)?), seq: unsigned(row, 4)? })
 }
 
 pub(super) fn collect<T>(

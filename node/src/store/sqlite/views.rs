@@ -7,7 +7,7 @@ use super::Fault;
 use super::read;
 use crate::store::query::{Cursor, Key, Resolved, stored_ms};
 use crate::store::row::{Cell, Row, text_of};
-use crate::store::{ListedRow, ViewSpec};
+use crate::store::{ListedRow, Place, ViewSpec};
 use fenbu_protocol::id::{DocId, Hash, SpaceId};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, ToSql, TransactionBehavior, params};
@@ -102,13 +102,6 @@ pub(super) fn put(
     let cells = cells.iter().map(|cell| cell as &dyn ToSql);
     let values: Vec<_> = fixed.into_iter().chain(cells).collect();
     statement.execute(&values[..])?;
-    Ok(())
-}
-
-pub(super) fn delete(connection: &Connection, view: &ViewSpec, id: i64) -> Result<(), Fault> {
-    connection
-        .prepare_cached(&format!("DELETE FROM view_{} WHERE document_id = ?1", view.table))?
-        .execute([id])?;
     Ok(())
 }
 
@@ -243,17 +236,16 @@ fn follow(sql: &mut Sql, key: &str, descending: bool, after: &Cursor) {
 pub(super) fn row(
     connection: &Connection,
     view: &ViewSpec,
-    space: SpaceId,
-    document: DocId,
+    place: Place,
 ) -> Result<Option<ListedRow>, Fault> {
     let sql = format!(
         "SELECT {} FROM view_{} WHERE document_id = (SELECT d.id FROM documents d
-         JOIN spaces s ON s.id = d.space_id WHERE d.document = ?1 AND s.space = ?2)",
+         JOIN spaces s ON s.id = d.space_id WHERE d.document = ?1 AND s.space = ?2 AND d.kind = ?3)",
         select(view),
         view.table
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![document.0, space.0])?;
+    let mut rows = statement.query(params![place.document.0, place.space.0, place.kind.0])?;
     rows.next()?.map(|row| listed(row, view)).transpose()
 }
 

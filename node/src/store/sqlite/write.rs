@@ -3,8 +3,8 @@
 use super::{Fault, read, views};
 use crate::store::batch::{self, Extension, other_statement, unknown_document};
 use crate::store::runs::{self, SMALL_RUNS_MAX};
-use crate::store::{DocumentUpdate, RowUpdate, StoreError, ViewSpec, WriteBatch};
-use fenbu_protocol::id::{DocId, Hash, LogId, SpaceId};
+use crate::store::{DocumentUpdate, Place, RowUpdate, StoreError, ViewSpec, WriteBatch};
+use fenbu_protocol::id::{Hash, LogId, SpaceId};
 use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
@@ -256,18 +256,17 @@ impl<'a> Writing<'a> {
 
     fn document(&mut self, update: &DocumentUpdate) -> Result<(), Fault> {
         let space_id = self.space(update.space)?.id;
-        let held = self.held(update.document, space_id)?;
+        let held = self.held(update.place(), space_id)?;
         let heads = update.heads.as_flattened();
         let id = match &held {
             Some(held) => {
                 self.tx
                     .prepare_cached(
-                        "UPDATE documents SET kind = ?2, genesis = ?3, conflicts = ?4, heads = ?5,
-                         snapshot = ?6 WHERE id = ?1",
+                        "UPDATE documents SET genesis = ?2, conflicts = ?3, heads = ?4,
+                         snapshot = ?5 WHERE id = ?1",
                     )?
                     .execute(params![
                         held.id,
-                        update.kind.0,
                         update.genesis,
                         update.conflicts,
                         heads,
@@ -296,11 +295,6 @@ impl<'a> Writing<'a> {
         };
         let old = held.as_ref().map_or(&[][..], |h| &h.heads);
         self.space(update.space)?.state.advance(update.document, old, &update.heads);
-        if let Some(held) = held.filter(|h| h.kind != update.kind)
-            && let Some(view) = self.view(held.kind)
-        {
-            views::delete(self.tx, view, id)?;
-        }
         let Some(view) = self.view(update.kind) else {
             return Ok(());
         };
@@ -309,38 +303,38 @@ impl<'a> Writing<'a> {
     }
 
     fn row(&mut self, update: &RowUpdate) -> Result<(), Fault> {
-        let space_id = self.space(update.space)?.id;
-        let Some(held) = self.held(update.document, space_id)? else {
-            return Err(unknown_document(update.document).into());
+        let RowUpdate { place, row, conflicts } = update;
+        let space_id = self.space(place.space)?.id;
+        let Some(held) = self.held(*place, space_id)? else {
+            return Err(unknown_document(place.document).into());
         };
         self.tx
             .prepare_cached("UPDATE documents SET conflicts = ?2 WHERE id = ?1")?
-            .execute(params![held.id, update.conflicts])?;
-        let Some(view) = self.view(held.kind) else {
+            .execute(params![held.id, conflicts])?;
+        let Some(view) = self.view(place.kind) else {
             return Ok(());
         };
-        view.check(&update.row)?;
-        let key = views::RowKey { id: held.id, space: update.space, document: update.document };
-        views::put(self.tx, view, key, &update.row, update.conflicts)
+        view.check(row)?;
+        let key = views::RowKey { id: held.id, space: place.space, document: place.document };
+        views::put(self.tx, view, key, row, *conflicts)
     }
 
     fn view(&self, kind: Kind) -> Option<&'a ViewSpec> {
         self.views.iter().find(|view| view.kind == kind)
     }
 
-    fn held(&self, document: DocId, space_id: i64) -> Result<Option<Held>, Fault> {
+    fn held(&self, place: Place, space_id: i64) -> Result<Option<Held>, Fault> {
         let found = self
             .tx
             .prepare_cached(
-                "SELECT id, kind, heads FROM documents WHERE document = ?1 AND space_id = ?2",
+                "SELECT id, heads FROM documents
+                 WHERE document = ?1 AND space_id = ?2 AND kind = ?3",
             )?
-            .query_row(params![document.0, space_id], |row| {
-                Ok((row.get(0)?, Kind(row.get(1)?), row.get::<_, Vec<u8>>(2)?))
+            .query_row(params![place.document.0, space_id, place.kind.0], |row| {
+                Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?))
             })
             .optional()?;
-        found
-            .map(|(id, kind, heads)| Ok(Held { id, kind, heads: read::heads(&heads)? }))
-            .transpose()
+        found.map(|(id, heads)| Ok(Held { id, heads: read::heads(&heads)? })).transpose()
     }
 
     fn statements(&self, batch: &WriteBatch) -> Result<(), Fault> {
@@ -374,12 +368,14 @@ impl<'a> Writing<'a> {
         for entry in &batch.waiting {
             self.tx
                 .prepare_cached(
-                    "INSERT OR REPLACE INTO waiting (log_id, seq, document) VALUES (?1, ?2, ?3)",
+                    "INSERT OR REPLACE INTO waiting (log_id, seq, document, kind)
+                     VALUES (?1, ?2, ?3, ?4)",
                 )?
                 .execute(params![
                     self.log(entry.log)?.id,
                     entry.seq.cast_signed(),
-                    entry.document.0
+                    entry.place.document.0,
+                    entry.place.kind.0
                 ])?;
         }
         for entry in &batch.no_longer_waiting {
@@ -395,13 +391,14 @@ impl<'a> Writing<'a> {
             let entry = &refusal.entry;
             self.tx
                 .prepare_cached(
-                    "INSERT OR REPLACE INTO refused (log_id, seq, document, code, reason)
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                    "INSERT OR REPLACE INTO refused (log_id, seq, document, kind, code, reason)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?
                 .execute(params![
                     self.log(entry.log)?.id,
                     entry.seq.cast_signed(),
-                    entry.document.0,
+                    entry.place.document.0,
+                    entry.place.kind.0,
                     refusal.code,
                     refusal.reason
                 ])?;
@@ -449,6 +446,5 @@ impl<'a> Writing<'a> {
 /// A document as it stands before an update.
 struct Held {
     id: i64,
-    kind: Kind,
     heads: Vec<[u8; 32]>,
 }
