@@ -2,6 +2,7 @@
 
 mod away;
 mod carry;
+mod damage;
 mod joining;
 mod kill;
 mod mistakes;

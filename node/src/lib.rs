@@ -9,6 +9,7 @@
 //! | [`store`] | what is durable when; SQLite and memory |
 //! | [`writer`] | the one thread that commits |
 //! | [`materialiser`], [`views`] | received entries into documents and rows |
+//! | [`rebuild`] | documents and rows made again |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`admission`] | tokens, and letting nodes in |
 //! | [`api`] | HTTP over the unix socket: what the CLI speaks |
@@ -25,10 +26,13 @@ pub mod folder;
 pub mod import;
 mod links;
 pub mod materialiser;
+pub mod rebuild;
 pub mod records;
 pub mod setup;
 pub mod shared;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod transport;
 pub mod views;
 pub mod writer;

@@ -4,14 +4,15 @@
 //! to date on all cores, and commits documents, rows and cursors together. A crash between rounds
 //! costs nothing: the cursors say where to go on.
 
+use crate::rebuild::Rebuilder;
 use crate::shared::{Readers, Shared};
-use crate::store::{DocumentUpdate, EntryRef, Place, Refusal, RowUpdate, StoreError, WriteBatch};
+use crate::store::{DocumentUpdate, EntryRef, Place, Refusal, StoreError, WriteBatch};
 use crate::writer::{Command, WriterHandle};
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Encoding, HEADER_VERSION, Header, Run};
-use fenbu_protocol::record::{Incoming, Outcome, Record, Schema, materialise, schema};
-use std::collections::BTreeMap;
+use fenbu_protocol::record::{Incoming, Outcome, Schema, materialise, schema};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -39,6 +40,10 @@ pub struct Progress {
     /// Entries are waiting to become documents, or are becoming them.
     pub busy: AtomicBool,
     pub documents: AtomicU64,
+    /// Documents made again from the logs.
+    pub rebuilt: AtomicU64,
+    /// Those among them whose saved form could not be read.
+    pub damaged: AtomicU64,
 }
 
 /// The thread's state.
@@ -46,6 +51,7 @@ pub struct Progress {
 pub struct Materialiser {
     shared: Shared,
     writer: WriterHandle,
+    rebuilder: Rebuilder,
     wake: mpsc::Receiver<Wake>,
     progress: Arc<Progress>,
     authors: BTreeMap<LogId, NodeId>,
@@ -53,26 +59,51 @@ pub struct Materialiser {
 }
 
 /// An entry to be judged, with its body.
-struct Candidate {
-    header: Header,
-    body: Vec<u8>,
+pub(crate) struct Candidate {
+    pub(crate) header: Header,
+    pub(crate) body: Vec<u8>,
 }
 
 /// What a round makes of one document.
 #[derive(Default)]
-struct Made {
-    batch: WriteBatch,
+pub(crate) struct Made {
+    pub(crate) batch: WriteBatch,
+}
+
+/// Why a document could not be made.
+pub(crate) enum Unmade {
+    /// Its stored form cannot be read, for this reason; its entries are still there.
+    Damaged(Place, String),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Unmade {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Unmade> for StoreError {
+    fn from(unmade: Unmade) -> Self {
+        match unmade {
+            Unmade::Store(error) => error,
+            Unmade::Damaged(place, why) => {
+                Self::Inconsistent(format!("document {}: {why}", place.document))
+            }
+        }
+    }
 }
 
 impl Materialiser {
     pub fn new(
         shared: Shared,
         writer: WriterHandle,
+        rebuilder: Rebuilder,
         wake: mpsc::Receiver<Wake>,
         progress: Arc<Progress>,
         views_stale: bool,
     ) -> Self {
-        Self { shared, writer, wake, progress, authors: BTreeMap::new(), views_stale }
+        Self { shared, writer, rebuilder, wake, progress, authors: BTreeMap::new(), views_stale }
     }
 
     /// Runs until told to stop, or until the node is gone.
@@ -105,33 +136,10 @@ impl Materialiser {
     fn refresh(&mut self) -> Result<(), StoreError> {
         if self.views_stale {
             tracing::info!("the views have new columns: filling them again");
-            self.rebuild_views()?;
+            self.rebuilder.views()?;
             self.views_stale = false;
         }
         Ok(())
-    }
-
-    /// Fills views whose columns are not those the database was written with.
-    fn rebuild_views(&self) -> Result<(), StoreError> {
-        let mut after = None;
-        loop {
-            let page = self.shared.readers.with(|r| r.documents(after, ROUND_BYTES))?;
-            after = page.last().map(|d| d.place());
-            let done = page.is_empty();
-            let mut batch = WriteBatch { views_rebuilt: done, ..WriteBatch::default() };
-            for stored in page {
-                let Some(schema) = schema(stored.kind) else { continue };
-                let place = stored.place();
-                let record = Record::load(schema, &stored.snapshot)
-                    .map_err(|e| StoreError::Inconsistent(e.to_string()))?;
-                let row = record.row();
-                batch.rows.push(RowUpdate { place, conflicts: row.conflicts, row: row.into() });
-            }
-            self.store(batch)?;
-            if done {
-                return Ok(());
-            }
-        }
     }
 
     fn store(&self, batch: WriteBatch) -> Result<(), StoreError> {
@@ -160,24 +168,37 @@ impl Materialiser {
             self.retry_waiting()?;
         }
         let spaces = self.shared.readable();
+        let mut healed = BTreeSet::new();
         loop {
             let runs = self.shared.readers.with(|r| r.behind(&spaces, ROUND_BYTES))?;
             if runs.is_empty() {
                 return Ok(());
             }
-            self.round(&runs)?;
+            let damaged = self.round(&runs)?;
+            self.heal(damaged, &mut healed)?;
         }
     }
 
-    fn round(&mut self, runs: &[Run]) -> Result<(), StoreError> {
+    /// Documents found damaged are made again, and what was to be done is looked at again; a second
+    /// time within one go somebody else damages them, and it waits.
+    fn heal(&self, damaged: Damaged, healed: &mut BTreeSet<Place>) -> Result<(), StoreError> {
+        if let Some(place) = damaged.keys().find(|place| healed.contains(place)) {
+            let what = format!("document {} is damaged again and again", place.document);
+            return Err(StoreError::Inconsistent(what));
+        }
+        healed.extend(damaged.keys());
+        self.rebuilder.heal_all(damaged)
+    }
+
+    fn round(&mut self, runs: &[Run]) -> Result<Damaged, StoreError> {
         let mut by_document: BTreeMap<Place, Vec<Candidate>> = BTreeMap::new();
         let mut batch = WriteBatch::default();
         for run in runs {
-            let (space, _) = self.place_of(run)?;
+            let (space, _) = self.origin_of(run)?;
             for entry in run.entries() {
                 if let Some(body) = entry.body {
                     let candidate = Candidate { header: entry.header, body: body.to_vec() };
-                    let place = place(space, &candidate.header);
+                    let place = place_of(space, &candidate.header);
                     by_document.entry(place).or_default().push(candidate);
                 }
             }
@@ -187,7 +208,7 @@ impl Materialiser {
     }
 
     /// The space and author of a run's log.
-    fn place_of(&mut self, run: &Run) -> Result<(SpaceId, NodeId), StoreError> {
+    fn origin_of(&mut self, run: &Run) -> Result<(SpaceId, NodeId), StoreError> {
         let log = run.log();
         let stored = self.shared.readers.with(|r| r.log(log))?.ok_or_else(|| {
             StoreError::Inconsistent(format!("log {} has entries and no opening", log.short()))
@@ -199,41 +220,59 @@ impl Materialiser {
 
     /// Documents with entries that waited for a right or an epoch are looked at again.
     fn retry_waiting(&mut self) -> Result<(), StoreError> {
-        let waiting = self.shared.readers.with(|r| r.all_waiting(RETRY_ENTRIES_MAX))?;
-        let by_document: BTreeMap<Place, Vec<Candidate>> =
-            waiting.into_iter().map(|e| (e.place, Vec::new())).collect();
-        if by_document.is_empty() {
-            return Ok(());
+        let mut healed = BTreeSet::new();
+        loop {
+            let waiting = self.shared.readers.with(|r| r.all_waiting(RETRY_ENTRIES_MAX))?;
+            let by_document: BTreeMap<Place, Vec<Candidate>> =
+                waiting.into_iter().map(|e| (e.place, Vec::new())).collect();
+            if by_document.is_empty() {
+                return Ok(());
+            }
+            let damaged = self.bring_up_to_date(by_document, WriteBatch::default())?;
+            if damaged.is_empty() {
+                return Ok(());
+            }
+            self.heal(damaged, &mut healed)?;
         }
-        self.bring_up_to_date(by_document, WriteBatch::default())
     }
 
+    /// Nothing is written if a document turns out to be damaged; returns those.
     fn bring_up_to_date(
         &self,
         by_document: BTreeMap<Place, Vec<Candidate>>,
         mut batch: WriteBatch,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Damaged, StoreError> {
         let count = by_document.len() as u64;
         let guard = self.shared.documents.lock(by_document.keys().copied());
         let work: Vec<_> = by_document.into_iter().collect();
         let directory = self.shared.directory.now();
+        let mut damaged = Damaged::new();
         let job =
             Job { readers: &self.shared.readers, directory: &directory, authors: &self.authors };
         for made in on_all_cores(work, |(place, candidates)| job.make(place, candidates)) {
-            batch.merge(made?.batch);
+            match made {
+                Ok(made) => batch.merge(made.batch),
+                Err(Unmade::Damaged(place, why)) => drop(damaged.insert(place, why)),
+                Err(Unmade::Store(error)) => return Err(error),
+            }
         }
-        self.store(batch)?;
+        if damaged.is_empty() {
+            self.store(batch)?;
+            self.progress.documents.fetch_add(count, Ordering::Relaxed);
+        }
         drop(guard);
-        self.progress.documents.fetch_add(count, Ordering::Relaxed);
-        Ok(())
+        Ok(damaged)
     }
 }
+
+/// Documents whose stored form cannot be read, and why.
+type Damaged = BTreeMap<Place, String>;
 
 /// Waiting entries looked at again when the directory grows.
 const RETRY_ENTRIES_MAX: usize = 100_000;
 
 /// Splits work over two threads where there is enough of it to pay; keeps the order.
-fn on_all_cores<T: Send, R: Send>(work: Vec<T>, make: impl Fn(T) -> R + Sync) -> Vec<R> {
+pub(crate) fn on_all_cores<T: Send, R: Send>(work: Vec<T>, make: impl Fn(T) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     if work.len() < 16 || threads == 1 {
         return work.into_iter().map(make).collect();
@@ -261,10 +300,10 @@ fn on_all_cores<T: Send, R: Send>(work: Vec<T>, make: impl Fn(T) -> R + Sync) ->
     })
 }
 
-struct Job<'a> {
-    readers: &'a Readers,
-    directory: &'a Directory,
-    authors: &'a BTreeMap<LogId, NodeId>,
+pub(crate) struct Job<'a> {
+    pub(crate) readers: &'a Readers,
+    pub(crate) directory: &'a Directory,
+    pub(crate) authors: &'a BTreeMap<LogId, NodeId>,
 }
 
 /// Why an entry does not count now, before anybody looks inside.
@@ -275,9 +314,14 @@ enum Standing {
 }
 
 impl Job<'_> {
-    fn make(&self, place: Place, mut candidates: Vec<Candidate>) -> Result<Made, StoreError> {
+    fn make(&self, place: Place, mut candidates: Vec<Candidate>) -> Result<Made, Unmade> {
         let (stored, waited) = self.readers.with(|reader| {
-            let stored = reader.document(place)?;
+            let stored = match reader.document(place) {
+                Err(StoreError::Corrupted { what, .. }) => {
+                    return Err(Unmade::Damaged(place, what));
+                }
+                stored => stored?,
+            };
             let mut waited = Vec::new();
             for entry in reader.waiting(place)? {
                 if let Some(found) = reader.entry(entry.log, entry.seq)?
@@ -286,13 +330,28 @@ impl Job<'_> {
                     waited.push((entry, Candidate { header: found.header, body }));
                 }
             }
-            Ok::<_, StoreError>((stored, waited))
+            Ok((stored, waited))
         })?;
-        let mut made = Made::default();
+        let mut released = Vec::with_capacity(waited.len());
         for (entry, candidate) in waited {
-            made.batch.no_longer_waiting.push(entry);
+            released.push(entry);
             candidates.push(candidate);
         }
+        let snapshot = stored.as_ref().map(|s| &s.snapshot[..]);
+        let mut made = self.judge(place, snapshot, candidates)?;
+        released.retain(|entry| !made.batch.waiting.contains(entry));
+        made.batch.no_longer_waiting = released;
+        Ok(made)
+    }
+
+    /// What becomes of a document, made before up to `snapshot`, with these entries.
+    pub(crate) fn judge(
+        &self,
+        place: Place,
+        snapshot: Option<&[u8]>,
+        candidates: Vec<Candidate>,
+    ) -> Result<Made, Unmade> {
+        let mut made = Made::default();
         let Some(schema) = schema(place.kind) else {
             // A newer node's kind: kept and relayed, and shown by a version that knows it.
             for candidate in &candidates {
@@ -318,9 +377,8 @@ impl Job<'_> {
             .iter()
             .map(|c| Incoming { log: c.header.log, seq: c.header.seq, body: &c.body })
             .collect();
-        let snapshot = stored.as_ref().map(|s| &s.snapshot[..]);
         let outcome = materialise(schema, snapshot, &incoming)
-            .map_err(|e| StoreError::Inconsistent(format!("document {}: {e}", place.document)))?;
+            .map_err(|why| Unmade::Damaged(place, why.to_string()))?;
         made.take(place, schema, outcome);
         Ok(made)
     }
@@ -352,7 +410,6 @@ impl Job<'_> {
 
 impl Made {
     fn wait(&mut self, entry: EntryRef) {
-        self.batch.no_longer_waiting.retain(|e| *e != entry);
         self.batch.waiting.push(entry);
     }
 
@@ -392,6 +449,6 @@ fn entry_ref(place: Place, header: &Header) -> EntryRef {
     EntryRef { place, log: header.log, seq: header.seq }
 }
 
-fn place(space: SpaceId, header: &Header) -> Place {
+pub(crate) fn place_of(space: SpaceId, header: &Header) -> Place {
     Place { document: header.document, space, kind: header.shape.kind }
 }

@@ -3,13 +3,15 @@
 //! Everything in this file blocks on disk and locks; async callers hand it to a blocking thread. A
 //! write holds its document's lock from reading the last version until the new one is durable.
 
+use crate::rebuild::Rebuilder;
 use crate::shared::{DocumentGuard, Shared};
 use crate::store::{DocumentUpdate, ListQuery, Page, Place, StoreError, StoredDocument};
 use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
 use fenbu_protocol::directory::Template;
 use fenbu_protocol::id::{DocId, SpaceId};
-use fenbu_protocol::record::{EditError, Edits, HistoryItem, Home, LoadError, Record, Schema};
+use fenbu_protocol::record::{EditError, Edits, HistoryItem, Home, Record, Schema};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use tokio::sync::oneshot;
 
 /// What can go wrong with a record request; each message says what to do.
@@ -27,8 +29,9 @@ pub enum RecordError {
     Edit(#[from] EditError),
     #[error("this node may not write there: {0}")]
     NotAllowed(String),
-    #[error("the record's saved form is damaged: {0}")]
-    Load(#[from] LoadError),
+    /// Its stored form cannot be read: it is made again from the log, see [`Rebuilder`].
+    #[error("the saved form of {} is damaged: {why}", place.document)]
+    Damaged { place: Place, why: String },
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error(transparent)]
@@ -72,6 +75,7 @@ impl Save {
 pub struct Records {
     pub shared: Shared,
     pub writer: WriterHandle,
+    pub rebuilder: Rebuilder,
 }
 
 impl Records {
@@ -154,12 +158,44 @@ impl Records {
 
     /// Writes several records in one commit, all or none; no document may occur twice.
     pub fn save_all(&self, saves: &[Save], account: &str) -> Result<Vec<Saved>, RecordError> {
+        self.healing(|| {
+            loop {
+                match self.try_save_all(saves, account) {
+                    Err(RecordError::Write(WriteError::LogLeft)) => {}
+                    other => return other,
+                }
+            }
+        })
+    }
+
+    /// Tries again after making documents again that turn out to be damaged. A document that is
+    /// damaged a second time is beyond what a rebuild can do.
+    fn healing<T>(&self, attempt: impl Fn() -> Result<T, RecordError>) -> Result<T, RecordError> {
+        let mut healed = BTreeSet::new();
         loop {
-            match self.try_save_all(saves, account) {
-                Err(RecordError::Write(WriteError::LogLeft)) => {}
+            match attempt() {
+                Err(RecordError::Damaged { place, why }) if healed.insert(place) => {
+                    self.rebuilder.heal(place, &why)?;
+                }
                 other => return other,
             }
         }
+    }
+
+    /// A document as it is stored.
+    fn document(&self, place: Place) -> Result<Option<StoredDocument>, RecordError> {
+        match self.shared.readers.with(|r| r.document(place)) {
+            Err(StoreError::Corrupted { what, .. }) => {
+                Err(RecordError::Damaged { place, why: what })
+            }
+            stored => Ok(stored?),
+        }
+    }
+
+    /// A stored document as a record.
+    fn load(schema: &'static Schema, stored: &StoredDocument) -> Result<Record, RecordError> {
+        Record::load(schema, &stored.snapshot)
+            .map_err(|why| RecordError::Damaged { place: stored.place(), why: why.to_string() })
     }
 
     fn try_save_all(&self, saves: &[Save], account: &str) -> Result<Vec<Saved>, RecordError> {
@@ -189,10 +225,10 @@ impl Records {
         account: &str,
         _held: &DocumentGuard,
     ) -> Result<Option<LocalWrite>, RecordError> {
-        let stored = self.shared.readers.with(|r| r.document(save.place()))?;
+        let stored = self.document(save.place())?;
         let before = stored.as_ref().map(|s| &s.snapshot[..]);
-        let mut record = match before {
-            Some(snapshot) => Record::load(save.schema, snapshot)?,
+        let mut record = match &stored {
+            Some(stored) => Self::load(save.schema, stored)?,
             None => Record::new(save.schema),
         };
         let log = self.writer.log_of(save.space);
@@ -250,21 +286,19 @@ impl Records {
 
     pub fn show(&self, schema: &'static Schema, prefix: &str) -> Result<Shown, RecordError> {
         let (space, document) = self.resolve(schema, prefix)?;
-        let stored = self.stored(schema, space, document)?;
-        let record = Record::load(schema, &stored.snapshot)?;
-        Ok(Shown { space, document, record })
+        let place = Place { document, space, kind: schema.kind };
+        self.record(schema, place)?.ok_or_else(|| RecordError::NotFound {
+            kind: schema.name,
+            prefix: document.to_string(),
+        })
     }
 
-    fn stored(
-        &self,
-        schema: &'static Schema,
-        space: SpaceId,
-        document: DocId,
-    ) -> Result<StoredDocument, RecordError> {
-        let place = Place { document, space, kind: schema.kind };
-        let stored = self.shared.readers.with(|r| r.document(place))?;
-        let prefix = document.to_string();
-        stored.ok_or(RecordError::NotFound { kind: schema.name, prefix })
+    fn record(&self, schema: &'static Schema, place: Place) -> Result<Option<Shown>, RecordError> {
+        self.healing(|| {
+            let Some(stored) = self.document(place)? else { return Ok(None) };
+            let record = Self::load(schema, &stored)?;
+            Ok(Some(Shown { space: place.space, document: place.document, record }))
+        })
     }
 
     /// Who changed what, oldest first.
@@ -295,18 +329,20 @@ impl Records {
         let readable = self.shared.readable();
         let mut after = None;
         loop {
-            let page = self.shared.readers.with(|r| r.documents(after, EXPORT_BYTES))?;
+            let page = self.shared.readers.with(|r| r.places(None, after, EXPORT_PLACES))?;
             let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.place());
-            for stored in page {
-                if stored.kind == schema.kind && readable.contains(&stored.space) {
-                    let record = Record::load(schema, &stored.snapshot)?;
-                    visit(&Shown { space: stored.space, document: stored.document, record });
+            after = Some(*last);
+            for place in page {
+                if place.kind == schema.kind
+                    && readable.contains(&place.space)
+                    && let Some(shown) = self.record(schema, place)?
+                {
+                    visit(&shown);
                 }
             }
         }
     }
 }
 
-/// Snapshots read at a time when everything is looked through.
-const EXPORT_BYTES: usize = 4 << 20;
+/// Names of documents read at a time when everything is looked through.
+const EXPORT_PLACES: usize = 4096;

@@ -20,6 +20,7 @@ mod join;
 mod node;
 mod peers;
 mod record;
+mod repair;
 mod status;
 mod sync;
 mod usage;
@@ -93,6 +94,7 @@ enum Verb {
     Sync(sync::SyncArgs),
     Directory(directory::DirectoryArgs),
     Doctor(doctor::DoctorArgs),
+    Repair(repair::RepairArgs),
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),
     Demo(demo::DemoArgs),
@@ -226,6 +228,7 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Sync(args) => block_on(sync::run(args, session)),
         Verb::Directory(args) => block_on(directory::run(args, session)),
         Verb::Doctor(args) => block_on(doctor::run(args, session)),
+        Verb::Repair(args) => block_on(repair::run(args, session)),
         Verb::Config(args) => block_on(config::run(args, session)),
     }
 }

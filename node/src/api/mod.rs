@@ -8,6 +8,7 @@ mod doctor;
 mod metrics;
 mod problem;
 mod records;
+mod repair;
 mod status;
 
 use crate::daemon::Daemon;
@@ -59,6 +60,8 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/schema", get(admin::schema))
         .route("/import", post(records::import))
         .route("/export", get(records::export))
+        .route("/repair/views", post(repair::views))
+        .route("/repair/documents", post(repair::documents))
         .route("/{plural}", get(records::list).post(records::create))
         .route("/{plural}/{id}", get(records::show).patch(records::edit))
         .route("/{plural}/{id}/history", get(records::history));

@@ -93,7 +93,7 @@ impl From<RecordError> for Problem {
             }
             RecordError::Edit(_) => Self::bad_request(detail),
             RecordError::NotAllowed(_) => Self::not_allowed(detail),
-            RecordError::Load(_) => Self::new(
+            RecordError::Damaged { .. } => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "damaged",
                 "The record is damaged",

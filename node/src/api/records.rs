@@ -44,7 +44,7 @@ fn schema_of(plural: &str) -> Result<&'static Schema, Problem> {
         .ok_or_else(|| Problem::not_found(format!("there is no kind of record '{plural}'")))
 }
 
-fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|e| Problem::bad_request(format!("request body: {e}")))
 }
 

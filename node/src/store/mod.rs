@@ -89,6 +89,16 @@ pub trait Reader: Send {
         bytes_max: usize,
     ) -> Result<Vec<StoredDocument>, StoreError>;
 
+    /// What names each document of a space, or of all, from the first after `after`, at most `limit`,
+    /// in the order of [`Reader::documents`]. Reads no more of a row than its name, so a damaged one
+    /// is among them; a row whose name is damaged names nothing and is passed over.
+    fn places(
+        &self,
+        space: Option<SpaceId>,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Vec<Place>, StoreError>;
+
     /// Documents whose id begins with these hex digits, at most [`FOUND_MAX`], in order.
     fn find_document(&self, kind: Option<Kind>, prefix: &str) -> Result<Vec<Place>, StoreError>;
 
@@ -133,6 +143,9 @@ pub trait Reader: Send {
     fn digests(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError>;
 
     fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError>;
+
+    /// All logs of a space, by log id.
+    fn logs(&self, space: SpaceId) -> Result<Vec<StoredLog>, StoreError>;
 
     /// A log's opening, tip and cursor.
     fn log(&self, log: LogId) -> Result<Option<StoredLog>, StoreError>;

@@ -83,6 +83,7 @@ cases!(
     behind_follows_the_cursors,
     behind_goes_by_the_clock,
     documents_and_sums_agree,
+    documents_are_forgotten_and_made_again,
     documents_are_found_by_prefix_and_walked,
     lists_filter_count_and_page,
     questions_that_make_no_sense_are_explained,

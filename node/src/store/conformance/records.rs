@@ -47,6 +47,54 @@ pub(super) fn documents_and_sums_agree(disk: &mut dyn Disk) {
     assert_eq!(found, [last.place(), without_view.place()]);
 }
 
+pub(super) fn documents_are_forgotten_and_made_again(disk: &mut dyn Disk) {
+    let mut alice = Writer::new(1, SPACE);
+    let log = alice.log();
+    let at = |id, kind| Place { document: DocId([id; 16]), space: SPACE, kind };
+    let entry = |place, seq| EntryRef { place, log, seq };
+    let refusal = |entry| Refusal { entry, code: "seq".into(), reason: "not the next".into() };
+    let (one, two, twin) = (at(1, POSTS), at(2, POSTS), at(1, Kind(9)));
+    let entries = [entry(one, 1), entry(two, 2), entry(twin, 3)];
+    let refused = [entry(one, 4), entry(twin, 5)];
+    let mut batch = with_runs([alice.run(5, 10)]);
+    batch.documents = (1..4).map(|id| document(SPACE, id, row("draft", "a", None, 1))).collect();
+    batch.documents.push(DocumentUpdate { kind: Kind(9), ..batch.documents[0].clone() });
+    batch.waiting = entries.to_vec();
+    batch.refused = refused.map(refusal).to_vec();
+    commit(disk, batch.clone());
+    let r = reader(disk);
+    assert_eq!(r.logs(SPACE).unwrap().iter().map(|l| l.log).collect::<Vec<_>>(), [log]);
+    assert_eq!(r.logs(OTHER_SPACE).unwrap(), []);
+    let places = [one, twin, two, at(3, POSTS)];
+    assert_eq!(r.places(Some(SPACE), None, 9).unwrap(), places);
+    assert_eq!(r.places(None, Some(one), 2).unwrap(), places[1..3]);
+    assert_eq!(r.places(Some(OTHER_SPACE), None, 9).unwrap(), []);
+
+    // One is made again as something else, another is gone; its namesake of another kind stays.
+    let again = DocumentUpdate { heads: vec![[7; 32]], ..batch.documents[0].clone() };
+    let forget = WriteBatch {
+        forget: vec![one, at(3, POSTS), at(4, POSTS)],
+        documents: vec![again.clone()],
+        waiting: vec![entry(one, 4)],
+        ..Default::default()
+    };
+    commit(disk, forget);
+    assert_eq!(r.document(one).unwrap().unwrap().heads, again.heads);
+    assert_eq!(r.row(at(3, POSTS)).unwrap(), None);
+    assert_eq!(r.count(POSTS, None).unwrap(), 2);
+    assert_eq!(r.places(None, None, 9).unwrap(), places[..3]);
+    assert_eq!(r.waiting(one).unwrap(), [entry(one, 4)]);
+    assert_eq!(r.waiting(twin).unwrap(), [entry(twin, 3)]);
+    assert_eq!(r.refused(9).unwrap(), [refusal(refused[1])]);
+    let mut sum = StateDigest::default();
+    for document in r.documents(None, usize::MAX).unwrap() {
+        sum.advance(document.document, &[], &document.heads);
+    }
+    assert_eq!(r.digests().unwrap()[&SPACE].state, sum);
+    commit(disk, WriteBatch { sum_anew: vec![SPACE], ..Default::default() });
+    assert_eq!(r.digests().unwrap()[&SPACE].state, sum, "it was right");
+}
+
 pub(super) fn documents_are_found_by_prefix_and_walked(disk: &mut dyn Disk) {
     let updates = [0x10, 0x12, 0x20, 0xff].map(|i| document(SPACE, i, row("d", "", None, 1)));
     commit(disk, documents(updates.to_vec()));

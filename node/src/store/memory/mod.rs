@@ -14,7 +14,7 @@ use super::{
     StoredDocument, StoredLog, ViewSpec, WriteBatch,
 };
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Kind, Run};
+use fenbu_protocol::log::{Kind, Run, StateDigest};
 use read::MemoryReader;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -178,7 +178,8 @@ impl State {
         for update in &batch.rows {
             let place = update.place;
             let fresh = batch.documents.iter().any(|d| d.place() == place);
-            if !fresh && !self.documents.contains_key(&place) {
+            let held = self.documents.contains_key(&place) && !batch.forget.contains(&place);
+            if !fresh && !held {
                 return Err(unknown_document(place.document));
             }
             if let Some(view) = views.iter().find(|view| view.kind == place.kind) {
@@ -195,6 +196,9 @@ impl State {
         self.statements.extend(batch.statements.iter().cloned());
         for extension in extensions {
             self.extend(extension);
+        }
+        for place in &batch.forget {
+            self.forget(*place);
         }
         for update in &batch.documents {
             let has_view = views.iter().any(|view| view.kind == update.kind);
@@ -221,6 +225,22 @@ impl State {
                 Some(value) => self.settings.insert(name.clone(), value.clone()),
                 None => self.settings.remove(name),
             };
+        }
+        for space in &batch.sum_anew {
+            let mut sum = StateDigest::default();
+            for held in self.documents.values().filter(|held| held.stored.space == *space) {
+                sum.advance(held.stored.document, &[], &held.stored.heads);
+            }
+            self.digests.entry(*space).or_default().state = sum;
+        }
+    }
+
+    fn forget(&mut self, place: Place) {
+        self.waiting.retain(|_, entry| entry.place != place);
+        self.refused.retain(|_, (_, refusal)| refusal.entry.place != place);
+        if let Some(held) = self.documents.remove(&place) {
+            let state = &mut self.digests.entry(place.space).or_default().state;
+            state.advance(place.document, &held.stored.heads, &[]);
         }
     }
 

@@ -98,6 +98,19 @@ impl Reader for MemoryReader {
         Ok(out)
     }
 
+    fn places(
+        &self,
+        space: Option<SpaceId>,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Vec<Place>, StoreError> {
+        let state = read(&self.state);
+        let wanted = |place: &Place| {
+            after.is_none_or(|after| *place > after) && space.is_none_or(|s| place.space == s)
+        };
+        Ok(state.documents.keys().copied().filter(wanted).take(limit).collect())
+    }
+
     fn find_document(&self, kind: Option<Kind>, prefix: &str) -> Result<Vec<Place>, StoreError> {
         let (low, high) = prefix_range(prefix)?;
         let state = read(&self.state);
@@ -208,6 +221,12 @@ impl Reader for MemoryReader {
 
     fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError> {
         Ok(read(&self.state).logs.iter().map(|(id, log)| (*id, log.stored.tip)).collect())
+    }
+
+    fn logs(&self, space: SpaceId) -> Result<Vec<StoredLog>, StoreError> {
+        let state = read(&self.state);
+        let logs = state.logs.values().map(|log| log.stored);
+        Ok(logs.filter(|log| log.opening.space == space).collect())
     }
 
     fn log(&self, log: LogId) -> Result<Option<StoredLog>, StoreError> {

@@ -69,6 +69,7 @@ CREATE TABLE refused (
     reason TEXT NOT NULL,
     UNIQUE (log_id, seq)
 );
+CREATE INDEX refused_document ON refused (document);
 
 CREATE TABLE statements (
     epoch INTEGER PRIMARY KEY,

@@ -102,11 +102,7 @@ impl Reader for SqliteReader {
                  AND (?4 OR (d.document, s.space, d.kind) > (?1, ?2, ?3))
                  ORDER BY d.document, s.space, d.kind"
             );
-            let from = after.unwrap_or(Place {
-                document: DocId([0; 16]),
-                space: SpaceId([0; 16]),
-                kind: Kind(0),
-            });
+            let from = after.unwrap_or(FIRST);
             let mut statement = c.prepare_cached(&sql)?;
             let mut rows = statement.query(params![
                 from.document.0,
@@ -125,6 +121,36 @@ impl Reader for SqliteReader {
                 out.push(document);
             }
             Ok(out)
+        })
+    }
+
+    fn places(
+        &self,
+        space: Option<SpaceId>,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Vec<Place>, StoreError> {
+        self.ask("listing documents", |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT s.space, d.document, d.kind FROM documents d
+                 JOIN spaces s ON s.id = d.space_id
+                 WHERE d.document >= ?1 AND (?4 OR (d.document, s.space, d.kind) > (?1, ?2, ?3))
+                 AND ifnull(s.space = ?5, 1) AND typeof(d.document) = 'blob'
+                 AND length(d.document) = 16
+                 AND typeof(d.kind) = 'integer' AND d.kind BETWEEN 0 AND 65535
+                 ORDER BY d.document, s.space, d.kind LIMIT ?6",
+            )?;
+            let from = after.unwrap_or(FIRST);
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut rows = statement.query(params![
+                from.document.0,
+                from.space.0,
+                from.kind.0,
+                after.is_none(),
+                space.map(|space| space.0),
+                limit
+            ])?;
+            collect(&mut rows, place)
         })
     }
 
@@ -268,6 +294,16 @@ impl Reader for SqliteReader {
             Ok(collect(&mut rows, |row| Ok((LogId(row.get(0)?), tip(row, 1)?)))?
                 .into_iter()
                 .collect())
+        })
+    }
+
+    fn logs(&self, space: SpaceId) -> Result<Vec<StoredLog>, StoreError> {
+        self.ask("reading a space's logs", |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT l.log, l.opening, l.cursor, l.seq, l.hash, l.body_bytes FROM logs l
+                 JOIN spaces s ON s.id = l.space_id WHERE s.space = ?1 ORDER BY l.log",
+            )?;
+            collect(&mut statement.query([space.0])?, stored_log)
         })
     }
 
@@ -458,6 +494,9 @@ fn stored_document(row: &Row<'_>) -> Result<StoredDocument, Fault> {
         snapshot: blob(row, 6)?.into(),
     })
 }
+
+/// No place comes before it.
+const FIRST: Place = Place { document: DocId([0; 16]), space: SpaceId([0; 16]), kind: Kind(0) };
 
 /// Space, document and kind, in the first three columns.
 fn place(row: &Row<'_>) -> Result<Place, Fault> {

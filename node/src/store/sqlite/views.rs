@@ -105,6 +105,24 @@ pub(super) fn put(
     Ok(())
 }
 
+pub(super) fn delete(connection: &Connection, view: &ViewSpec, id: i64) -> Result<(), Fault> {
+    connection
+        .prepare_cached(&format!("DELETE FROM view_{} WHERE document_id = ?1", view.table))?
+        .execute([id])?;
+    Ok(())
+}
+
+/// Rows whose document is gone, or is another's.
+pub(super) fn delete_orphans(connection: &Connection, view: &ViewSpec) -> Result<(), Fault> {
+    let sql = format!(
+        "DELETE FROM view_{} WHERE NOT EXISTS
+         (SELECT 1 FROM documents d WHERE d.id = document_id AND d.kind = ?1)",
+        view.table
+    );
+    connection.prepare_cached(&sql)?.execute([view.kind.0])?;
+    Ok(())
+}
+
 fn borrowed(cell: &Cell) -> ToSqlOutput<'_> {
     ToSqlOutput::Borrowed(match cell {
         Cell::Null => ValueRef::Null,

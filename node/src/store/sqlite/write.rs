@@ -4,8 +4,9 @@ use super::{Fault, read, views};
 use crate::store::batch::{self, Extension, other_statement, unknown_document};
 use crate::store::runs::{self, SMALL_RUNS_MAX};
 use crate::store::{DocumentUpdate, Place, RowUpdate, StoreError, ViewSpec, WriteBatch};
-use fenbu_protocol::id::{Hash, LogId, SpaceId};
+use fenbu_protocol::id::{DocId, Hash, LogId, SpaceId};
 use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
 
@@ -86,6 +87,9 @@ impl<'a> Writing<'a> {
         for extension in extensions {
             self.extend(&extension)?;
         }
+        for place in &batch.forget {
+            self.forget(*place)?;
+        }
         for update in &batch.documents {
             self.document(update)?;
         }
@@ -100,7 +104,11 @@ impl<'a> Writing<'a> {
         }
         self.waiting(batch)?;
         self.refused(batch)?;
-        self.small_values(batch)
+        self.small_values(batch)?;
+        for space in &batch.sum_anew {
+            self.sum_anew(*space)?;
+        }
+        Ok(())
     }
 
     /// Writes the sums of the spaces that changed, and hands out what to remember.
@@ -302,6 +310,60 @@ impl<'a> Writing<'a> {
         views::put(self.tx, view, key, &update.row, update.conflicts)
     }
 
+    fn forget(&mut self, place: Place) -> Result<(), Fault> {
+        let space_id = self.space(place.space)?.id;
+        for table in ["waiting", "refused"] {
+            self.tx
+                .prepare_cached(&format!(
+                    "DELETE FROM {table} WHERE document = ?1 AND kind = ?2
+                     AND log_id IN (SELECT id FROM logs WHERE space_id = ?3)"
+                ))?
+                .execute(params![place.document.0, place.kind.0, space_id])?;
+        }
+        let held: Option<(i64, Value)> = self
+            .tx
+            .prepare_cached(
+                "SELECT id, heads FROM documents
+                 WHERE document = ?1 AND space_id = ?2 AND kind = ?3",
+            )?
+            .query_row(params![place.document.0, space_id, place.kind.0], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let Some((id, heads)) = held else { return Ok(()) };
+        self.space(place.space)?.state.advance(place.document, &legible(&heads), &[]);
+        self.tx.prepare_cached("DELETE FROM documents WHERE id = ?1")?.execute([id])?;
+        match self.view(place.kind) {
+            Some(view) => views::delete(self.tx, view, id),
+            None => Ok(()),
+        }
+    }
+
+    fn sum_anew(&mut self, space: SpaceId) -> Result<(), Fault> {
+        let space_id = self.space(space)?.id;
+        let mut nameless = self.tx.prepare_cached(
+            "DELETE FROM documents WHERE space_id = ?1 AND
+             NOT (typeof(document) = 'blob' AND length(document) = 16
+                 AND typeof(kind) = 'integer' AND kind BETWEEN 0 AND 65535)
+             RETURNING id",
+        )?;
+        for id in nameless.query_map([space_id], |row| row.get(0))? {
+            let id = id?;
+            for view in self.views {
+                views::delete(self.tx, view, id)?;
+            }
+        }
+        let mut state = StateDigest::default();
+        let mut statement =
+            self.tx.prepare_cached("SELECT document, heads FROM documents WHERE space_id = ?1")?;
+        let mut rows = statement.query([space_id])?;
+        while let Some(row) = rows.next()? {
+            state.advance(DocId(row.get(0)?), &[], &legible(&row.get(1)?));
+        }
+        self.space(space)?.state = state;
+        Ok(())
+    }
+
     fn row(&mut self, update: &RowUpdate) -> Result<(), Fault> {
         let RowUpdate { place, row, conflicts } = update;
         let space_id = self.space(place.space)?.id;
@@ -437,9 +499,20 @@ impl<'a> Writing<'a> {
             };
         }
         if batch.views_rebuilt {
+            for view in self.views {
+                views::delete_orphans(self.tx, view)?;
+            }
             self.tx.prepare_cached("UPDATE views SET complete = 1")?.execute([])?;
         }
         Ok(())
+    }
+}
+
+/// The heads in a row, or none if they are damaged.
+fn legible(heads: &Value) -> Vec<[u8; 32]> {
+    match heads {
+        Value::Blob(bytes) => read::heads(bytes).unwrap_or_default(),
+        _ => Vec::new(),
     }
 }
 
