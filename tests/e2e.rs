@@ -5,6 +5,7 @@ mod carry;
 mod damage;
 mod joining;
 mod kill;
+mod languages;
 mod mistakes;
 mod pages;
 mod partition;

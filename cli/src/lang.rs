@@ -75,6 +75,8 @@ pub enum Text {
     Heading(&'static str, &'static str),
     /// From outside: the daemon, the system, a record.
     Plain(String),
+    /// From the node's library, Chinese and English.
+    Told(Box<str>, Box<str>),
 }
 
 impl Text {
@@ -84,6 +86,7 @@ impl Text {
             Self::Both(zh, en) => lang.pick(*zh, *en).to_owned(),
             Self::Heading(zh, en) => lang.pick((*zh).to_owned(), en.to_uppercase()),
             Self::Plain(text) => text.clone(),
+            Self::Told(zh, en) => lang.pick(zh, en).to_string(),
         }
     }
 

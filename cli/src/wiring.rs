@@ -10,6 +10,7 @@ use crate::output::Output;
 use fenbu_node::config::Config;
 pub(crate) use fenbu_node::config::LogFormat;
 use fenbu_node::setup;
+use fenbu_node::words::Lang as Words;
 
 /// Files of which at least one lies in every node's folder.
 const NODE_FILES: [&str; 2] = ["node.key", "fenbu.db"];
@@ -118,7 +119,13 @@ fn setup_error(error: &setup::SetupError) -> Error {
         setup::SetupError::Unreachable(_) => Kind::Unreachable,
         _ => Kind::Failed,
     };
-    Error::new(kind, Text::from(error.to_string()))
+    Error::new(kind, told(error))
+}
+
+/// What the library says, in both languages.
+fn told(error: &dyn std::error::Error) -> Text {
+    let english = error.to_string();
+    Text::Told(Words::Zh.say(&english).into(), english.into())
 }
 
 /// The settings in force for a node's daemon.
@@ -132,7 +139,7 @@ pub(crate) fn run_node(config: Config) -> Result<()> {
 }
 
 fn failed(error: &dyn std::error::Error) -> Error {
-    Error::new(Kind::Failed, Text::from(error.to_string()))
+    Error::new(Kind::Failed, told(error))
 }
 
 /// Shows a federation at work on this machine. Runs outside any runtime.

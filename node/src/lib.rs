@@ -13,6 +13,7 @@
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`admission`] | tokens, and letting nodes in |
 //! | [`api`] | HTTP over the unix socket: what the CLI speaks |
+//! | [`words`] | messages in the reader's language |
 //!
 //! Nothing here decides what is right; a decision in the driver is in the wrong house.
 
@@ -35,6 +36,7 @@ pub mod store;
 mod testing;
 pub mod transport;
 pub mod views;
+pub mod words;
 pub mod writer;
 
 pub use driver::{DriverStatus, LinkView, Question};

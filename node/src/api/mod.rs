@@ -15,6 +15,7 @@ use crate::daemon::Daemon;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::connect_info::Connected;
+use axum::middleware;
 use axum::routing::{get, post};
 use axum::serve::IncomingStream;
 use std::os::unix::fs::PermissionsExt;
@@ -72,6 +73,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .fallback(|| async { Problem::not_found("there is no such path here") })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(problem::in_the_readers_language))
         .with_state(daemon)
 }
 
