@@ -38,14 +38,6 @@ pub(crate) struct InitOptions {
     pub(crate) advertise: Vec<String>,
 }
 
-/// What was founded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct InitReport {
-    pub(crate) federation: String,
-    pub(crate) node: String,
-    pub(crate) unit: String,
-}
-
 /// What `fenbu join` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JoinOptions {
@@ -57,12 +49,22 @@ pub(crate) struct JoinOptions {
     pub(crate) advertise: Vec<String>,
 }
 
-/// What was joined.
+/// A node that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JoinReport {
+pub(crate) struct NodeReport {
     pub(crate) federation: String,
     pub(crate) node: String,
     pub(crate) unit: String,
+}
+
+impl From<setup::NodeReport> for NodeReport {
+    fn from(report: setup::NodeReport) -> Self {
+        Self {
+            federation: report.federation.to_string(),
+            node: report.node.to_string(),
+            unit: report.unit,
+        }
+    }
 }
 
 /// What `fenbu demo` asks for.
@@ -78,7 +80,7 @@ pub(crate) struct DemoOptions {
 }
 
 /// Founds a federation with this node as head office.
-pub(crate) fn init(options: InitOptions) -> Result<InitReport> {
+pub(crate) fn init(options: InitOptions) -> Result<NodeReport> {
     let report = setup::init(&setup::InitOptions {
         dir: options.dir,
         name: options.name,
@@ -88,15 +90,11 @@ pub(crate) fn init(options: InitOptions) -> Result<InitReport> {
         advertise: options.advertise,
     })
     .map_err(|e| setup_error(&e))?;
-    Ok(InitReport {
-        federation: report.federation.to_string(),
-        node: report.node.to_string(),
-        unit: report.unit,
-    })
+    Ok(report.into())
 }
 
 /// Joins a federation with a token. Runs outside any runtime.
-pub(crate) fn join(options: JoinOptions) -> Result<JoinReport> {
+pub(crate) fn join(options: JoinOptions) -> Result<NodeReport> {
     let report = setup::join(&setup::JoinOptions {
         dir: options.dir,
         token: options.token,
@@ -105,11 +103,7 @@ pub(crate) fn join(options: JoinOptions) -> Result<JoinReport> {
         advertise: options.advertise,
     })
     .map_err(|e| setup_error(&e))?;
-    Ok(JoinReport {
-        federation: report.federation.to_string(),
-        node: report.node.to_string(),
-        unit: report.unit,
-    })
+    Ok(report.into())
 }
 
 fn setup_error(error: &setup::SetupError) -> Error {

@@ -5,7 +5,8 @@
 
 use crate::rebuild::Rebuilder;
 use crate::shared::{DocumentGuard, Shared};
-use crate::store::{DocumentUpdate, ListQuery, Page, Place, StoreError, StoredDocument};
+use crate::store::{ListQuery, Page, Place, StoreError, StoredDocument};
+use crate::views::update_of;
 use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
 use fenbu_protocol::directory::Template;
 use fenbu_protocol::id::{DocId, SpaceId};
@@ -235,17 +236,8 @@ impl Records {
         let Some(body) = record.edit(log.actor(), now_ms, account, &save.edits)? else {
             return Ok(None);
         };
-        let row = record.row();
-        let update = DocumentUpdate {
-            space: save.space,
-            document: save.document,
-            kind: save.schema.kind,
-            genesis: save.schema.genesis,
-            snapshot: record.saved_after(before, &body).into(),
-            heads: record.heads(),
-            conflicts: row.conflicts,
-            row: row.into(),
-        };
+        let saved = record.saved_after(before, &body);
+        let update = update_of(save.space, save.document, &record, saved);
         Ok(Some(LocalWrite { schema: save.schema, log, body, update }))
     }
 

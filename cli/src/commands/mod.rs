@@ -30,12 +30,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde_json::json;
 
 use crate::Streams;
 use crate::client::Client;
 use crate::error::{Error, Exit, Result};
 use crate::lang::{Key, Lang};
-use crate::output::{Format, Output};
+use crate::output::{Detail, Format, Output};
+use crate::wiring::NodeReport;
 
 /// Administer a federated record node
 #[derive(Debug, Parser)]
@@ -160,6 +162,27 @@ impl Session {
 
     pub(crate) fn shown_dir(&self) -> String {
         self.dir.display().to_string()
+    }
+
+    /// Shows a node that was founded or has joined.
+    fn made(&mut self, schema: &'static str, report: &NodeReport) -> Result<()> {
+        let dir = self.shown_dir();
+        self.output.detail(&Detail {
+            schema,
+            name: "node",
+            answer: json!({
+                "federation": report.federation,
+                "node": report.node,
+                "unit": report.unit,
+                "dir": dir,
+            }),
+            rows: vec![
+                (Key::LabelFederation.into(), report.federation.clone()),
+                (Key::LabelNode.into(), report.node.clone()),
+                (Key::LabelUnit.into(), report.unit.clone()),
+                (Key::LabelDir.into(), dir),
+            ],
+        })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::invariants::Breach;
 use super::world::World;
-use super::writes::update_of;
 use fenbu_node::store::Reader;
+use fenbu_node::views::update_of;
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::{DocId, LogId, SpaceId};
 use fenbu_protocol::limits::RUN_BYTES_MAX;

@@ -40,7 +40,6 @@ mod writes;
 
 pub use markers::Markers;
 pub use trace::TAIL_LINES;
-pub use writes::views;
 
 use fenbu_protocol::id::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};

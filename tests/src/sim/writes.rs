@@ -4,12 +4,11 @@
 use super::disk::{Done, Job};
 use super::node::Node;
 use crate::model::words_field;
-use fenbu_node::store::{
-    Cell, DocumentUpdate, EntryRef, Place, Row, StoredDocument, ViewColumn, ViewSpec, WriteBatch,
-};
+use fenbu_node::store::{EntryRef, Place, StoredDocument, WriteBatch};
+use fenbu_node::views::update_of;
 use fenbu_protocol::id::{DocId, LogId, SpaceId};
 use fenbu_protocol::log::{Draft, Encoding, HEADER_VERSION, Kind, LogDigest, Shape, StateDigest};
-use fenbu_protocol::record::{self, Edits, Incoming, Record, Schema, ValueType};
+use fenbu_protocol::record::{self, Edits, Incoming, Record};
 use fenbu_protocol::sync::Item;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -58,57 +57,6 @@ pub(super) struct Started {
     pub(super) states: Vec<SpaceState>,
     /// Entries that had waited and now count.
     pub(super) released: u64,
-}
-
-/// The views the daemon keeps, one for each kind.
-pub fn views() -> Vec<ViewSpec> {
-    record::ALL.iter().map(|schema| view(schema)).collect()
-}
-
-fn view(schema: &Schema) -> ViewSpec {
-    let column = |name: &&str| {
-        let field = schema.field(name);
-        let integer = field.is_some_and(|f| {
-            let number = matches!(f.value, ValueType::Int | ValueType::Instant | ValueType::Bool);
-            number && !f.merge.is_container()
-        });
-        ViewColumn { name: (*name).to_owned(), integer, indexed: false }
-    };
-    ViewSpec {
-        kind: schema.kind,
-        table: schema.plural.to_owned(),
-        columns: schema.columns.iter().map(column).collect(),
-    }
-}
-
-/// A record as its document is stored.
-pub(super) fn update_of(
-    space: SpaceId,
-    document: DocId,
-    record: &Record,
-    snapshot: Vec<u8>,
-) -> DocumentUpdate {
-    let row = record.row();
-    let cell = |cell| match cell {
-        record::Cell::Null => Cell::Null,
-        record::Cell::Int(value) => Cell::Int(value),
-        record::Cell::Text(text) => Cell::Text(text),
-    };
-    let conflicts = record.to_json()["conflicts"].as_object().map_or(0, Map::len);
-    DocumentUpdate {
-        space,
-        document,
-        kind: record.schema().kind,
-        genesis: record.schema().genesis,
-        snapshot: snapshot.into(),
-        heads: record.heads(),
-        row: Row {
-            cells: row.cells.into_iter().map(cell).collect(),
-            created_ms: row.created_ms,
-            updated_ms: row.updated_ms,
-        },
-        conflicts: conflicts as u32,
-    }
 }
 
 impl Node {

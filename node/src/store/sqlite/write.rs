@@ -3,7 +3,7 @@
 use super::{Fault, read, views};
 use crate::store::batch::{self, Extension, other_statement, unknown_document};
 use crate::store::runs::{self, SMALL_RUNS_MAX};
-use crate::store::{DocumentUpdate, Place, RowUpdate, StoreError, ViewSpec, WriteBatch};
+use crate::store::{DocumentUpdate, EntryRef, Place, RowUpdate, StoreError, ViewSpec, WriteBatch};
 use fenbu_protocol::id::{DocId, Hash, LogId, SpaceId};
 use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
 use rusqlite::types::Value;
@@ -440,10 +440,18 @@ impl<'a> Writing<'a> {
                     entry.place.kind.0
                 ])?;
         }
-        for entry in &batch.no_longer_waiting {
-            self.tx
-                .prepare_cached("DELETE FROM waiting WHERE log_id = ?1 AND seq = ?2")?
-                .execute(params![self.log(entry.log)?.id, entry.seq.cast_signed()])?;
+        self.no_longer("waiting", &batch.no_longer_waiting)
+    }
+
+    /// Entries that neither wait nor are refused any more.
+    fn no_longer(&self, table: &str, entries: &[EntryRef]) -> Result<(), Fault> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let sql = format!("DELETE FROM {table} WHERE log_id = ?1 AND seq = ?2");
+        let mut delete = self.tx.prepare_cached(&sql)?;
+        for entry in entries {
+            delete.execute(params![self.log(entry.log)?.id, entry.seq.cast_signed()])?;
         }
         Ok(())
     }
@@ -465,12 +473,7 @@ impl<'a> Writing<'a> {
                     refusal.reason
                 ])?;
         }
-        for entry in &batch.no_longer_refused {
-            self.tx
-                .prepare_cached("DELETE FROM refused WHERE log_id = ?1 AND seq = ?2")?
-                .execute(params![self.log(entry.log)?.id, entry.seq.cast_signed()])?;
-        }
-        Ok(())
+        self.no_longer("refused", &batch.no_longer_refused)
     }
 
     fn small_values(&self, batch: &WriteBatch) -> Result<(), Fault> {
