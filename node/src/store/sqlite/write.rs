@@ -1,12 +1,11 @@
 //! One commit: what changes in the tables, and in the writer's memory once it is durable.
 
-use super::{Fault, read, views};
+use super::{Fault, read, run_rows, views};
 use crate::store::batch::{self, Extension, other_statement, unknown_document};
 use crate::store::runs::{self, SMALL_RUNS_MAX};
 use crate::store::{DocumentUpdate, EntryRef, Place, RowUpdate, StoreError, ViewSpec, WriteBatch};
-use fenbu_protocol::id::{DocId, Hash, LogId, SpaceId};
+use fenbu_protocol::id::{Hash, LogId, SpaceId};
 use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
-use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
 
@@ -28,9 +27,9 @@ struct LogRow {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct SpaceRow {
-    id: i64,
-    state: StateDigest,
+pub(super) struct SpaceRow {
+    pub(super) id: i64,
+    pub(super) state: StateDigest,
     log: LogDigest,
 }
 
@@ -69,9 +68,9 @@ impl Cache {
 
 /// A commit under way.
 pub(super) struct Writing<'a> {
-    tx: &'a Transaction<'a>,
+    pub(super) tx: &'a Transaction<'a>,
     base: &'a Cache,
-    views: &'a [ViewSpec],
+    pub(super) views: &'a [ViewSpec],
     touched: Cache,
 }
 
@@ -130,7 +129,7 @@ impl<'a> Writing<'a> {
         row.copied().ok_or_else(|| Fault::Damaged(format!("log {log} has no row")))
     }
 
-    fn space(&mut self, space: SpaceId) -> Result<&mut SpaceRow, Fault> {
+    pub(super) fn space(&mut self, space: SpaceId) -> Result<&mut SpaceRow, Fault> {
         if !self.touched.spaces.contains_key(&space) {
             let row = match self.base.spaces.get(&space) {
                 Some(row) => *row,
@@ -247,7 +246,7 @@ impl<'a> Writing<'a> {
         let mut rows = statement.query(params![log_id, SMALL_RUNS_MAX as i64])?;
         while let Some(row) = rows.next()? {
             ids.push(row.get::<_, i64>(0)?);
-            tail.push(read::run(row, 1, log)?);
+            tail.push(run_rows::run(row, 1, log)?);
         }
         tail.reverse();
         let joined = runs::compacted(tail)
@@ -310,60 +309,6 @@ impl<'a> Writing<'a> {
         views::put(self.tx, view, key, &update.row, update.conflicts)
     }
 
-    fn forget(&mut self, place: Place) -> Result<(), Fault> {
-        let space_id = self.space(place.space)?.id;
-        for table in ["waiting", "refused"] {
-            self.tx
-                .prepare_cached(&format!(
-                    "DELETE FROM {table} WHERE document = ?1 AND kind = ?2
-                     AND log_id IN (SELECT id FROM logs WHERE space_id = ?3)"
-                ))?
-                .execute(params![place.document.0, place.kind.0, space_id])?;
-        }
-        let held: Option<(i64, Value)> = self
-            .tx
-            .prepare_cached(
-                "SELECT id, heads FROM documents
-                 WHERE document = ?1 AND space_id = ?2 AND kind = ?3",
-            )?
-            .query_row(params![place.document.0, space_id, place.kind.0], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()?;
-        let Some((id, heads)) = held else { return Ok(()) };
-        self.space(place.space)?.state.advance(place.document, &legible(&heads), &[]);
-        self.tx.prepare_cached("DELETE FROM documents WHERE id = ?1")?.execute([id])?;
-        match self.view(place.kind) {
-            Some(view) => views::delete(self.tx, view, id),
-            None => Ok(()),
-        }
-    }
-
-    fn sum_anew(&mut self, space: SpaceId) -> Result<(), Fault> {
-        let space_id = self.space(space)?.id;
-        let mut nameless = self.tx.prepare_cached(
-            "DELETE FROM documents WHERE space_id = ?1 AND
-             NOT (typeof(document) = 'blob' AND length(document) = 16
-                 AND typeof(kind) = 'integer' AND kind BETWEEN 0 AND 65535)
-             RETURNING id",
-        )?;
-        for id in nameless.query_map([space_id], |row| row.get(0))? {
-            let id = id?;
-            for view in self.views {
-                views::delete(self.tx, view, id)?;
-            }
-        }
-        let mut state = StateDigest::default();
-        let mut statement =
-            self.tx.prepare_cached("SELECT document, heads FROM documents WHERE space_id = ?1")?;
-        let mut rows = statement.query([space_id])?;
-        while let Some(row) = rows.next()? {
-            state.advance(DocId(row.get(0)?), &[], &legible(&row.get(1)?));
-        }
-        self.space(space)?.state = state;
-        Ok(())
-    }
-
     fn row(&mut self, update: &RowUpdate) -> Result<(), Fault> {
         let RowUpdate { place, row, conflicts } = update;
         let space_id = self.space(place.space)?.id;
@@ -381,7 +326,7 @@ impl<'a> Writing<'a> {
         views::put(self.tx, view, key, row, *conflicts)
     }
 
-    fn view(&self, kind: Kind) -> Option<&'a ViewSpec> {
+    pub(super) fn view(&self, kind: Kind) -> Option<&'a ViewSpec> {
         self.views.iter().find(|view| view.kind == kind)
     }
 
@@ -508,14 +453,6 @@ impl<'a> Writing<'a> {
             self.tx.prepare_cached("UPDATE views SET complete = 1")?.execute([])?;
         }
         Ok(())
-    }
-}
-
-/// The heads in a row, or none if they are damaged.
-fn legible(heads: &Value) -> Vec<[u8; 32]> {
-    match heads {
-        Value::Blob(bytes) => read::heads(bytes).unwrap_or_default(),
-        _ => Vec::new(),
     }
 }
 
