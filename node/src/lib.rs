@@ -8,7 +8,7 @@
 //! | [`transport`] | QUIC with raw public keys |
 //! | [`store`] | what is durable when; SQLite and memory |
 //! | [`writer`] | the one thread that commits |
-//! | [`materialiser`], [`views`] | received entries into documents and rows |
+//! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | [`rebuild`] | documents and rows made again |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`admission`] | tokens, and letting nodes in |
@@ -26,6 +26,7 @@ mod driver;
 pub mod folder;
 pub mod import;
 mod links;
+mod making;
 pub mod materialiser;
 pub mod rebuild;
 pub mod records;

@@ -4,23 +4,33 @@
 //! to date on all cores, and commits documents, rows and cursors together. A crash between rounds
 //! costs nothing: the cursors say where to go on.
 
+use crate::making::{Candidate, Job, Made, Unmade, on_all_cores, place_of};
 use crate::rebuild::Rebuilder;
-use crate::shared::{Readers, Shared};
-use crate::store::{DocumentUpdate, EntryRef, Place, Refusal, StoreError, WriteBatch};
+use crate::shared::Shared;
+use crate::store::{Place, StoreError, WriteBatch};
 use crate::writer::{Command, WriterHandle};
-use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Encoding, HEADER_VERSION, Header, Run};
-use fenbu_protocol::record::{Incoming, Outcome, Schema, materialise, schema};
+use fenbu_protocol::log::Run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Bytes of runs taken in one round: the larger, the more of a document's changes meet in one load; and
 /// it bounds the memory a backlog takes to materialise, at a few times this.
 const ROUND_BYTES: usize = 16 << 20;
+/// More than this to do is a backlog arriving: it is gathered before it is begun, so that the changes
+/// of one document meet in one load. Less is live, and begun at once.
+const BACKLOG_BYTES: usize = 64 << 10;
+/// A backlog that pauses for so long has arrived …
+const GATHER_PAUSE: Duration = Duration::from_millis(20);
+/// … and one that does not is not waited for any longer.
+const GATHER_MAX: Duration = Duration::from_millis(400);
+/// Snapshots handed to the writer in one go.
+const WRITTEN_BYTES: usize = 1 << 20;
+/// Documents read in one transaction.
+const DOCUMENTS_AT_A_TIME: usize = 32;
 /// After the disk refused.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -32,6 +42,17 @@ pub enum Wake {
     /// The directory grew: what waited for a right may count now.
     Directory,
     Stop,
+}
+
+impl Wake {
+    /// What two wakes come to: the one that asks for more.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Stop, _) | (_, Self::Stop) => Self::Stop,
+            (Self::Directory, _) | (_, Self::Directory) => Self::Directory,
+            _ => Self::Received,
+        }
+    }
 }
 
 /// How the materialiser is doing, for `status`.
@@ -56,42 +77,8 @@ pub struct Materialiser {
     progress: Arc<Progress>,
     authors: BTreeMap<LogId, NodeId>,
     views_stale: bool,
-}
-
-/// An entry to be judged, with its body.
-pub(crate) struct Candidate {
-    pub(crate) header: Header,
-    pub(crate) body: Vec<u8>,
-}
-
-/// What a round makes of one document.
-#[derive(Default)]
-pub(crate) struct Made {
-    pub(crate) batch: WriteBatch,
-}
-
-/// Why a document could not be made.
-pub(crate) enum Unmade {
-    /// Its stored form cannot be read, for this reason; its entries are still there.
-    Damaged(Place, String),
-    Store(StoreError),
-}
-
-impl From<StoreError> for Unmade {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<Unmade> for StoreError {
-    fn from(unmade: Unmade) -> Self {
-        match unmade {
-            Unmade::Store(error) => error,
-            Unmade::Damaged(place, why) => {
-                Self::Inconsistent(format!("document {}: {why}", place.document))
-            }
-        }
-    }
+    /// What woke us while we gathered.
+    later: Option<Wake>,
 }
 
 impl Materialiser {
@@ -103,7 +90,16 @@ impl Materialiser {
         progress: Arc<Progress>,
         views_stale: bool,
     ) -> Self {
-        Self { shared, writer, rebuilder, wake, progress, authors: BTreeMap::new(), views_stale }
+        Self {
+            shared,
+            writer,
+            rebuilder,
+            wake,
+            progress,
+            authors: BTreeMap::new(),
+            views_stale,
+            later: None,
+        }
     }
 
     /// Runs until told to stop, or until the node is gone.
@@ -118,7 +114,7 @@ impl Materialiser {
             let outcome = self.refresh().and_then(|()| self.catch_up(next == Wake::Directory));
             self.progress.busy.store(false, Ordering::Release);
             next = match outcome {
-                Ok(()) => match self.wake.recv() {
+                Ok(()) => match self.later.take().map_or_else(|| self.wake.recv(), Ok) {
                     Ok(wake) => self.latest(wake),
                     Err(_) => return,
                 },
@@ -142,25 +138,26 @@ impl Materialiser {
         Ok(())
     }
 
-    fn store(&self, batch: WriteBatch) -> Result<(), StoreError> {
+    fn hand_over(&self, batch: WriteBatch) -> oneshot::Receiver<Result<(), StoreError>> {
         let (reply, answer) = oneshot::channel();
-        if self.writer.send(Command::Store { batch, reply }).is_ok() {
-            // No answer: the writer has stopped, and so will we.
-            answer.blocking_recv().unwrap_or(Ok(()))?;
-        }
-        Ok(())
+        // A writer that has stopped answers nothing, and so will we.
+        let _ = self.writer.send(Command::Store { batch, reply });
+        answer
     }
 
     /// Folds the wakes that piled up into one.
-    fn latest(&self, mut wake: Wake) -> Wake {
-        while let Ok(next) = self.wake.try_recv() {
-            wake = match (wake, next) {
-                (Wake::Stop, _) | (_, Wake::Stop) => Wake::Stop,
-                (Wake::Directory, _) | (_, Wake::Directory) => Wake::Directory,
-                _ => Wake::Received,
-            };
+    fn latest(&self, wake: Wake) -> Wake {
+        self.wake.try_iter().fold(wake, Wake::and)
+    }
+
+    /// Waits until what is arriving has arrived, within bounds.
+    fn gather(&mut self) {
+        let until = Instant::now() + GATHER_MAX;
+        while self.later != Some(Wake::Stop) {
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(wake) = self.wake.recv_timeout(GATHER_PAUSE.min(left)) else { return };
+            self.later = Some(self.later.map_or(wake, |later| later.and(wake)));
         }
-        wake
     }
 
     fn catch_up(&mut self, rights_changed: bool) -> Result<(), StoreError> {
@@ -169,11 +166,22 @@ impl Materialiser {
         }
         let spaces = self.shared.readable();
         let mut healed = BTreeSet::new();
+        let mut gathered = false;
         loop {
+            if self.later == Some(Wake::Stop) {
+                return Ok(());
+            }
             let runs = self.shared.readers.with(|r| r.behind(&spaces, ROUND_BYTES))?;
             if runs.is_empty() {
                 return Ok(());
             }
+            let bytes: usize = runs.iter().map(|r| r.as_bytes().len()).sum();
+            if (BACKLOG_BYTES..ROUND_BYTES / 2).contains(&bytes) && !gathered {
+                self.gather();
+                gathered = true;
+                continue;
+            }
+            gathered = false;
             let damaged = self.round(&runs)?;
             self.heal(damaged, &mut healed)?;
         }
@@ -244,23 +252,46 @@ impl Materialiser {
     ) -> Result<Damaged, StoreError> {
         let count = by_document.len() as u64;
         let guard = self.shared.documents.lock(by_document.keys().copied());
-        let work: Vec<_> = by_document.into_iter().collect();
+        let mut work = by_document.into_iter().peekable();
+        let mut parts: Vec<Vec<(Place, Vec<Candidate>)>> = Vec::new();
+        while work.peek().is_some() {
+            parts.push(work.by_ref().take(DOCUMENTS_AT_A_TIME).collect());
+        }
         let directory = self.shared.directory.now();
         let mut damaged = Damaged::new();
         let job =
             Job { readers: &self.shared.readers, directory: &directory, authors: &self.authors };
-        for made in on_all_cores(work, |(place, candidates)| job.make(place, candidates)) {
-            match made {
-                Ok(made) => batch.merge(made.batch),
-                Err(Unmade::Damaged(place, why)) => drop(damaged.insert(place, why)),
-                Err(Unmade::Store(error)) => return Err(error),
+        // Made documents are written while others are being made; the cursors come last, if at all.
+        let cursors = std::mem::take(&mut batch.cursors);
+        let mut written = Vec::new();
+        let mut failed = None;
+        let take = |made: Vec<Result<Made, Unmade>>| {
+            for made in made {
+                match made {
+                    Ok(made) => batch.merge(made.batch),
+                    Err(Unmade::Damaged(place, why)) => drop(damaged.insert(place, why)),
+                    Err(Unmade::Store(error)) => failed = failed.take().or(Some(error)),
+                }
             }
+            if batch.documents.iter().map(|d| d.snapshot.len()).sum::<usize>() > WRITTEN_BYTES {
+                written.push(self.hand_over(std::mem::take(&mut batch)));
+            }
+        };
+        on_all_cores(parts, |part| job.make(part), take);
+        if damaged.is_empty() && failed.is_none() {
+            batch.cursors = cursors;
         }
+        written.push(self.hand_over(batch));
+        // All are waited for, whatever becomes of them: the documents are ours until then.
+        let settled: Vec<_> = written.into_iter().map(settled).collect();
+        drop(guard);
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        settled.into_iter().collect::<Result<(), _>>()?;
         if damaged.is_empty() {
-            self.store(batch)?;
             self.progress.documents.fetch_add(count, Ordering::Relaxed);
         }
-        drop(guard);
         Ok(damaged)
     }
 }
@@ -271,184 +302,7 @@ type Damaged = BTreeMap<Place, String>;
 /// Waiting entries looked at again when the directory grows.
 const RETRY_ENTRIES_MAX: usize = 100_000;
 
-/// Splits work over two threads where there is enough of it to pay; keeps the order.
-pub(crate) fn on_all_cores<T: Send, R: Send>(work: Vec<T>, make: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-    if work.len() < 16 || threads == 1 {
-        return work.into_iter().map(make).collect();
-    }
-    let size = work.len().div_ceil(threads);
-    let mut parts: Vec<Vec<T>> = Vec::new();
-    let mut work = work.into_iter();
-    loop {
-        let part: Vec<T> = work.by_ref().take(size).collect();
-        if part.is_empty() {
-            break;
-        }
-        parts.push(part);
-    }
-    std::thread::scope(|scope| {
-        let make = &make;
-        let threads: Vec<_> = parts
-            .into_iter()
-            .map(|part| scope.spawn(move || part.into_iter().map(make).collect::<Vec<R>>()))
-            .collect();
-        threads
-            .into_iter()
-            .flat_map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
-}
-
-pub(crate) struct Job<'a> {
-    pub(crate) readers: &'a Readers,
-    pub(crate) directory: &'a Directory,
-    pub(crate) authors: &'a BTreeMap<LogId, NodeId>,
-}
-
-/// Why an entry does not count now, before anybody looks inside.
-enum Standing {
-    Counts,
-    Waits,
-    Refused(&'static str, String),
-}
-
-impl Job<'_> {
-    fn make(&self, place: Place, mut candidates: Vec<Candidate>) -> Result<Made, Unmade> {
-        let (stored, waited) = self.readers.with(|reader| {
-            let stored = match reader.document(place) {
-                Err(StoreError::Corrupted { what, .. }) => {
-                    return Err(Unmade::Damaged(place, what));
-                }
-                stored => stored?,
-            };
-            let mut waited = Vec::new();
-            for entry in reader.waiting(place)? {
-                if let Some(found) = reader.entry(entry.log, entry.seq)?
-                    && let Some(body) = found.body
-                {
-                    waited.push((entry, Candidate { header: found.header, body }));
-                }
-            }
-            Ok((stored, waited))
-        })?;
-        let mut released = Vec::with_capacity(waited.len());
-        for (entry, candidate) in waited {
-            released.push(entry);
-            candidates.push(candidate);
-        }
-        let snapshot = stored.as_ref().map(|s| &s.snapshot[..]);
-        let mut made = self.judge(place, snapshot, candidates)?;
-        released.retain(|entry| !made.batch.waiting.contains(entry));
-        made.batch.no_longer_waiting = released;
-        Ok(made)
-    }
-
-    /// What becomes of a document, made before up to `snapshot`, with these entries.
-    pub(crate) fn judge(
-        &self,
-        place: Place,
-        snapshot: Option<&[u8]>,
-        candidates: Vec<Candidate>,
-    ) -> Result<Made, Unmade> {
-        let mut made = Made::default();
-        let Some(schema) = schema(place.kind) else {
-            // A newer node's kind: kept and relayed, and shown by a version that knows it.
-            for candidate in &candidates {
-                made.wait(entry_ref(place, &candidate.header));
-            }
-            return Ok(made);
-        };
-        let mut offered: Vec<&Candidate> = Vec::new();
-        for candidate in &candidates {
-            let entry = entry_ref(place, &candidate.header);
-            match self.standing(place.space, schema, &candidate.header) {
-                Standing::Counts => offered.push(candidate),
-                Standing::Waits => made.wait(entry),
-                Standing::Refused(code, reason) => {
-                    made.batch.refused.push(Refusal { entry, code: code.into(), reason });
-                }
-            }
-        }
-        if offered.is_empty() {
-            return Ok(made);
-        }
-        let incoming: Vec<Incoming<'_>> = offered
-            .iter()
-            .map(|c| Incoming { log: c.header.log, seq: c.header.seq, body: &c.body })
-            .collect();
-        let outcome = materialise(schema, snapshot, &incoming)
-            .map_err(|why| Unmade::Damaged(place, why.to_string()))?;
-        made.take(place, schema, outcome);
-        Ok(made)
-    }
-
-    /// Whether the author had the right, as far as this directory tells.
-    fn standing(&self, space: SpaceId, schema: &Schema, header: &Header) -> Standing {
-        let shape = &header.shape;
-        if shape.version != HEADER_VERSION || header.epoch > self.directory.epoch() {
-            return Standing::Waits;
-        }
-        if shape.encoding != Encoding::CHANGE {
-            return Standing::Waits;
-        }
-        if schema.genesis != shape.genesis {
-            return Standing::Waits;
-        }
-        let right = self
-            .authors
-            .get(&header.log)
-            .is_some_and(|author| self.directory.may_write(author, &space, header.epoch));
-        if right {
-            Standing::Counts
-        } else {
-            let reason = format!("its author had no right to write here at epoch {}", header.epoch);
-            Standing::Refused("no-right", reason)
-        }
-    }
-}
-
-impl Made {
-    fn wait(&mut self, entry: EntryRef) {
-        self.batch.waiting.push(entry);
-    }
-
-    fn take(&mut self, place: Place, schema: &'static Schema, outcome: Outcome) {
-        for (log, seq) in &outcome.waiting {
-            self.wait(EntryRef { place, log: *log, seq: *seq });
-        }
-        for (log, seq, refusal) in &outcome.refused {
-            self.batch.refused.push(Refusal {
-                entry: EntryRef { place, log: *log, seq: *seq },
-                code: refusal.code().into(),
-                reason: refusal.to_string(),
-            });
-        }
-        if outcome.accepted > 0 || !outcome.evicted.is_empty() {
-            let update = document_update(place, schema, &outcome);
-            self.batch.documents.push(update);
-        }
-    }
-}
-
-fn document_update(place: Place, schema: &'static Schema, outcome: &Outcome) -> DocumentUpdate {
-    let row = outcome.record.row();
-    DocumentUpdate {
-        space: place.space,
-        document: place.document,
-        kind: place.kind,
-        genesis: schema.genesis,
-        snapshot: outcome.snapshot.as_slice().into(),
-        heads: outcome.heads.clone(),
-        conflicts: row.conflicts,
-        row: row.into(),
-    }
-}
-
-fn entry_ref(place: Place, header: &Header) -> EntryRef {
-    EntryRef { place, log: header.log, seq: header.seq }
-}
-
-pub(crate) fn place_of(space: SpaceId, header: &Header) -> Place {
-    Place { document: header.document, space, kind: header.shape.kind }
+/// Waits for a commit. No answer: the writer has stopped, and so shall we.
+fn settled(answer: oneshot::Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
+    answer.blocking_recv().unwrap_or(Ok(()))
 }

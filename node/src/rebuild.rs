@@ -5,7 +5,8 @@
 //! again when somebody asks (`fenbu repair`), while the node goes on. Memory is bounded by rounds: a
 //! pass over a space's runs gathers as many documents as fit, and the next takes up the rest.
 
-use crate::materialiser::{Candidate, Job, Progress, on_all_cores, place_of};
+use crate::making::{Candidate, Job, on_all_cores, place_of};
+use crate::materialiser::Progress;
 use crate::shared::{Shared, lock};
 use crate::store::{Place, Reader, RowUpdate, StoreError, StoredLog, WriteBatch};
 use crate::writer::{Command, WriterHandle};
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
 /// Bodies gathered in one pass over a space. Making documents of them takes a few times as much.
-const ROUND_BYTES: usize = 64 << 20;
+const ROUND_BYTES: usize = 16 << 20;
 /// What an entry costs in memory besides its body.
 const ENTRY_BYTES: usize = 256;
 /// Bytes of runs read at a time.
@@ -244,11 +245,13 @@ impl Rebuilder {
         let directory = self.shared.directory.now();
         let readers = &self.shared.readers;
         let job = Job { readers, directory: &directory, authors: &authors };
-        let made = on_all_cores(work, |(place, candidates)| {
+        let make = |(place, candidates)| {
             let before = readers.with(|reader| Before::of(reader, place))?;
             let made = job.judge(place, None, candidates).map_err(StoreError::from)?;
             Ok::<_, StoreError>((before, made.batch))
-        });
+        };
+        let mut made = Vec::with_capacity(work.len());
+        on_all_cores(work, make, |result| made.push(result));
         let mut rebuilt = Rebuilt::default();
         let mut batch = WriteBatch { forget: places.to_vec(), ..WriteBatch::default() };
         for made in made {

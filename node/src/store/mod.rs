@@ -82,6 +82,18 @@ pub trait Reader: Send {
 
     fn document(&self, place: Place) -> Result<Option<StoredDocument>, StoreError>;
 
+    /// What is stored of each of these documents, as of one moment.
+    ///
+    /// # Errors
+    /// As [`Reader::document`] of any of them.
+    fn material(&self, places: &[Place]) -> Result<Vec<Material>, StoreError> {
+        let one = |place: &Place| {
+            let waiting = self.waiting(*place)?;
+            Ok(Material { document: self.document(*place)?, waiting })
+        };
+        places.iter().map(one).collect()
+    }
+
     /// All documents, by document id, space and kind, from the first after `after`: for rebuilding.
     fn documents(
         &self,
@@ -205,6 +217,14 @@ impl StoredDocument {
     pub fn place(&self) -> Place {
         Place { document: self.document, space: self.space, kind: self.kind }
     }
+}
+
+/// What new entries of a document are added to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Material {
+    pub document: Option<StoredDocument>,
+    /// By log and seq.
+    pub waiting: Vec<EntryRef>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

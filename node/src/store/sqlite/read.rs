@@ -6,8 +6,8 @@ use super::{Fault, Shared, views};
 use crate::store::query::{page, prefix_range};
 use crate::store::row::view_of;
 use crate::store::{
-    Counts, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Loaded, Page, Place, Reader,
-    Refusal, StoreError, StoredDocument, StoredEntry, StoredLog,
+    Counts, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Loaded, Material, Page, Place,
+    Reader, Refusal, StoreError, StoredDocument, StoredEntry, StoredLog,
 };
 use fenbu_protocol::id::{DocId, Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
@@ -81,12 +81,18 @@ impl Reader for SqliteReader {
     }
 
     fn document(&self, place: Place) -> Result<Option<StoredDocument>, StoreError> {
-        self.ask("reading a document", |c| {
-            let sql = format!("{DOCUMENT} WHERE d.document = ?1 AND s.space = ?2 AND d.kind = ?3");
-            let mut statement = c.prepare_cached(&sql)?;
-            let mut rows =
-                statement.query(params![place.document.0, place.space.0, place.kind.0])?;
-            rows.next()?.map(stored_document).transpose()
+        self.ask("reading a document", |c| document_of(c, place))
+    }
+
+    fn material(&self, places: &[Place]) -> Result<Vec<Material>, StoreError> {
+        self.ask("reading documents", |c| {
+            let mut any = c.prepare_cached("SELECT EXISTS (SELECT 1 FROM waiting)")?;
+            let any: bool = any.query_row([], |row| row.get(0))?;
+            let one = |place: &Place| {
+                let waiting = if any { waiting_of(c, *place)? } else { Vec::new() };
+                Ok(Material { document: document_of(c, *place)?, waiting })
+            };
+            places.iter().map(one).collect()
         })
     }
 
@@ -169,16 +175,7 @@ impl Reader for SqliteReader {
     }
 
     fn waiting(&self, place: Place) -> Result<Vec<EntryRef>, StoreError> {
-        self.ask("reading waiting entries", |c| {
-            let mut statement = c.prepare_cached(
-                "SELECT s.space, w.document, w.kind, l.log, w.seq FROM waiting w
-                 JOIN logs l ON l.id = w.log_id JOIN spaces s ON s.id = l.space_id
-                 WHERE w.document = ?1 AND s.space = ?2 AND w.kind = ?3 ORDER BY l.log, w.seq",
-            )?;
-            let mut rows =
-                statement.query(params![place.document.0, place.space.0, place.kind.0])?;
-            collect(&mut rows, entry_ref)
-        })
+        self.ask("reading waiting entries", |c| waiting_of(c, place))
     }
 
     fn all_waiting(&self, limit: usize) -> Result<Vec<EntryRef>, StoreError> {
@@ -381,6 +378,23 @@ fn settings(c: &Connection) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
 
 const DOCUMENT: &str = "SELECT s.space, d.document, d.kind, d.genesis, d.conflicts, d.heads,
     d.snapshot FROM documents d JOIN spaces s ON s.id = d.space_id";
+
+fn document_of(c: &Connection, place: Place) -> Result<Option<StoredDocument>, Fault> {
+    let sql = format!("{DOCUMENT} WHERE d.document = ?1 AND s.space = ?2 AND d.kind = ?3");
+    let mut statement = c.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![place.document.0, place.space.0, place.kind.0])?;
+    rows.next()?.map(stored_document).transpose()
+}
+
+fn waiting_of(c: &Connection, place: Place) -> Result<Vec<EntryRef>, Fault> {
+    let mut statement = c.prepare_cached(
+        "SELECT s.space, w.document, w.kind, l.log, w.seq FROM waiting w
+         JOIN logs l ON l.id = w.log_id JOIN spaces s ON s.id = l.space_id
+         WHERE w.document = ?1 AND s.space = ?2 AND w.kind = ?3 ORDER BY l.log, w.seq",
+    )?;
+    let mut rows = statement.query(params![place.document.0, place.space.0, place.kind.0])?;
+    collect(&mut rows, entry_ref)
+}
 
 fn stored_document(row: &Row<'_>) -> Result<StoredDocument, Fault> {
     Ok(StoredDocument {
