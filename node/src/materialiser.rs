@@ -4,8 +4,11 @@
 //! to date on all cores, and commits documents, rows and cursors together. A crash between rounds
 //! costs nothing: the cursors say where to go on.
 
-use crate::shared::{Readers, Shared};
-use crate::store::{DocumentUpdate, EntryRef, Refusal, RowUpdate, StoreError, WriteBatch};
+use crate::shared::{Readers, Shared, lock};
+use crate::store::{
+    DocumentUpdate, EntryRef, Material, Reader, Refusal, RowUpdate, StoreError, StoredDocument,
+    WriteBatch,
+};
 use crate::writer::{Command, WriterHandle};
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
@@ -13,13 +16,24 @@ use fenbu_protocol::log::{Encoding, HEADER_VERSION, Header, Kind, Run};
 use fenbu_protocol::record::{Incoming, Outcome, Record, Schema, materialise, schema};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Bytes of runs taken in one round: the larger, the more of a document's changes meet in one load; and
 /// it bounds the memory a backlog takes to materialise, at a few times this.
 const ROUND_BYTES: usize = 16 << 20;
+/// More than this to do is a backlog arriving: it is gathered before it is begun, so that the changes
+/// of one document meet in one load. Less is live, and begun at once.
+const BACKLOG_BYTES: usize = 64 << 10;
+/// A backlog that pauses for so long has arrived …
+const GATHER_PAUSE: Duration = Duration::from_millis(20);
+/// … and one that does not is not waited for any longer.
+const GATHER_MAX: Duration = Duration::from_millis(400);
+/// Snapshots handed to the writer in one go.
+const WRITTEN_BYTES: usize = 1 << 20;
+/// Documents read in one transaction.
+const DOCUMENTS_AT_A_TIME: usize = 32;
 /// After the disk refused.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -31,6 +45,17 @@ pub enum Wake {
     /// The directory grew: what waited for a right may count now.
     Directory,
     Stop,
+}
+
+impl Wake {
+    /// What two wakes come to: the one that asks for more.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Stop, _) | (_, Self::Stop) => Self::Stop,
+            (Self::Directory, _) | (_, Self::Directory) => Self::Directory,
+            _ => Self::Received,
+        }
+    }
 }
 
 /// How the materialiser is doing, for `status`.
@@ -50,6 +75,8 @@ pub struct Materialiser {
     progress: Arc<Progress>,
     authors: BTreeMap<LogId, NodeId>,
     views_stale: bool,
+    /// What woke us while we gathered.
+    later: Option<Wake>,
 }
 
 /// An entry to be judged, with its body.
@@ -74,7 +101,7 @@ impl Materialiser {
         progress: Arc<Progress>,
         views_stale: bool,
     ) -> Self {
-        Self { shared, writer, wake, progress, authors: BTreeMap::new(), views_stale }
+        Self { shared, writer, wake, progress, authors: BTreeMap::new(), views_stale, later: None }
     }
 
     /// Runs until told to stop, or until the node is gone.
@@ -89,7 +116,7 @@ impl Materialiser {
             let outcome = self.refresh().and_then(|()| self.catch_up(next == Wake::Directory));
             self.progress.busy.store(false, Ordering::Release);
             next = match outcome {
-                Ok(()) => match self.wake.recv() {
+                Ok(()) => match self.later.take().map_or_else(|| self.wake.recv(), Ok) {
                     Ok(wake) => self.latest(wake),
                     Err(_) => return,
                 },
@@ -141,24 +168,29 @@ impl Materialiser {
     }
 
     fn store(&self, batch: WriteBatch) -> Result<(), StoreError> {
+        settled(self.hand_over(batch))
+    }
+
+    fn hand_over(&self, batch: WriteBatch) -> oneshot::Receiver<Result<(), StoreError>> {
         let (reply, answer) = oneshot::channel();
-        if self.writer.send(Command::Store { batch, reply }).is_ok() {
-            // No answer: the writer has stopped, and so will we.
-            answer.blocking_recv().unwrap_or(Ok(()))?;
-        }
-        Ok(())
+        // A writer that has stopped answers nothing, and so will we.
+        let _ = self.writer.send(Command::Store { batch, reply });
+        answer
     }
 
     /// Folds the wakes that piled up into one.
-    fn latest(&self, mut wake: Wake) -> Wake {
-        while let Ok(next) = self.wake.try_recv() {
-            wake = match (wake, next) {
-                (Wake::Stop, _) | (_, Wake::Stop) => Wake::Stop,
-                (Wake::Directory, _) | (_, Wake::Directory) => Wake::Directory,
-                _ => Wake::Received,
-            };
+    fn latest(&self, wake: Wake) -> Wake {
+        self.wake.try_iter().fold(wake, Wake::and)
+    }
+
+    /// Waits until what is arriving has arrived, within bounds.
+    fn gather(&mut self) {
+        let until = Instant::now() + GATHER_MAX;
+        while self.later != Some(Wake::Stop) {
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(wake) = self.wake.recv_timeout(GATHER_PAUSE.min(left)) else { return };
+            self.later = Some(self.later.map_or(wake, |later| later.and(wake)));
         }
-        wake
     }
 
     fn catch_up(&mut self, rights_changed: bool) -> Result<(), StoreError> {
@@ -166,11 +198,22 @@ impl Materialiser {
             self.retry_waiting()?;
         }
         let spaces = self.shared.readable();
+        let mut gathered = false;
         loop {
+            if self.later == Some(Wake::Stop) {
+                return Ok(());
+            }
             let runs = self.shared.readers.with(|r| r.behind(&spaces, ROUND_BYTES))?;
             if runs.is_empty() {
                 return Ok(());
             }
+            let bytes: usize = runs.iter().map(|r| r.as_bytes().len()).sum();
+            if (BACKLOG_BYTES..ROUND_BYTES / 2).contains(&bytes) && !gathered {
+                self.gather();
+                gathered = true;
+                continue;
+            }
+            gathered = false;
             self.round(&runs)?;
         }
     }
@@ -220,14 +263,37 @@ impl Materialiser {
     ) -> Result<(), StoreError> {
         let count = by_document.len() as u64;
         let guard = self.shared.documents.lock(by_document.keys().copied());
-        let work: Vec<_> = by_document.into_iter().collect();
+        let mut work = by_document.into_iter().peekable();
+        let mut parts: Vec<Vec<(Place, Vec<Candidate>)>> = Vec::new();
+        while work.peek().is_some() {
+            parts.push(work.by_ref().take(DOCUMENTS_AT_A_TIME).collect());
+        }
         let directory = self.shared.directory.now();
         let job =
             Job { readers: &self.shared.readers, directory: &directory, authors: &self.authors };
-        for made in on_all_cores(work, |(place, candidates)| job.make(place, candidates)) {
-            batch.merge(made?.batch);
+        // Made documents are written while others are being made; the cursors come last.
+        let mut written = Vec::new();
+        let mut failed = None;
+        on_all_cores(
+            parts,
+            |part| job.make(part),
+            |made| {
+                match made {
+                    Ok(made) => made.into_iter().for_each(|made| batch.merge(made.batch)),
+                    Err(error) => failed = failed.take().or(Some(error)),
+                }
+                if batch.documents.iter().map(|d| d.snapshot.len()).sum::<usize>() > WRITTEN_BYTES {
+                    let cursors = std::mem::take(&mut batch.cursors);
+                    written.push(self.hand_over(std::mem::take(&mut batch)));
+                    batch.cursors = cursors;
+                }
+            },
+        );
+        if let Some(error) = failed {
+            return Err(error);
         }
-        self.store(batch)?;
+        written.push(self.hand_over(batch));
+        written.into_iter().try_for_each(settled)?;
         drop(guard);
         self.progress.documents.fetch_add(count, Ordering::Relaxed);
         Ok(())
@@ -237,33 +303,39 @@ impl Materialiser {
 /// Waiting entries looked at again when the directory grows.
 const RETRY_ENTRIES_MAX: usize = 100_000;
 
-/// Splits work over two threads where there is enough of it to pay; keeps the order.
-fn on_all_cores<T: Send, R: Send>(work: Vec<T>, make: impl Fn(T) -> R + Sync) -> Vec<R> {
+/// Waits for a commit. No answer: the writer has stopped, and so shall we.
+fn settled(answer: oneshot::Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
+    answer.blocking_recv().unwrap_or(Ok(()))
+}
+
+/// Works on all cores where there is enough to do, and takes the results here as they come.
+fn on_all_cores<T: Send, R: Send>(
+    work: Vec<T>,
+    make: impl Fn(T) -> R + Sync,
+    mut take: impl FnMut(R),
+) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-    if work.len() < 16 || threads == 1 {
-        return work.into_iter().map(make).collect();
+    if work.len() < 2 || threads == 1 {
+        return work.into_iter().map(make).for_each(take);
     }
-    let size = work.len().div_ceil(threads);
-    let mut parts: Vec<Vec<T>> = Vec::new();
-    let mut work = work.into_iter();
-    loop {
-        let part: Vec<T> = work.by_ref().take(size).collect();
-        if part.is_empty() {
-            break;
-        }
-        parts.push(part);
-    }
+    let work = Mutex::new(work.into_iter());
+    let (done, results) = mpsc::sync_channel(2 * threads);
     std::thread::scope(|scope| {
-        let make = &make;
-        let threads: Vec<_> = parts
-            .into_iter()
-            .map(|part| scope.spawn(move || part.into_iter().map(make).collect::<Vec<R>>()))
-            .collect();
-        threads
-            .into_iter()
-            .flat_map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
+        let (make, work) = (&make, &work);
+        let worker = |done: mpsc::SyncSender<R>| {
+            move || {
+                while let Some(part) = { lock(work).next() } {
+                    // Nobody listening: the taker has panicked.
+                    let _ = done.send(make(part));
+                }
+            }
+        };
+        for _ in 0..threads {
+            scope.spawn(worker(done.clone()));
+        }
+        drop(done);
+        results.into_iter().for_each(&mut take);
+    });
 }
 
 struct Job<'a> {
@@ -280,20 +352,23 @@ enum Standing {
 }
 
 impl Job<'_> {
-    fn make(&self, place: Place, mut candidates: Vec<Candidate>) -> Result<Made, StoreError> {
+    fn make(&self, part: Vec<(Place, Vec<Candidate>)>) -> Result<Vec<Made>, StoreError> {
+        let places: Vec<Place> = part.iter().map(|(place, _)| *place).collect();
+        let material: Result<Vec<_>, StoreError> = self.readers.with(|reader| {
+            reader.material(&places)?.into_iter().map(|m| bodies(reader, m)).collect()
+        });
+        let parts = part.into_iter().zip(material?);
+        parts.map(|((place, new), (stored, waited))| self.one(place, new, stored, waited)).collect()
+    }
+
+    fn one(
+        &self,
+        place: Place,
+        mut candidates: Vec<Candidate>,
+        stored: Option<StoredDocument>,
+        waited: Vec<(EntryRef, Candidate)>,
+    ) -> Result<Made, StoreError> {
         let (space, document) = place;
-        let (stored, waited) = self.readers.with(|reader| {
-            let stored = reader.document(space, document)?;
-            let mut waited = Vec::new();
-            for entry in reader.waiting(space, document)? {
-                if let Some(found) = reader.entry(entry.log, entry.seq)?
-                    && let Some(body) = found.body
-                {
-                    waited.push((entry, Candidate { header: found.header, body }));
-                }
-            }
-            Ok::<_, StoreError>((stored, waited))
-        })?;
         let mut made = Made::default();
         for (entry, candidate) in waited {
             made.batch.no_longer_waiting.push(entry);
@@ -360,6 +435,22 @@ impl Job<'_> {
             Standing::Refused("no-right", reason)
         }
     }
+}
+
+/// A document, and the entries that waited for others, with their bodies.
+fn bodies(
+    reader: &dyn Reader,
+    material: Material,
+) -> Result<(Option<StoredDocument>, Vec<(EntryRef, Candidate)>), StoreError> {
+    let mut waited = Vec::new();
+    for entry in material.waiting {
+        if let Some(found) = reader.entry(entry.log, entry.seq)?
+            && let Some(body) = found.body
+        {
+            waited.push((entry, Candidate { header: found.header, body }));
+        }
+    }
+    Ok((material.document, waited))
 }
 
 impl Made {

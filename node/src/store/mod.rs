@@ -76,6 +76,15 @@ pub trait Reader: Send {
         document: DocId,
     ) -> Result<Option<StoredDocument>, StoreError>;
 
+    /// What is stored of each of these documents, as of one moment.
+    fn material(&self, documents: &[(SpaceId, DocId)]) -> Result<Vec<Material>, StoreError> {
+        let one = |(space, document): &(SpaceId, DocId)| {
+            let waiting = self.waiting(*space, *document)?;
+            Ok(Material { document: self.document(*space, *document)?, waiting })
+        };
+        documents.iter().map(one).collect()
+    }
+
     /// All documents, by document id and then space, from the first after `after`: for rebuilding.
     fn documents(
         &self,
@@ -189,6 +198,14 @@ pub struct StoredDocument {
     /// Change hashes in ascending order.
     pub heads: Vec<[u8; 32]>,
     pub conflicts: u32,
+}
+
+/// What new entries of a document are added to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Material {
+    pub document: Option<StoredDocument>,
+    /// By log and seq.
+    pub waiting: Vec<EntryRef>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

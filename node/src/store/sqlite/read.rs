@@ -6,8 +6,8 @@ use crate::store::query::{page, prefix_range};
 use crate::store::row::view_of;
 use crate::store::runs::{self, Room};
 use crate::store::{
-    Counts, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Loaded, Page, Reader, Refusal,
-    StoreError, StoredDocument, StoredEntry, StoredLog,
+    Counts, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Loaded, Material, Page, Reader,
+    Refusal, StoreError, StoredDocument, StoredEntry, StoredLog,
 };
 use fenbu_protocol::id::{DocId, Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
@@ -86,11 +86,18 @@ impl Reader for SqliteReader {
         space: SpaceId,
         document: DocId,
     ) -> Result<Option<StoredDocument>, StoreError> {
-        self.ask("reading a document", |c| {
-            let sql = format!("{DOCUMENT} WHERE d.document = ?1 AND s.space = ?2");
-            let mut statement = c.prepare_cached(&sql)?;
-            let mut rows = statement.query(params![document.0, space.0])?;
-            rows.next()?.map(stored_document).transpose()
+        self.ask("reading a document", |c| document_of(c, space, document))
+    }
+
+    fn material(&self, documents: &[(SpaceId, DocId)]) -> Result<Vec<Material>, StoreError> {
+        self.ask("reading documents", |c| {
+            let mut any = c.prepare_cached("SELECT EXISTS (SELECT 1 FROM waiting)")?;
+            let any: bool = any.query_row([], |row| row.get(0))?;
+            let one = |(space, document): &(SpaceId, DocId)| {
+                let waiting = if any { waiting_of(c, *space, *document)? } else { Vec::new() };
+                Ok(Material { document: document_of(c, *space, *document)?, waiting })
+            };
+            documents.iter().map(one).collect()
         })
     }
 
@@ -140,15 +147,7 @@ impl Reader for SqliteReader {
     }
 
     fn waiting(&self, space: SpaceId, document: DocId) -> Result<Vec<EntryRef>, StoreError> {
-        self.ask("reading waiting entries", |c| {
-            let mut statement = c.prepare_cached(
-                "SELECT s.space, w.document, l.log, w.seq FROM waiting w
-                 JOIN logs l ON l.id = w.log_id JOIN spaces s ON s.id = l.space_id
-                 WHERE w.document = ?1 AND s.space = ?2 ORDER BY l.log, w.seq",
-            )?;
-            let mut rows = statement.query(params![document.0, space.0])?;
-            collect(&mut rows, entry_ref)
-        })
+        self.ask("reading waiting entries", |c| waiting_of(c, space, document))
     }
 
     fn all_waiting(&self, limit: usize) -> Result<Vec<EntryRef>, StoreError> {
@@ -446,6 +445,27 @@ fn head(c: &Connection, id: i64, log: LogId, from: u64) -> Result<Option<Head>, 
 
 const DOCUMENT: &str = "SELECT s.space, d.document, d.kind, d.genesis, d.conflicts, d.heads,
     d.snapshot FROM documents d JOIN spaces s ON s.id = d.space_id";
+
+fn document_of(
+    c: &Connection,
+    space: SpaceId,
+    document: DocId,
+) -> Result<Option<StoredDocument>, Fault> {
+    let sql = format!("{DOCUMENT} WHERE d.document = ?1 AND s.space = ?2");
+    let mut statement = c.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![document.0, space.0])?;
+    rows.next()?.map(stored_document).transpose()
+}
+
+fn waiting_of(c: &Connection, space: SpaceId, document: DocId) -> Result<Vec<EntryRef>, Fault> {
+    let mut statement = c.prepare_cached(
+        "SELECT s.space, w.document, l.log, w.seq FROM waiting w
+         JOIN logs l ON l.id = w.log_id JOIN spaces s ON s.id = l.space_id
+         WHERE w.document = ?1 AND s.space = ?2 ORDER BY l.log, w.seq",
+    )?;
+    let mut rows = statement.query(params![document.0, space.0])?;
+    collect(&mut rows, entry_ref)
+}
 
 fn stored_document(row: &Row<'_>) -> Result<StoredDocument, Fault> {
     Ok(StoredDocument {
