@@ -3,7 +3,7 @@
 //! Peers that are libraries are told to connect when their stores are open and their sockets bound;
 //! a fenbu daemon connects by itself as it starts. So the joiner's clock starts when its UDP port is
 //! first seen bound, which is before it dials; `started_ms` says how long the process had run by then.
-//! It is set to dial soon, whichever of the two keys is the larger; `connected_ms` says how soon it was.
+//! `connected_ms` is when it was linked.
 //!
 //! A library's events tell when something is readable; a daemon is asked. The looks cost time and the
 //! joiner's own cores, so they are few: `looks` and `looking_ms` say what they took. What is seen by

@@ -14,10 +14,6 @@ use crate::{Options, manifest_dir};
 
 /// Between two looks for a daemon that starts.
 const START_LOOK: Duration = Duration::from_micros(500);
-/// Of two nodes the one with the larger key waits about so long before it dials, so that mostly one
-/// link comes up; by default half a second. The peers that are libraries are told to connect now, so
-/// here it is the shortest that can be set: the keys are drawn anew in every run.
-const DIAL_WITHIN_MS: &str = "10";
 
 /// The daemon's program; cargo sees to it that it is that of the sources beside the bench.
 pub fn binary(options: &Options) -> Result<PathBuf> {
@@ -75,7 +71,6 @@ impl Daemon {
         let child = Command::new(binary)
             .args(["node", "run", "--log", "warn", "--dir"])
             .arg(dir)
-            .env("FENBU_TRANSPORT_REDIAL_MIN_MS", DIAL_WITHIN_MS)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
