@@ -4,19 +4,16 @@
 //! to date on all cores, and commits documents, rows and cursors together. A crash between rounds
 //! costs nothing: the cursors say where to go on.
 
-use crate::shared::{Readers, Shared, lock};
-use crate::store::{
-    DocumentUpdate, EntryRef, Material, Reader, Refusal, RowUpdate, StoreError, StoredDocument,
-    WriteBatch,
-};
+use crate::making::{Candidate, Job, Made, Unmade, on_all_cores, place_of};
+use crate::rebuild::Rebuilder;
+use crate::shared::Shared;
+use crate::store::{Place, StoreError, WriteBatch};
 use crate::writer::{Command, WriterHandle};
-use fenbu_protocol::directory::Directory;
-use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Encoding, HEADER_VERSION, Header, Kind, Run};
-use fenbu_protocol::record::{Incoming, Outcome, Record, Schema, materialise, schema};
-use std::collections::BTreeMap;
+use fenbu_protocol::id::{LogId, NodeId, SpaceId};
+use fenbu_protocol::log::Run;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -64,6 +61,10 @@ pub struct Progress {
     /// Entries are waiting to become documents, or are becoming them.
     pub busy: AtomicBool,
     pub documents: AtomicU64,
+    /// Documents made again from the logs.
+    pub rebuilt: AtomicU64,
+    /// Those among them whose saved form could not be read.
+    pub damaged: AtomicU64,
 }
 
 /// The thread's state.
@@ -71,6 +72,7 @@ pub struct Progress {
 pub struct Materialiser {
     shared: Shared,
     writer: WriterHandle,
+    rebuilder: Rebuilder,
     wake: mpsc::Receiver<Wake>,
     progress: Arc<Progress>,
     authors: BTreeMap<LogId, NodeId>,
@@ -79,29 +81,25 @@ pub struct Materialiser {
     later: Option<Wake>,
 }
 
-/// An entry to be judged, with its body.
-struct Candidate {
-    header: Header,
-    body: Vec<u8>,
-}
-
-type Place = (SpaceId, DocId);
-
-/// What a round makes of one document.
-#[derive(Default)]
-struct Made {
-    batch: WriteBatch,
-}
-
 impl Materialiser {
     pub fn new(
         shared: Shared,
         writer: WriterHandle,
+        rebuilder: Rebuilder,
         wake: mpsc::Receiver<Wake>,
         progress: Arc<Progress>,
         views_stale: bool,
     ) -> Self {
-        Self { shared, writer, wake, progress, authors: BTreeMap::new(), views_stale, later: None }
+        Self {
+            shared,
+            writer,
+            rebuilder,
+            wake,
+            progress,
+            authors: BTreeMap::new(),
+            views_stale,
+            later: None,
+        }
     }
 
     /// Runs until told to stop, or until the node is gone.
@@ -134,41 +132,10 @@ impl Materialiser {
     fn refresh(&mut self) -> Result<(), StoreError> {
         if self.views_stale {
             tracing::info!("the views have new columns: filling them again");
-            self.rebuild_views()?;
+            self.rebuilder.views()?;
             self.views_stale = false;
         }
         Ok(())
-    }
-
-    /// Fills views whose columns are not those the database was written with.
-    fn rebuild_views(&self) -> Result<(), StoreError> {
-        let mut after = None;
-        loop {
-            let page = self.shared.readers.with(|r| r.documents(after, ROUND_BYTES))?;
-            after = page.last().map(|d| (d.space, d.document));
-            let done = page.is_empty();
-            let mut batch = WriteBatch { views_rebuilt: done, ..WriteBatch::default() };
-            for stored in page {
-                let Some(schema) = schema(stored.kind) else { continue };
-                let record = Record::load(schema, &stored.snapshot)
-                    .map_err(|e| StoreError::Inconsistent(e.to_string()))?;
-                let row = record.row();
-                batch.rows.push(RowUpdate {
-                    space: stored.space,
-                    document: stored.document,
-                    conflicts: row.conflicts,
-                    row: row.into(),
-                });
-            }
-            self.store(batch)?;
-            if done {
-                return Ok(());
-            }
-        }
-    }
-
-    fn store(&self, batch: WriteBatch) -> Result<(), StoreError> {
-        settled(self.hand_over(batch))
     }
 
     fn hand_over(&self, batch: WriteBatch) -> oneshot::Receiver<Result<(), StoreError>> {
@@ -198,6 +165,7 @@ impl Materialiser {
             self.retry_waiting()?;
         }
         let spaces = self.shared.readable();
+        let mut healed = BTreeSet::new();
         let mut gathered = false;
         loop {
             if self.later == Some(Wake::Stop) {
@@ -214,19 +182,32 @@ impl Materialiser {
                 continue;
             }
             gathered = false;
-            self.round(&runs)?;
+            let damaged = self.round(&runs)?;
+            self.heal(damaged, &mut healed)?;
         }
     }
 
-    fn round(&mut self, runs: &[Run]) -> Result<(), StoreError> {
+    /// Documents found damaged are made again, and what was to be done is looked at again; a second
+    /// time within one go somebody else damages them, and it waits.
+    fn heal(&self, damaged: Damaged, healed: &mut BTreeSet<Place>) -> Result<(), StoreError> {
+        if let Some(place) = damaged.keys().find(|place| healed.contains(place)) {
+            let what = format!("document {} is damaged again and again", place.document);
+            return Err(StoreError::Inconsistent(what));
+        }
+        healed.extend(damaged.keys());
+        self.rebuilder.heal_all(damaged)
+    }
+
+    fn round(&mut self, runs: &[Run]) -> Result<Damaged, StoreError> {
         let mut by_document: BTreeMap<Place, Vec<Candidate>> = BTreeMap::new();
         let mut batch = WriteBatch::default();
         for run in runs {
-            let (space, _) = self.place_of(run)?;
+            let (space, _) = self.origin_of(run)?;
             for entry in run.entries() {
                 if let Some(body) = entry.body {
                     let candidate = Candidate { header: entry.header, body: body.to_vec() };
-                    by_document.entry((space, entry.header.document)).or_default().push(candidate);
+                    let place = place_of(space, &candidate.header);
+                    by_document.entry(place).or_default().push(candidate);
                 }
             }
             batch.cursors.push((run.log(), run.last()));
@@ -235,7 +216,7 @@ impl Materialiser {
     }
 
     /// The space and author of a run's log.
-    fn place_of(&mut self, run: &Run) -> Result<(SpaceId, NodeId), StoreError> {
+    fn origin_of(&mut self, run: &Run) -> Result<(SpaceId, NodeId), StoreError> {
         let log = run.log();
         let stored = self.shared.readers.with(|r| r.log(log))?.ok_or_else(|| {
             StoreError::Inconsistent(format!("log {} has entries and no opening", log.short()))
@@ -247,20 +228,28 @@ impl Materialiser {
 
     /// Documents with entries that waited for a right or an epoch are looked at again.
     fn retry_waiting(&mut self) -> Result<(), StoreError> {
-        let waiting = self.shared.readers.with(|r| r.all_waiting(RETRY_ENTRIES_MAX))?;
-        let by_document: BTreeMap<Place, Vec<Candidate>> =
-            waiting.into_iter().map(|e| ((e.space, e.document), Vec::new())).collect();
-        if by_document.is_empty() {
-            return Ok(());
+        let mut healed = BTreeSet::new();
+        loop {
+            let waiting = self.shared.readers.with(|r| r.all_waiting(RETRY_ENTRIES_MAX))?;
+            let by_document: BTreeMap<Place, Vec<Candidate>> =
+                waiting.into_iter().map(|e| (e.place, Vec::new())).collect();
+            if by_document.is_empty() {
+                return Ok(());
+            }
+            let damaged = self.bring_up_to_date(by_document, WriteBatch::default())?;
+            if damaged.is_empty() {
+                return Ok(());
+            }
+            self.heal(damaged, &mut healed)?;
         }
-        self.bring_up_to_date(by_document, WriteBatch::default())
     }
 
+    /// The cursors stay where they are if a document turns out to be damaged; returns those.
     fn bring_up_to_date(
         &self,
         by_document: BTreeMap<Place, Vec<Candidate>>,
         mut batch: WriteBatch,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Damaged, StoreError> {
         let count = by_document.len() as u64;
         let guard = self.shared.documents.lock(by_document.keys().copied());
         let mut work = by_document.into_iter().peekable();
@@ -269,36 +258,46 @@ impl Materialiser {
             parts.push(work.by_ref().take(DOCUMENTS_AT_A_TIME).collect());
         }
         let directory = self.shared.directory.now();
+        let mut damaged = Damaged::new();
         let job =
             Job { readers: &self.shared.readers, directory: &directory, authors: &self.authors };
-        // Made documents are written while others are being made; the cursors come last.
+        // Made documents are written while others are being made; the cursors come last, if at all.
+        let cursors = std::mem::take(&mut batch.cursors);
         let mut written = Vec::new();
         let mut failed = None;
-        on_all_cores(
-            parts,
-            |part| job.make(part),
-            |made| {
+        let take = |made: Vec<Result<Made, Unmade>>| {
+            for made in made {
                 match made {
-                    Ok(made) => made.into_iter().for_each(|made| batch.merge(made.batch)),
-                    Err(error) => failed = failed.take().or(Some(error)),
+                    Ok(made) => batch.merge(made.batch),
+                    Err(Unmade::Damaged(place, why)) => drop(damaged.insert(place, why)),
+                    Err(Unmade::Store(error)) => failed = failed.take().or(Some(error)),
                 }
-                if batch.documents.iter().map(|d| d.snapshot.len()).sum::<usize>() > WRITTEN_BYTES {
-                    let cursors = std::mem::take(&mut batch.cursors);
-                    written.push(self.hand_over(std::mem::take(&mut batch)));
-                    batch.cursors = cursors;
-                }
-            },
-        );
+            }
+            if batch.documents.iter().map(|d| d.snapshot.len()).sum::<usize>() > WRITTEN_BYTES {
+                written.push(self.hand_over(std::mem::take(&mut batch)));
+            }
+        };
+        on_all_cores(parts, |part| job.make(part), take);
+        if damaged.is_empty() && failed.is_none() {
+            batch.cursors = cursors;
+        }
+        written.push(self.hand_over(batch));
+        // All are waited for, whatever becomes of them: the documents are ours until then.
+        let settled: Vec<_> = written.into_iter().map(settled).collect();
+        drop(guard);
         if let Some(error) = failed {
             return Err(error);
         }
-        written.push(self.hand_over(batch));
-        written.into_iter().try_for_each(settled)?;
-        drop(guard);
-        self.progress.documents.fetch_add(count, Ordering::Relaxed);
-        Ok(())
+        settled.into_iter().collect::<Result<(), _>>()?;
+        if damaged.is_empty() {
+            self.progress.documents.fetch_add(count, Ordering::Relaxed);
+        }
+        Ok(damaged)
     }
 }
+
+/// Documents whose stored form cannot be read, and why.
+type Damaged = BTreeMap<Place, String>;
 
 /// Waiting entries looked at again when the directory grows.
 const RETRY_ENTRIES_MAX: usize = 100_000;
@@ -306,192 +305,4 @@ const RETRY_ENTRIES_MAX: usize = 100_000;
 /// Waits for a commit. No answer: the writer has stopped, and so shall we.
 fn settled(answer: oneshot::Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
     answer.blocking_recv().unwrap_or(Ok(()))
-}
-
-/// Works on all cores where there is enough to do, and takes the results here as they come.
-fn on_all_cores<T: Send, R: Send>(
-    work: Vec<T>,
-    make: impl Fn(T) -> R + Sync,
-    mut take: impl FnMut(R),
-) {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-    if work.len() < 2 || threads == 1 {
-        return work.into_iter().map(make).for_each(take);
-    }
-    let work = Mutex::new(work.into_iter());
-    let (done, results) = mpsc::sync_channel(2 * threads);
-    std::thread::scope(|scope| {
-        let (make, work) = (&make, &work);
-        let worker = |done: mpsc::SyncSender<R>| {
-            move || {
-                while let Some(part) = { lock(work).next() } {
-                    // Nobody listening: the taker has panicked.
-                    let _ = done.send(make(part));
-                }
-            }
-        };
-        for _ in 0..threads {
-            scope.spawn(worker(done.clone()));
-        }
-        drop(done);
-        results.into_iter().for_each(&mut take);
-    });
-}
-
-struct Job<'a> {
-    readers: &'a Readers,
-    directory: &'a Directory,
-    authors: &'a BTreeMap<LogId, NodeId>,
-}
-
-/// Why an entry does not count now, before anybody looks inside.
-enum Standing {
-    Counts,
-    Waits,
-    Refused(&'static str, String),
-}
-
-impl Job<'_> {
-    fn make(&self, part: Vec<(Place, Vec<Candidate>)>) -> Result<Vec<Made>, StoreError> {
-        let places: Vec<Place> = part.iter().map(|(place, _)| *place).collect();
-        let material: Result<Vec<_>, StoreError> = self.readers.with(|reader| {
-            reader.material(&places)?.into_iter().map(|m| bodies(reader, m)).collect()
-        });
-        let parts = part.into_iter().zip(material?);
-        parts.map(|((place, new), (stored, waited))| self.one(place, new, stored, waited)).collect()
-    }
-
-    fn one(
-        &self,
-        place: Place,
-        mut candidates: Vec<Candidate>,
-        stored: Option<StoredDocument>,
-        waited: Vec<(EntryRef, Candidate)>,
-    ) -> Result<Made, StoreError> {
-        let (space, document) = place;
-        let mut made = Made::default();
-        for (entry, candidate) in waited {
-            made.batch.no_longer_waiting.push(entry);
-            candidates.push(candidate);
-        }
-        let kind = stored.as_ref().map(|s| s.kind);
-        let kind = kind.or_else(|| candidates.first().map(|c| c.header.shape.kind));
-        let Some(schema) = kind.and_then(schema) else {
-            // A newer node's kind: kept and relayed, and shown by a version that knows it.
-            for candidate in &candidates {
-                made.wait(entry_ref(place, &candidate.header));
-            }
-            return Ok(made);
-        };
-        let kind = schema.kind;
-        let mut offered: Vec<&Candidate> = Vec::new();
-        for candidate in &candidates {
-            let entry = entry_ref(place, &candidate.header);
-            match self.standing(space, kind, &candidate.header) {
-                Standing::Counts => offered.push(candidate),
-                Standing::Waits => made.wait(entry),
-                Standing::Refused(code, reason) => {
-                    made.batch.refused.push(Refusal { entry, code: code.into(), reason });
-                }
-            }
-        }
-        if offered.is_empty() {
-            return Ok(made);
-        }
-        let incoming: Vec<Incoming<'_>> = offered
-            .iter()
-            .map(|c| Incoming { log: c.header.log, seq: c.header.seq, body: &c.body })
-            .collect();
-        let snapshot = stored.as_ref().map(|s| &s.snapshot[..]);
-        let outcome = materialise(schema, snapshot, &incoming)
-            .map_err(|e| StoreError::Inconsistent(format!("document {document}: {e}")))?;
-        made.take(place, schema, outcome);
-        Ok(made)
-    }
-
-    /// Whether the author had the right, as far as this directory tells.
-    fn standing(&self, space: SpaceId, kind: Kind, header: &Header) -> Standing {
-        let shape = &header.shape;
-        if shape.version != HEADER_VERSION || header.epoch > self.directory.epoch() {
-            return Standing::Waits;
-        }
-        if shape.encoding != Encoding::CHANGE {
-            return Standing::Waits;
-        }
-        if schema(kind).is_none_or(|s| s.genesis != shape.genesis) {
-            return Standing::Waits;
-        }
-        if shape.kind != kind {
-            return Standing::Refused("kind", "the document is of another kind".into());
-        }
-        let right = self
-            .authors
-            .get(&header.log)
-            .is_some_and(|author| self.directory.may_write(author, &space, header.epoch));
-        if right {
-            Standing::Counts
-        } else {
-            let reason = format!("its author had no right to write here at epoch {}", header.epoch);
-            Standing::Refused("no-right", reason)
-        }
-    }
-}
-
-/// A document, and the entries that waited for others, with their bodies.
-fn bodies(
-    reader: &dyn Reader,
-    material: Material,
-) -> Result<(Option<StoredDocument>, Vec<(EntryRef, Candidate)>), StoreError> {
-    let mut waited = Vec::new();
-    for entry in material.waiting {
-        if let Some(found) = reader.entry(entry.log, entry.seq)?
-            && let Some(body) = found.body
-        {
-            waited.push((entry, Candidate { header: found.header, body }));
-        }
-    }
-    Ok((material.document, waited))
-}
-
-impl Made {
-    fn wait(&mut self, entry: EntryRef) {
-        self.batch.no_longer_waiting.retain(|e| *e != entry);
-        self.batch.waiting.push(entry);
-    }
-
-    fn take(&mut self, place: Place, schema: &'static Schema, outcome: Outcome) {
-        let (space, document) = place;
-        for (log, seq) in &outcome.waiting {
-            self.wait(EntryRef { space, document, log: *log, seq: *seq });
-        }
-        for (log, seq, refusal) in &outcome.refused {
-            self.batch.refused.push(Refusal {
-                entry: EntryRef { space, document, log: *log, seq: *seq },
-                code: refusal.code().into(),
-                reason: refusal.to_string(),
-            });
-        }
-        if outcome.accepted > 0 || !outcome.evicted.is_empty() {
-            let update = document_update(place, schema, &outcome);
-            self.batch.documents.push(update);
-        }
-    }
-}
-
-fn document_update(place: Place, schema: &'static Schema, outcome: &Outcome) -> DocumentUpdate {
-    let row = outcome.record.row();
-    DocumentUpdate {
-        space: place.0,
-        document: place.1,
-        kind: schema.kind,
-        genesis: schema.genesis,
-        snapshot: outcome.snapshot.as_slice().into(),
-        heads: outcome.heads.clone(),
-        conflicts: row.conflicts,
-        row: row.into(),
-    }
-}
-
-fn entry_ref(place: Place, header: &Header) -> EntryRef {
-    EntryRef { space: place.0, document: place.1, log: header.log, seq: header.seq }
 }

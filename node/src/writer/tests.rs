@@ -2,19 +2,11 @@
 
 use super::*;
 use crate::clock::Clock;
-use crate::records::{RecordError, Records};
-use crate::shared::{DirectoryView, DocumentLocks, Readers};
 use crate::store::{ListQuery, MemoryStore};
-use ed25519_dalek::SigningKey;
-use fenbu_protocol::directory::{
-    Act, AdmitNode, DefineSpace, DefineUnit, Directory, Found, Role, Scope, Template, space_id,
-};
-use fenbu_protocol::id::FederationId;
+use crate::testing;
 use fenbu_protocol::record::schema_named;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use tokio::sync::watch;
 
 /// A store that the test can reach into while the writer owns it.
 #[derive(Clone)]
@@ -35,84 +27,23 @@ impl Store for SharedStore {
 }
 
 struct Bench {
-    records: Records,
+    node: testing::Bench,
     store: SharedStore,
-    engine: tokio_mpsc::UnboundedReceiver<Input>,
-    thread: JoinHandle<()>,
-    _directory: watch::Sender<Arc<Directory>>,
 }
 
-fn directory(key: &SigningKey) -> Directory {
-    let root = SigningKey::from_bytes(&[1; 32]);
-    let federation = FederationId(root.verifying_key().to_bytes());
-    let node = NodeId(key.verifying_key().to_bytes());
-    let mut directory = Directory::empty(federation);
-    let found = Found { name: "f".into(), admin: node, head_office: "head".into() };
-    let everyone = Scope::everyone();
-    let acts = [
-        Act::Found(found),
-        Act::DefineUnit(DefineUnit { code: "head".into(), name: "局机关".into() }),
-        Act::DefineSpace(DefineSpace {
-            space: space_id(&federation, "federation"),
-            label: "federation".into(),
-            template: Template::FEDERATION,
-            unit: None,
-            readers: everyone.clone(),
-            writers: everyone.clone(),
-            carriers: everyone,
-        }),
-        Act::AdmitNode(AdmitNode {
-            node,
-            unit: "head".into(),
-            name: "head".into(),
-            role: Role::SERVER,
-            addresses: vec![],
-        }),
-    ];
-    for (i, act) in acts.iter().enumerate() {
-        let signed = directory.draft(if i == 0 { &root } else { key }, act, 0);
-        directory.apply(signed).unwrap();
+impl std::ops::Deref for Bench {
+    type Target = testing::Bench;
+
+    fn deref(&self) -> &testing::Bench {
+        &self.node
     }
-    directory
 }
 
 impl Bench {
     fn start(store: MemoryStore) -> Self {
-        let key = SigningKey::from_bytes(&[2; 32]);
-        let mut store = SharedStore(Arc::new(Mutex::new(store)));
-        let loaded = store.load().unwrap();
-        let (sender, view) = watch::channel(Arc::new(directory(&key)));
-        let shared = Shared {
-            me: NodeId(key.verifying_key().to_bytes()),
-            key,
-            clock: Clock::start(),
-            directory: DirectoryView::new(view),
-            readers: Arc::new(Readers::new(store.reader().unwrap(), 2).unwrap()),
-            documents: Arc::new(DocumentLocks::default()),
-        };
-        let (inputs, engine) = tokio_mpsc::unbounded_channel();
-        let reader = store.reader().unwrap();
-        let (writer, handle) = Writer::new(
-            Box::new(store.clone()),
-            shared.clone(),
-            &loaded.logs,
-            reader.as_ref(),
-            inputs,
-        )
-        .unwrap();
-        let thread = std::thread::spawn(move || writer.run());
-        let records = Records { shared, writer: handle };
-        Self { records, store, engine, thread, _directory: sender }
-    }
-
-    fn post(&self, title: &str) -> Result<crate::records::Saved, RecordError> {
-        let schema = schema_named("post").unwrap();
-        self.records.create(schema, &json!({ "title": title }), None, None, "test")
-    }
-
-    fn titles(&self) -> usize {
-        let schema = schema_named("post").unwrap();
-        self.records.list(schema, ListQuery::default()).unwrap().rows.len()
+        let store = SharedStore(Arc::new(Mutex::new(store)));
+        let node = testing::Bench::start(Box::new(store.clone()), Clock::start());
+        Self { node, store }
     }
 
     fn fail_next(&self) {
@@ -121,17 +52,13 @@ impl Bench {
     }
 
     /// Stops the writer; returns the disk and the runs the engine was told of.
-    fn stop(mut self) -> (MemoryStore, Vec<(Run, Tip)>) {
-        self.records.writer.send(Command::Stop).unwrap();
-        self.thread.join().unwrap();
-        let mut told = Vec::new();
-        while let Ok(input) = self.engine.try_recv() {
-            if let Input::Appended { run, tip } = input {
-                told.push((run, tip));
-            }
-        }
+    fn stop(self) -> (MemoryStore, Vec<(Run, Tip)>) {
+        let told = self.node.stop().into_iter().filter_map(|input| match input {
+            Input::Appended { run, tip } => Some((run, tip)),
+            _ => None,
+        });
         let store = self.store.0.lock().unwrap().clone();
-        (store, told)
+        (store, told.collect())
     }
 }
 
@@ -153,7 +80,7 @@ fn a_refused_commit_leaves_no_trace_and_its_place_is_used_again() {
     let (_, told) = bench.stop();
     let mut tip = Tip::start(first.log);
     for (run, after) in told {
-        let opening_node = NodeId(SigningKey::from_bytes(&[2; 32]).verifying_key().to_bytes());
+        let opening_node = NodeId(testing::key().verifying_key().to_bytes());
         tip = run.verify(&opening_node, &tip).unwrap().tip;
         assert_eq!(tip, after);
     }

@@ -2,8 +2,8 @@
 
 use super::invariants::Breach;
 use super::world::World;
-use super::writes::update_of;
 use fenbu_node::store::Reader;
+use fenbu_node::views::update_of;
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::{DocId, LogId, SpaceId};
 use fenbu_protocol::limits::RUN_BYTES_MAX;
@@ -132,9 +132,9 @@ impl World {
         node: usize,
         expected: &fenbu_node::store::DocumentUpdate,
     ) -> Result<(), Breach> {
-        let (space, document) = (expected.space, expected.document);
+        let (place, document) = (expected.place(), expected.document);
         let reader = self.nodes[node].disk.reader();
-        let stored = reader.document(space, document).ok().flatten();
+        let stored = reader.document(place).ok().flatten();
         let differs = |what| Err(("I10", format!("node {node}, document {document}: {what}")));
         let Some(stored) = stored else { return differs("not there") };
         if stored.heads != expected.heads {
@@ -143,7 +143,7 @@ impl World {
         if stored.conflicts != expected.conflicts {
             return differs("other conflicts than a rebuild gives");
         }
-        match reader.row(expected.kind, space, document).ok().flatten() {
+        match reader.row(place).ok().flatten() {
             Some(listed) if listed.row == expected.row => Ok(()),
             Some(_) => differs("another row than a rebuild gives"),
             None => differs("no row"),

@@ -4,12 +4,11 @@
 use super::disk::{Done, Job};
 use super::node::Node;
 use crate::model::words_field;
-use fenbu_node::store::{
-    Cell, DocumentUpdate, EntryRef, Row, StoredDocument, ViewColumn, ViewSpec, WriteBatch,
-};
+use fenbu_node::store::{EntryRef, Place, StoredDocument, WriteBatch};
+use fenbu_node::views::update_of;
 use fenbu_protocol::id::{DocId, LogId, SpaceId};
 use fenbu_protocol::log::{Draft, Encoding, HEADER_VERSION, Kind, LogDigest, Shape, StateDigest};
-use fenbu_protocol::record::{self, Edits, Incoming, Record, Schema, ValueType};
+use fenbu_protocol::record::{self, Edits, Incoming, Record};
 use fenbu_protocol::sync::Item;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -58,57 +57,6 @@ pub(super) struct Started {
     pub(super) states: Vec<SpaceState>,
     /// Entries that had waited and now count.
     pub(super) released: u64,
-}
-
-/// The views the daemon keeps, one for each kind.
-pub fn views() -> Vec<ViewSpec> {
-    record::ALL.iter().map(|schema| view(schema)).collect()
-}
-
-fn view(schema: &Schema) -> ViewSpec {
-    let column = |name: &&str| {
-        let field = schema.field(name);
-        let integer = field.is_some_and(|f| {
-            let number = matches!(f.value, ValueType::Int | ValueType::Instant | ValueType::Bool);
-            number && !f.merge.is_container()
-        });
-        ViewColumn { name: (*name).to_owned(), integer, indexed: false }
-    };
-    ViewSpec {
-        kind: schema.kind,
-        table: schema.plural.to_owned(),
-        columns: schema.columns.iter().map(column).collect(),
-    }
-}
-
-/// A record as its document is stored.
-pub(super) fn update_of(
-    space: SpaceId,
-    document: DocId,
-    record: &Record,
-    snapshot: Vec<u8>,
-) -> DocumentUpdate {
-    let row = record.row();
-    let cell = |cell| match cell {
-        record::Cell::Null => Cell::Null,
-        record::Cell::Int(value) => Cell::Int(value),
-        record::Cell::Text(text) => Cell::Text(text),
-    };
-    let conflicts = record.to_json()["conflicts"].as_object().map_or(0, Map::len);
-    DocumentUpdate {
-        space,
-        document,
-        kind: record.schema().kind,
-        genesis: record.schema().genesis,
-        snapshot: snapshot.into(),
-        heads: record.heads(),
-        row: Row {
-            cells: row.cells.into_iter().map(cell).collect(),
-            created_ms: row.created_ms,
-            updated_ms: row.updated_ms,
-        },
-        conflicts: conflicts as u32,
-    }
 }
 
 impl Node {
@@ -234,7 +182,7 @@ impl Node {
 
     fn record(&self, space: SpaceId, edit: &LocalEdit) -> Result<Record, String> {
         let schema = record::schema(edit.kind).ok_or("a known kind")?;
-        match self.document(space, edit.document)? {
+        match self.document(Place { document: edit.document, space, kind: edit.kind })? {
             Some(stored) => {
                 Record::load(schema, &stored.snapshot).map_err(|e| format!("document: {e}"))
             }
@@ -242,12 +190,8 @@ impl Node {
         }
     }
 
-    pub(super) fn document(
-        &self,
-        space: SpaceId,
-        document: DocId,
-    ) -> Result<Option<StoredDocument>, String> {
-        self.disk.reader().document(space, document).map_err(|e| e.to_string())
+    pub(super) fn document(&self, place: Place) -> Result<Option<StoredDocument>, String> {
+        self.disk.reader().document(place).map_err(|e| e.to_string())
     }
 
     /// Turns entries of readable spaces into documents until none is behind.
@@ -264,14 +208,15 @@ impl Node {
             for run in &runs {
                 let space = self.disk.spaces[&run.log()];
                 for entry in run.entries() {
-                    let key = (space, entry.header.document, entry.header.shape.kind);
+                    let kind = entry.header.shape.kind;
+                    let place = Place { document: entry.header.document, space, kind };
                     let body = Cow::Borrowed(entry.body.unwrap_or_default());
-                    documents.entry(key).or_default().push((run.log(), entry.header.seq, body));
+                    documents.entry(place).or_default().push((run.log(), entry.header.seq, body));
                 }
                 batch.cursors.push((run.log(), run.last()));
             }
-            for ((space, document, kind), entries) in documents {
-                self.apply(space, document, kind, entries, &mut batch, started)?;
+            for (place, entries) in documents {
+                self.apply(place, entries, &mut batch, started)?;
             }
             if !self.disk.write(&batch)? {
                 // Tried again with the next group.
@@ -293,16 +238,14 @@ impl Node {
     /// Applies new and waiting entries to one document.
     fn apply(
         &self,
-        space: SpaceId,
-        document: DocId,
-        kind: Kind,
+        place: Place,
         mut entries: Entries<'_>,
         batch: &mut WriteBatch,
         started: &mut Started,
     ) -> Result<(), String> {
-        let schema = record::schema(kind).ok_or("only known kinds are written")?;
+        let schema = record::schema(place.kind).ok_or("only known kinds are written")?;
         let reader = self.disk.reader();
-        let waited = reader.waiting(space, document).map_err(|e| e.to_string())?;
+        let waited = reader.waiting(place).map_err(|e| e.to_string())?;
         for entry in &waited {
             let stored = reader.entry(entry.log, entry.seq).map_err(|e| e.to_string())?;
             let body = stored.and_then(|s| s.body).ok_or("a waiting entry is gone")?;
@@ -312,7 +255,7 @@ impl Node {
             .iter()
             .map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body })
             .collect();
-        let stored = self.document(space, document)?;
+        let stored = self.document(place)?;
         let snapshot = stored.as_ref().map(|stored| &stored.snapshot[..]);
         let outcome =
             record::materialise(schema, snapshot, &incoming).map_err(|e| e.to_string())?;
@@ -323,7 +266,7 @@ impl Node {
             ));
         }
         if !outcome.evicted.is_empty() {
-            return Err(format!("honest changes left document {document}"));
+            return Err(format!("honest changes left document {}", place.document));
         }
         let still = |log: LogId, seq: u64| outcome.waiting.contains(&(log, seq));
         let known = |log: LogId, seq: u64| waited.iter().any(|e| (e.log, e.seq) == (log, seq));
@@ -332,15 +275,10 @@ impl Node {
         batch.no_longer_waiting.extend(released);
         started.released += (batch.no_longer_waiting.len() - before) as u64;
         let waiting = outcome.waiting.iter().filter(|(log, seq)| !known(*log, *seq));
-        batch.waiting.extend(waiting.map(|(log, seq)| EntryRef {
-            space,
-            document,
-            log: *log,
-            seq: *seq,
-        }));
+        batch.waiting.extend(waiting.map(|(log, seq)| EntryRef { place, log: *log, seq: *seq }));
         if outcome.accepted > 0 {
             let snapshot = outcome.snapshot;
-            batch.documents.push(update_of(space, document, &outcome.record, snapshot));
+            batch.documents.push(update_of(place.space, place.document, &outcome.record, snapshot));
         }
         Ok(())
     }

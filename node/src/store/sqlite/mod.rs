@@ -1,10 +1,13 @@
 //! The store on disk: one SQLite database in WAL mode, synced at each commit.
 //!
 //! Here: opening, and what went wrong in the words of [`StoreError`]. `migrate` brings the schema up
-//! to date, `write` holds the one writer's state, `read` the questions, `views` the derived tables.
+//! to date, `write` and `forget` hold the one writer's state, `read` and `run_rows` the questions, `views` the derived
+//! tables.
 
+mod forget;
 mod migrate;
 mod read;
+mod run_rows;
 mod views;
 mod write;
 

@@ -274,8 +274,7 @@ fn views_that_changed_are_emptied_and_rebuilt() {
     let rows = r.documents(None, usize::MAX).unwrap().into_iter().map(|document| {
         let mut row = row("draft");
         row.cells.push(Cell::Text("hq".into()));
-        let (space, document) = (document.space, document.document);
-        RowUpdate { space, document, row, conflicts: 1 }
+        RowUpdate { place: document.place(), row, conflicts: 1 }
     });
     let batch = WriteBatch { rows: rows.collect(), views_rebuilt: true, ..Default::default() };
     store.commit(&batch).unwrap();
@@ -348,4 +347,22 @@ fn what_is_derived_does_not_wait_for_the_disk_and_what_is_not_does() {
         store.commit(batch).unwrap();
         assert_eq!(level(&store), expected);
     }
+}
+
+/// With STAT4 compiled in, a join is prepared again at each call unless plans are stable.
+#[test]
+fn a_statement_is_prepared_once() {
+    let (_folder, path) = folder();
+    filled(&path);
+    let connection = connect(&path, OpenFlags::empty()).unwrap();
+    let mut statement = connection
+        .prepare(
+            "SELECT d.id FROM documents d JOIN spaces s ON s.id = d.space_id
+             WHERE d.document = ?1 AND s.space = ?2",
+        )
+        .unwrap();
+    for id in 0..4u8 {
+        let _ = statement.query([[id; 16], SPACE.0]).unwrap().next().unwrap();
+    }
+    assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
 }
