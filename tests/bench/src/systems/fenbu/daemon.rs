@@ -198,8 +198,9 @@ impl Status {
     }
 }
 
-/// Looks at a daemon that works, seldom enough that they take at most a twentieth of one core from it
-/// and delay what they find by less than a hundredth.
+/// Looks at a daemon that works: often enough that what they find is found within 5 ms, or a
+/// hundredth of the time that it took; where that allows it, ten times as long is rested as looked.
+/// A look that asks nothing of the store takes 0.02 ms, one that counts 1,000 records 0.3 ms.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Looks {
     pub count: u32,
@@ -207,9 +208,9 @@ pub struct Looks {
 }
 
 impl Looks {
-    const REST: u32 = 20;
-    const DELAY: u32 = 200;
+    const REST: u32 = 10;
     const SHORTEST: Duration = Duration::from_millis(1);
+    const LONGEST: Duration = Duration::from_millis(5);
 
     /// Looks until there is something to see.
     pub fn until<T>(
@@ -228,7 +229,8 @@ impl Looks {
             }
             let passed = since.elapsed();
             ensure!(passed < timeout, "not within {} s", timeout.as_secs());
-            std::thread::sleep((took * Self::REST).max(passed / Self::DELAY).max(Self::SHORTEST));
+            let longest = Self::LONGEST.max(passed / 100);
+            std::thread::sleep((took * Self::REST).clamp(Self::SHORTEST, longest));
         }
     }
 }
