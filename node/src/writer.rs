@@ -22,6 +22,9 @@ const COMMIT_COMMANDS: usize = 4096;
 /// Peers' positions are written with whatever else is, or after this long.
 const LAZY: Duration = Duration::from_millis(500);
 
+/// Nobody has asked for anything for so long: a moment for the store's upkeep.
+const IDLE: Duration = Duration::from_millis(50);
+
 /// A write to one document of ours: an entry, and the document as it is with it.
 #[derive(Debug)]
 pub struct LocalWrite {
@@ -176,12 +179,18 @@ impl Writer {
 
     /// Runs until told to stop or until nobody is left to tell.
     pub fn run(mut self) {
+        let mut upkeep = true;
         loop {
-            let first = if self.acknowledgements.is_empty() {
-                self.commands.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
-            } else {
-                self.commands.recv_timeout(LAZY)
+            let first = match (upkeep, self.acknowledgements.is_empty()) {
+                (true, _) => self.commands.recv_timeout(IDLE),
+                (false, false) => self.commands.recv_timeout(LAZY),
+                (false, true) => {
+                    self.commands.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
+                }
             };
+            if upkeep && matches!(first, Err(mpsc::RecvTimeoutError::Timeout)) {
+                upkeep = self.store.idle();
+            }
             let mut group = Group::default();
             let mut stop = match first {
                 Ok(command) => self.take(command, &mut group),

@@ -59,6 +59,12 @@ pub trait Store: Send {
     /// disk fails while it syncs, nobody knows whether the batch will be there after a restart.
     fn commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError>;
 
+    /// Nobody is waiting: a moment for what makes later commits cheaper. Returns whether more of it is
+    /// left to do.
+    fn idle(&mut self) -> bool {
+        false
+    }
+
     /// A handle for another thread, which sees every batch committed before each of its calls.
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError>;
 }

@@ -166,7 +166,8 @@ impl Record {
             };
             let body = created.body.clone();
             self.document = OnceLock::new();
-            self.first = Some(First { created, time_ms: time.unsigned_abs(), edits: edits.clone() });
+            self.first =
+                Some(First { created, time_ms: time.unsigned_abs(), edits: edits.clone() });
             return Ok(Some(body));
         }
         let document = self.document_mut();

@@ -9,6 +9,7 @@ mod migrate;
 mod read;
 mod run_rows;
 mod views;
+mod wal;
 mod write;
 
 #[cfg(test)]
@@ -26,9 +27,9 @@ use write::{Cache, Writing};
 
 /// How long a statement waits for another program's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pages of 4 KiB the write-ahead log holds before a commit copies them into the database: 32 MiB,
+/// Pages of 4 KiB the write-ahead log holds before a commit copies them into the database: 16 MiB,
 /// so that a bulk load copies a page it writes often once, and a node's log file stays small.
-const CHECKPOINT_PAGES: u32 = 8192;
+const CHECKPOINT_PAGES: u32 = 4096;
 /// Page caches, in KiB. One writer and a handful of readers stay well below a node's 150 MiB.
 const WRITER_CACHE_KIB: u32 = 16 << 10;
 const READER_CACHE_KIB: u32 = 4 << 10;
@@ -46,6 +47,7 @@ pub struct SqliteStore {
     views_stale: bool,
     /// Whether a commit now waits until the disk has it.
     waits_for_disk: bool,
+    room: wal::Room,
 }
 
 /// What the writer and all readers have in common.
@@ -73,8 +75,9 @@ impl SqliteStore {
         let views_stale = views::prepare(&mut connection, views).map_err(at)?;
         let cache = Cache::load(&connection).map_err(at)?;
         let idle = Mutex::default();
+        let room = wal::Room::beside(&path, u64::from(CHECKPOINT_PAGES) * 4096);
         let shared = Arc::new(Shared { path, views: views.to_vec(), idle });
-        Ok(Self { connection, cache, shared, views_stale, waits_for_disk: true })
+        Ok(Self { connection, cache, shared, views_stale, waits_for_disk: true, room })
     }
 
     /// Lets SQLite look for damage in every page: minutes for a large store, for `fenbu doctor`.
@@ -131,6 +134,10 @@ impl Store for SqliteStore {
             self.views_stale = false;
         }
         Ok(())
+    }
+
+    fn idle(&mut self) -> bool {
+        self.room.grow()
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {

@@ -366,3 +366,29 @@ fn a_statement_is_prepared_once() {
     }
     assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
 }
+
+/// Zeros behind the last frame are no frames, whenever the power goes.
+#[test]
+fn a_lengthened_log_loses_and_invents_nothing() {
+    let (_folder, path) = folder();
+    let (_other, copy) = folder();
+    let mut store = SqliteStore::open(&path, &views()).unwrap();
+    let mut alice = Writer::new(1, SPACE);
+    for round in 0..3 {
+        store.commit(&with_runs([alice.run(20, 500)])).unwrap();
+        while round < 2 && store.idle() {}
+        for end in ["", "-wal"] {
+            let from = format!("{}{end}", path.display());
+            fs::copy(from, format!("{}{end}", copy.display())).unwrap();
+        }
+        let wal = fs::metadata(format!("{}-wal", copy.display())).unwrap().len();
+        assert!(wal >= u64::from(CHECKPOINT_PAGES) * 4096, "{wal} bytes");
+        let found = SqliteStore::open(&copy, &views()).unwrap();
+        let counts = found.reader().unwrap().counts().unwrap();
+        assert_eq!(counts.entries, 20 * (round + 1));
+        found.check().unwrap();
+        drop(found);
+        remove_wal(&copy);
+    }
+    assert!(!store.idle(), "long enough");
+}
