@@ -7,7 +7,7 @@
 use super::edits::{Edit, EditError, Edits};
 use super::genesis::{ACTOR, Container, Genesis, genesis};
 use super::schema::Schema;
-use crate::limits::{BODY_BYTES_MAX, CHANGE_OPS_MAX};
+use crate::limits::{CHANGE_BYTES_MAX, CHANGE_OPS_MAX};
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
 use automerge::{ActorId, Change, ChangeHash, ExpandedChange, ScalarValue};
 use std::num::NonZeroU64;
@@ -43,7 +43,7 @@ pub(super) fn create(
         extra_bytes: Vec::new(),
         author: None,
     });
-    if change.raw_bytes().len() > BODY_BYTES_MAX {
+    if change.raw_bytes().len() > CHANGE_BYTES_MAX {
         return Err(EditError::TooLarge);
     }
     Ok(Some(change))

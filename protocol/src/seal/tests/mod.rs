@@ -1,0 +1,5 @@
+//! Sealing: what opens, everything that must not, and bytes that never change.
+
+mod body;
+mod vectors;
+mod wrap;
