@@ -58,6 +58,11 @@ pub const WANTS_MAX: usize = 64;
 
 /// A signed directory statement: names and addresses of one node, or the members of a space.
 pub const STATEMENT_BYTES_MAX: usize = 64 << 10;
+/// Wraps in one statement, each at most 165 bytes (array 1, node 34, bytes 2 + 128): 42,240. More
+/// readers get theirs from the next.
+pub const WRAPS_PER_STATEMENT_MAX: usize = 256;
+/// A space key sealed to one node.
+pub const WRAP_BYTES_MAX: usize = 128;
 /// Statements in one message; the directory of sixteen nodes is about fifty.
 pub const STATEMENTS_PER_MESSAGE_MAX: usize = 64;
 pub const NAME_BYTES_MAX: usize = 256;

@@ -32,6 +32,7 @@ fn admit(n: u8, unit: &str) -> Act {
         name: "server".into(),
         role: Role::SERVER,
         addresses: vec!["127.0.0.1:4433".into()],
+        sealing: crate::seal::sealing_public(&key(n)),
     })
 }
 

@@ -7,12 +7,16 @@
 //! [`crate::directory`].
 
 mod body;
+mod grants;
 mod identity;
 mod key;
+mod keyring;
 
 pub use body::{NONCE_BYTES, OpenError, Place, open, seal};
+pub use grants::{Missing, Rotation, due, missing, rotation};
 pub use identity::{is_sound, sealing_public, sealing_secret};
 pub use key::{SpaceKey, WRAP_BYTES, WrapError, WrapPlace};
+pub use keyring::{BodyError, Keyring, NoKey, Reading, Sealing};
 
 #[cfg(test)]
 mod tests;

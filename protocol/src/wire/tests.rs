@@ -180,6 +180,7 @@ fn golden_acts() -> Vec<(&'static str, u8, Act)> {
             name: name.into(),
             role,
             addresses: addresses.iter().map(|a| (*a).to_owned()).collect(),
+            sealing: crate::seal::sealing_public(&golden_key(n)),
         })
     };
     let found =
@@ -254,6 +255,7 @@ fn golden_join_holds() {
         proof: JoinRequest::prove(&key, &exporter),
         name: "alice".into(),
         addresses: vec!["alice.example:4433".into()],
+        sealing: crate::seal::sealing_public(&key),
     };
     assert!(request.is_proven(&golden_node(ALICE), &exporter));
     let statements = golden_directory().statements_after(0)[..1].to_vec();

@@ -1,5 +1,6 @@
 //! Sealing: what opens, everything that must not, and bytes that never change.
 
 mod body;
+mod keys;
 mod vectors;
 mod wrap;
