@@ -9,8 +9,10 @@ use crate::store::{DocumentUpdate, EntryRef, Refusal, RowUpdate, StoreError, Wri
 use crate::writer::{Command, WriterHandle};
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Encoding, HEADER_VERSION, Header, Kind, Run};
+use fenbu_protocol::log::{HEADER_VERSION, Header, Kind, Run};
 use fenbu_protocol::record::{Incoming, Outcome, Record, Schema, materialise, schema};
+use fenbu_protocol::seal::{Keyring, Reading};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -28,7 +30,7 @@ const RETRY: Duration = Duration::from_secs(5);
 pub enum Wake {
     /// Entries were received.
     Received,
-    /// The directory grew: what waited for a right may count now.
+    /// The directory grew: what waited for a right or a key may count now.
     Directory,
     Stop,
 }
@@ -222,8 +224,13 @@ impl Materialiser {
         let guard = self.shared.documents.lock(by_document.keys().copied());
         let work: Vec<_> = by_document.into_iter().collect();
         let directory = self.shared.directory.now();
-        let job =
-            Job { readers: &self.shared.readers, directory: &directory, authors: &self.authors };
+        let keyring = self.shared.keys.now();
+        let job = Job {
+            readers: &self.shared.readers,
+            directory: &directory,
+            keyring: &keyring,
+            authors: &self.authors,
+        };
         for made in on_all_cores(work, |(place, candidates)| job.make(place, candidates)) {
             batch.merge(made?.batch);
         }
@@ -269,12 +276,13 @@ fn on_all_cores<T: Send, R: Send>(work: Vec<T>, make: impl Fn(T) -> R + Sync) ->
 struct Job<'a> {
     readers: &'a Readers,
     directory: &'a Directory,
+    keyring: &'a Keyring,
     authors: &'a BTreeMap<LogId, NodeId>,
 }
 
-/// Why an entry does not count now, before anybody looks inside.
-enum Standing {
-    Counts,
+/// Whether an entry is offered to the gate, and with which plain body.
+enum Standing<'a> {
+    Counts(Cow<'a, [u8]>),
     Waits,
     Refused(&'static str, String),
 }
@@ -309,11 +317,11 @@ impl Job<'_> {
             return Ok(made);
         };
         let kind = schema.kind;
-        let mut offered: Vec<&Candidate> = Vec::new();
+        let mut offered: Vec<(&Header, Cow<'_, [u8]>)> = Vec::new();
         for candidate in &candidates {
             let entry = entry_ref(place, &candidate.header);
-            match self.standing(space, kind, &candidate.header) {
-                Standing::Counts => offered.push(candidate),
+            match self.judge(space, kind, candidate) {
+                Standing::Counts(body) => offered.push((&candidate.header, body)),
                 Standing::Waits => made.wait(entry),
                 Standing::Refused(code, reason) => {
                     made.batch.refused.push(Refusal { entry, code: code.into(), reason });
@@ -325,7 +333,7 @@ impl Job<'_> {
         }
         let incoming: Vec<Incoming<'_>> = offered
             .iter()
-            .map(|c| Incoming { log: c.header.log, seq: c.header.seq, body: &c.body })
+            .map(|(header, body)| Incoming { log: header.log, seq: header.seq, body })
             .collect();
         let snapshot = stored.as_ref().map(|s| &s.snapshot[..]);
         let outcome = materialise(schema, snapshot, &incoming)
@@ -334,13 +342,11 @@ impl Job<'_> {
         Ok(made)
     }
 
-    /// Whether the author had the right, as far as this directory tells.
-    fn standing(&self, space: SpaceId, kind: Kind, header: &Header) -> Standing {
+    /// Whether the author had the right, as far as this directory tells, and what was written.
+    fn judge<'a>(&self, space: SpaceId, kind: Kind, candidate: &'a Candidate) -> Standing<'a> {
+        let header = &candidate.header;
         let shape = &header.shape;
         if shape.version != HEADER_VERSION || header.epoch > self.directory.epoch() {
-            return Standing::Waits;
-        }
-        if shape.encoding != Encoding::CHANGE {
             return Standing::Waits;
         }
         if schema(kind).is_none_or(|s| s.genesis != shape.genesis) {
@@ -353,11 +359,14 @@ impl Job<'_> {
             .authors
             .get(&header.log)
             .is_some_and(|author| self.directory.may_write(author, &space, header.epoch));
-        if right {
-            Standing::Counts
-        } else {
+        if !right {
             let reason = format!("its author had no right to write here at epoch {}", header.epoch);
-            Standing::Refused("no-right", reason)
+            return Standing::Refused("no-right", reason);
+        }
+        match self.keyring.read(self.directory, &space, header, &candidate.body) {
+            Reading::Plain(body) => Standing::Counts(body),
+            Reading::Waits => Standing::Waits,
+            Reading::Refused(error) => Standing::Refused(error.code(), error.to_string()),
         }
     }
 }
@@ -404,3 +413,6 @@ fn document_update(place: Place, schema: &'static Schema, outcome: &Outcome) -> 
 fn entry_ref(place: Place, header: &Header) -> EntryRef {
     EntryRef { space: place.0, document: place.1, log: header.log, seq: header.seq }
 }
+
+#[cfg(test)]
+mod tests;

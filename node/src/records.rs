@@ -9,6 +9,7 @@ use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
 use fenbu_protocol::directory::Template;
 use fenbu_protocol::id::{DocId, SpaceId};
 use fenbu_protocol::record::{EditError, Edits, HistoryItem, Home, LoadError, Record, Schema};
+use fenbu_protocol::seal::NoKey;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -27,6 +28,8 @@ pub enum RecordError {
     Edit(#[from] EditError),
     #[error("this node may not write there: {0}")]
     NotAllowed(String),
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
     #[error("the record's saved form is damaged: {0}")]
     Load(#[from] LoadError),
     #[error(transparent)]
@@ -97,6 +100,7 @@ impl Records {
     fn check_writer(&self, space: SpaceId) -> Result<(), RecordError> {
         let directory = self.shared.directory.now();
         if directory.may_write(&self.shared.me, &space, directory.epoch()) {
+            self.shared.keys.now().sealing(&directory, &space)?;
             return Ok(());
         }
         let label = directory.space(&space).map_or_else(|| space.short(), |s| s.label.clone());

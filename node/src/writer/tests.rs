@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::Clock;
 use crate::records::{RecordError, Records};
-use crate::shared::{DirectoryView, DocumentLocks, Readers};
+use crate::shared::{DirectoryView, DocumentLocks, Keys, Readers};
 use crate::store::{ListQuery, MemoryStore};
 use ed25519_dalek::SigningKey;
 use fenbu_protocol::directory::{
@@ -11,6 +11,7 @@ use fenbu_protocol::directory::{
 };
 use fenbu_protocol::id::FederationId;
 use fenbu_protocol::record::schema_named;
+use fenbu_protocol::seal::{self, Reading};
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -39,15 +40,18 @@ struct Bench {
     store: SharedStore,
     engine: tokio_mpsc::UnboundedReceiver<Input>,
     thread: JoinHandle<()>,
-    _directory: watch::Sender<Arc<Directory>>,
+    directory: watch::Sender<Arc<Directory>>,
 }
 
+/// A federation of one node; its own unit's space has no key yet.
 fn directory(key: &SigningKey) -> Directory {
     let root = SigningKey::from_bytes(&[1; 32]);
     let federation = FederationId(root.verifying_key().to_bytes());
     let node = NodeId(key.verifying_key().to_bytes());
     let mut directory = Directory::empty(federation);
     let found = Found { name: "f".into(), admin: node, head_office: "head".into() };
+    let mut founded = directory.clone();
+    founded.apply(founded.draft(&root, &Act::Found(found.clone()), 0)).unwrap();
     let everyone = Scope::everyone();
     let acts = [
         Act::Found(found),
@@ -61,12 +65,14 @@ fn directory(key: &SigningKey) -> Directory {
             writers: everyone.clone(),
             carriers: everyone,
         }),
+        Act::DefineSpace(crate::admission::unit_space(&founded, "head")),
         Act::AdmitNode(AdmitNode {
             node,
             unit: "head".into(),
             name: "head".into(),
             role: Role::SERVER,
             addresses: vec![],
+            sealing: fenbu_protocol::seal::sealing_public(key),
         }),
     ];
     for (i, act) in acts.iter().enumerate() {
@@ -87,6 +93,7 @@ impl Bench {
             key,
             clock: Clock::start(),
             directory: DirectoryView::new(view),
+            keys: Keys::default(),
             readers: Arc::new(Readers::new(store.reader().unwrap(), 2).unwrap()),
             documents: Arc::new(DocumentLocks::default()),
         };
@@ -102,12 +109,29 @@ impl Bench {
         .unwrap();
         let thread = std::thread::spawn(move || writer.run());
         let records = Records { shared, writer: handle };
-        Self { records, store, engine, thread, _directory: sender }
+        Self { records, store, engine, thread, directory: sender }
     }
 
     fn post(&self, title: &str) -> Result<crate::records::Saved, RecordError> {
         let schema = schema_named("post").unwrap();
         self.records.create(schema, &json!({ "title": title }), None, None, "test")
+    }
+
+    /// The admin hands out what is due.
+    fn hand_out_keys(&self) {
+        let shared = &self.records.shared;
+        let mut directory = Directory::clone(&shared.directory.now());
+        for act in seal::due(&directory, &shared.keys.now(), &mut crate::admission::chance) {
+            let signed = directory.draft(&shared.key, &act, 0);
+            directory.apply(signed).unwrap();
+        }
+        shared.keys.learn(&directory, &shared.me, &shared.key);
+        self.directory.send_replace(Arc::new(directory));
+    }
+
+    fn member(&self, name: &str) -> Result<crate::records::Saved, RecordError> {
+        let schema = schema_named("member").unwrap();
+        self.records.create(schema, &json!({ "name": name }), None, None, "test")
     }
 
     fn titles(&self) -> usize {
@@ -234,4 +258,57 @@ fn concurrent_edits_of_one_document_build_on_each_other() {
     let shown = bench.records.show(schema, &id).unwrap();
     assert_eq!(shown.record.to_json()["tags"].as_array().unwrap().len(), 10);
     assert_eq!(shown.record.heads().len(), 1, "one line of history, no forks");
+}
+
+#[test]
+fn a_sealed_space_is_not_written_without_its_key() {
+    let bench = Bench::start(store());
+    let error = bench.member("王海").unwrap_err();
+    assert!(matches!(error, RecordError::NoKey(_)), "{error}");
+    assert!(error.to_string().contains("start the admin node"), "{error}");
+    bench.post("what every node reads needs none").unwrap();
+
+    // Past the door as well: a key may be replaced between the check and the commit.
+    bench.hand_out_keys();
+    let schema = schema_named("member").unwrap();
+    let space = bench.records.home(schema, None).unwrap();
+    bench.records.shared.keys.forget();
+    let edits = fenbu_protocol::record::Edits::from_json(schema, &json!({ "name": "n" })).unwrap();
+    let save = crate::records::Save { schema, space, document: Records::new_id(), edits };
+    let error = bench.records.save_all(&[save], "test").unwrap_err();
+    assert!(matches!(error, RecordError::Write(WriteError::NoKey(_))), "{error}");
+    let (mut store, told) = bench.stop();
+    assert_eq!((store.load().unwrap().logs.len(), told.len()), (1, 1), "the post, nothing else");
+}
+
+#[test]
+fn what_is_written_to_a_sealed_space_is_stored_sealed() {
+    let bench = Bench::start(store());
+    bench.hand_out_keys();
+    let name = "Wang Hai, as nobody else is called";
+    let saved = bench.member(name).unwrap();
+    let entry = saved.entry.unwrap();
+    let shared = &bench.records.shared;
+    let (directory, keyring) = (shared.directory.now(), shared.keys.now());
+    let stored = shared.readers.with(|r| r.entry(entry.log, entry.seq)).unwrap().unwrap();
+    assert_eq!(
+        (stored.header.shape.encoding, stored.header.shape.key_epoch),
+        (Encoding::SEALED, 1)
+    );
+    let body = stored.body.unwrap();
+    assert_eq!(stored.header.body_hash, fenbu_protocol::log::body_hash(&body));
+    assert!(!contains(&body, name.as_bytes()));
+    let read = keyring.read(&directory, &saved.space, &stored.header, &body);
+    let Reading::Plain(plain) = read else { panic!("{read:?}") };
+    assert!(contains(&plain, name.as_bytes()));
+    assert_eq!(body.len(), plain.len() + fenbu_protocol::limits::SEAL_BYTES);
+
+    let schema = schema_named("member").unwrap();
+    let id = saved.document.to_string();
+    bench.records.edit(schema, &id, &json!({ "job": "科长" }), "test").unwrap();
+    assert_eq!(bench.records.history(schema, &id).unwrap().len(), 2);
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|w| w == part)
 }
