@@ -7,6 +7,7 @@ mod kill;
 mod mistakes;
 mod pages;
 mod partition;
+mod sealed;
 mod stopping;
 mod strangers;
 

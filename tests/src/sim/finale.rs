@@ -7,13 +7,14 @@ use fenbu_node::store::Reader;
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::{DocId, LogId, SpaceId};
 use fenbu_protocol::limits::RUN_BYTES_MAX;
-use fenbu_protocol::log::Kind;
+use fenbu_protocol::log::{Header, Kind};
 use fenbu_protocol::record::{self, Incoming};
 use fenbu_protocol::sync::Engine;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Every entry of a document: log, seq, body.
-type Entries = Vec<(LogId, u64, Vec<u8>)>;
+/// Every entry of a document, with its stored body.
+type Entries = Vec<(Header, Cow<'static, [u8]>)>;
 
 impl World {
     /// Why the nodes are not level yet; `None` once they are.
@@ -112,7 +113,12 @@ impl World {
             }
         }
         for ((document, kind), entries) in entries {
-            let rebuilt = rebuild(kind, &entries).map_err(|what| ("I10", what))?;
+            let rebuilt = self.nodes[rebuilder].open(space, &entries);
+            let rebuilt = rebuilt.and_then(|(opened, locked)| match locked.is_empty() {
+                true => rebuild(kind, &opened),
+                false => Err("a reader lacks the key of an entry".into()),
+            });
+            let rebuilt = rebuilt.map_err(|what| ("I10", what))?;
             let expected = update_of(space, document, &rebuilt, Vec::new());
             for reader in readers {
                 self.shows(*reader, &expected)?;
@@ -155,8 +161,9 @@ impl World {
         let disk = &self.nodes[node].disk;
         let mut documents: BTreeMap<(DocId, Kind), Entries> = BTreeMap::new();
         for (log, _) in disk.spaces.iter().filter(|(_, s)| **s == space) {
-            for_each_entry(disk.reader(), *log, |seq, document, kind, body| {
-                documents.entry((document, kind)).or_default().push((*log, seq, body));
+            for_each_entry(disk.reader(), *log, |header, body| {
+                let key = (header.document, header.shape.kind);
+                documents.entry(key).or_default().push((header, body));
             });
         }
         documents
@@ -166,20 +173,18 @@ impl World {
 fn for_each_entry(
     reader: &dyn Reader,
     log: LogId,
-    mut each: impl FnMut(u64, DocId, Kind, Vec<u8>),
+    mut each: impl FnMut(Header, Cow<'static, [u8]>),
 ) {
     let mut from = 1;
     while let Ok(Some(run)) = reader.run(log, from, RUN_BYTES_MAX) {
         for entry in run.entries() {
-            let header = &entry.header;
-            let body = entry.body.unwrap_or_default().to_vec();
-            each(header.seq, header.document, header.shape.kind, body);
+            each(entry.header, entry.body.unwrap_or_default().to_vec().into());
         }
         from = run.last() + 1;
     }
 }
 
-fn rebuild(kind: Kind, entries: &Entries) -> Result<record::Record, String> {
+fn rebuild(kind: Kind, entries: &[(LogId, u64, Cow<'_, [u8]>)]) -> Result<record::Record, String> {
     let schema = record::schema(kind).ok_or("an unknown kind")?;
     let incoming: Vec<_> =
         entries.iter().map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body }).collect();

@@ -5,7 +5,8 @@ use fenbu_protocol::directory::{
     Act, AdmitNode, DefineSpace, DefineUnit, Directory, Found, Role, Scope, Signed, Template,
     space_id,
 };
-use fenbu_protocol::id::{FederationId, NodeId};
+use fenbu_protocol::id::{FederationId, Hash, NodeId};
+use fenbu_protocol::seal::{self, Keyring, sealing_public};
 
 const HEAD_OFFICE: &str = "head";
 
@@ -39,12 +40,25 @@ pub(super) fn admission(node: usize, units: usize) -> Act {
         name: format!("node {node}"),
         role: Role::SERVER,
         addresses: vec![format!("node{node}:1")],
+        sealing: sealing_public(&key(node)),
     })
 }
 
 /// A space every node reads, writes and carries, founded while the others already talk.
 pub(super) fn late_space() -> Act {
     Act::DefineSpace(space("task-force", Template::TEMPORARY, None, Scope::everyone()))
+}
+
+/// The same space, which only head office reads from then on.
+pub(super) fn narrowed_space() -> Act {
+    let readers = Scope::units([HEAD_OFFICE.to_owned()]);
+    let everyone = space("task-force", Template::TEMPORARY, None, Scope::everyone());
+    Act::DefineSpace(DefineSpace { readers, ..everyone })
+}
+
+/// What stands in for randomness: never the same for one node twice.
+pub(super) fn chance(node: usize, draw: u64) -> [u8; 32] {
+    Hash::of("simulated chance", &[&(node as u64).to_be_bytes(), &draw.to_be_bytes()]).0
 }
 
 fn space(label: &str, template: Template, unit: Option<String>, scope: Scope) -> DefineSpace {
@@ -83,6 +97,16 @@ pub(super) fn directory(units: usize, members: usize) -> Directory {
     }
     for node in 0..members {
         declare(&admin, admission(node, units));
+    }
+    let mut draws = 0;
+    let keys = seal::due(&directory, &Keyring::default(), &mut || {
+        draws += 1;
+        // Of a node that there is not, so that the admin's own draws are others.
+        chance(usize::MAX, draws)
+    });
+    for act in keys {
+        let signed = directory.draft(&admin, &act, 0);
+        directory.apply(signed).expect("the founding statements follow each other");
     }
     directory
 }

@@ -44,6 +44,7 @@ impl World {
             Err(what) => return self.breach(("store", format!("node {node}: {what}"))),
         };
         self.markers.waiting_released += started.released;
+        self.markers.came_before_its_key += started.locked;
         for state in &started.states {
             let result = self.ledger.state(state);
             self.check(result);
@@ -84,7 +85,9 @@ impl World {
                     self.writes_left -= 1;
                 }
                 Done::Declared { act, signed } => {
-                    self.handle(node, Input::Declared { statement: signed });
+                    for statement in signed {
+                        self.handle(node, Input::Declared { statement });
+                    }
                     self.declared(&act);
                 }
             }

@@ -7,13 +7,17 @@ use crate::model::words_field;
 use fenbu_node::store::{
     Cell, DocumentUpdate, EntryRef, Row, StoredDocument, ViewColumn, ViewSpec, WriteBatch,
 };
+use fenbu_protocol::directory::{Directory, Signed};
 use fenbu_protocol::id::{DocId, LogId, SpaceId};
-use fenbu_protocol::log::{Draft, Encoding, HEADER_VERSION, Kind, LogDigest, Shape, StateDigest};
+use fenbu_protocol::log::{
+    Draft, Encoding, HEADER_VERSION, Header, Kind, LogDigest, Shape, StateDigest,
+};
 use fenbu_protocol::record::{self, Edits, Incoming, Record, Schema, ValueType};
+use fenbu_protocol::seal::{self, NONCE_BYTES, Place, Reading, Sealing, seal};
 use fenbu_protocol::sync::Item;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Midnight of the founding picture's day: what the nodes' wall clocks began from.
 pub(super) const EPOCH_MS: u64 = 1_544_457_600_000;
@@ -21,8 +25,8 @@ pub(super) const EPOCH_MS: u64 = 1_544_457_600_000;
 /// Bytes of entries turned into documents in one go.
 const MATERIALISE_BYTES: usize = 4 << 20;
 
-/// Entries of one document: log, seq, body.
-type Entries<'a> = Vec<(LogId, u64, Cow<'a, [u8]>)>;
+/// Entries of one document, with their stored bodies.
+type Entries<'a> = Vec<(Header, Cow<'a, [u8]>)>;
 
 /// One save by a person: records of one space, a word added to each.
 #[derive(Debug, Clone)]
@@ -58,6 +62,8 @@ pub(super) struct Started {
     pub(super) states: Vec<SpaceState>,
     /// Entries that had waited and now count.
     pub(super) released: u64,
+    /// Entries that came before the key that opens them.
+    pub(super) locked: u64,
 }
 
 /// The views the daemon keeps, one for each kind.
@@ -172,10 +178,21 @@ impl Node {
         }
     }
 
+    /// Says an act, and what is due about keys because of it.
     fn declare(&mut self, act: fenbu_protocol::directory::Act) -> Result<Option<Done>, String> {
-        let Some(directory) = self.engine.as_ref().map(|e| e.directory()) else { return Ok(None) };
-        let signed = directory.draft(&self.key, &act, EPOCH_MS);
-        let statements = vec![(directory.epoch() + 1, signed.to_wire())];
+        let Some(mut directory) = self.engine.as_ref().map(|e| e.directory().clone()) else {
+            return Ok(None);
+        };
+        let from = directory.epoch();
+        let said = directory.draft(&self.key, &act, EPOCH_MS);
+        directory.apply(said).map_err(|e| e.to_string())?;
+        let keyring = self.keyring.clone();
+        for due in seal::due(&directory.clone(), &keyring, &mut || self.chance()) {
+            let said = directory.draft(&self.key, &due, EPOCH_MS);
+            directory.apply(said).map_err(|e| e.to_string())?;
+        }
+        let signed = directory.statements_after(from).to_vec();
+        let statements = (from + 1..).zip(signed.iter().map(Signed::to_wire)).collect();
         let written = self.disk.write(&WriteBatch { statements, ..Default::default() })?;
         Ok(written.then_some(Done::Declared { act, signed }))
     }
@@ -185,6 +202,13 @@ impl Node {
             return Ok(Done::LocalRefused);
         };
         let (epoch, prefix) = (directory.epoch(), directory.head_prefix());
+        let Ok(sealing) = self.keyring.sealing(directory, &write.space) else {
+            return Ok(Done::LocalRefused);
+        };
+        let key = match sealing {
+            Sealing::Plain => None,
+            Sealing::Under { key_epoch, key } => Some((key_epoch, key.clone())),
+        };
         let before = self.author(write.space).clone();
         let actor = before.log().actor();
         let mut batch = WriteBatch::default();
@@ -200,6 +224,22 @@ impl Node {
                 .map_err(|e| e.to_string())?
                 .ok_or("a new word changes a record")?;
             let schema = record.schema();
+            let (encoding, key_epoch, body) = match &key {
+                None => (Encoding::CHANGE, 0, body),
+                Some((key_epoch, key)) => {
+                    let place = Place {
+                        space: write.space,
+                        log: before.log(),
+                        seq: self.author(write.space).tip().seq + 1,
+                        document: edit.document,
+                        kind: schema.kind,
+                        key_epoch: *key_epoch,
+                    };
+                    let mut nonce = [0; NONCE_BYTES];
+                    nonce.copy_from_slice(&self.chance()[..NONCE_BYTES]);
+                    (Encoding::SEALED, *key_epoch, seal(key, nonce, &place, &body))
+                }
+            };
             self.author(write.space).append(&Draft {
                 epoch,
                 directory: prefix,
@@ -209,8 +249,8 @@ impl Node {
                     lane: schema.lane,
                     kind: schema.kind,
                     genesis: schema.genesis,
-                    encoding: Encoding::CHANGE,
-                    key_epoch: 0,
+                    encoding,
+                    key_epoch,
                 },
                 document: edit.document,
                 body: &body,
@@ -252,6 +292,9 @@ impl Node {
 
     /// Turns entries of readable spaces into documents until none is behind.
     fn materialise(&mut self, started: &mut Started) -> Result<(), String> {
+        if !self.retry_waiting(started)? {
+            return Ok(());
+        }
         let spaces = self.readable();
         loop {
             let runs = self.disk.reader().behind(&spaces, MATERIALISE_BYTES);
@@ -266,12 +309,12 @@ impl Node {
                 for entry in run.entries() {
                     let key = (space, entry.header.document, entry.header.shape.kind);
                     let body = Cow::Borrowed(entry.body.unwrap_or_default());
-                    documents.entry(key).or_default().push((run.log(), entry.header.seq, body));
+                    documents.entry(key).or_default().push((entry.header, body));
                 }
                 batch.cursors.push((run.log(), run.last()));
             }
-            for ((space, document, kind), entries) in documents {
-                self.apply(space, document, kind, entries, &mut batch, started)?;
+            for (place, entries) in documents {
+                self.apply(place, entries, &mut batch, started)?;
             }
             if !self.disk.write(&batch)? {
                 // Tried again with the next group.
@@ -280,8 +323,9 @@ impl Node {
         }
         self.disk.behind = false;
         let digests = self.disk.reader().digests().map_err(|e| e.to_string())?;
-        started.states = spaces
-            .into_iter()
+        // What waits for a key may come to more than what is shown.
+        let open = spaces.into_iter().filter(|space| !self.locked.contains(space));
+        started.states = open
             .map(|space| {
                 let sums = digests.get(&space).copied().unwrap_or_default();
                 SpaceState { space, log: sums.log, state: sums.state }
@@ -290,28 +334,77 @@ impl Node {
         Ok(())
     }
 
-    /// Applies new and waiting entries to one document.
-    fn apply(
+    /// Looks again at what waits, once the directory has grown. `false` if the disk refused.
+    fn retry_waiting(&mut self, started: &mut Started) -> Result<bool, String> {
+        let epoch = self.directory().map_or(0, Directory::epoch);
+        if self.keys_epoch == epoch {
+            return Ok(true);
+        }
+        let waiting = self.disk.reader().all_waiting(usize::MAX).map_err(|e| e.to_string())?;
+        let places: BTreeSet<_> = waiting
+            .iter()
+            .map(|e| Ok((e.space, e.document, self.stored(e)?.0.shape.kind)))
+            .collect::<Result<_, String>>()?;
+        self.locked.clear();
+        let mut batch = WriteBatch::default();
+        for place in places {
+            self.apply(place, Vec::new(), &mut batch, started)?;
+        }
+        let written = self.disk.write(&batch)?;
+        if written {
+            self.keys_epoch = epoch;
+        }
+        Ok(written)
+    }
+
+    fn stored(&self, entry: &EntryRef) -> Result<(Header, Vec<u8>), String> {
+        let stored = self.disk.reader().entry(entry.log, entry.seq).map_err(|e| e.to_string())?;
+        let stored = stored.ok_or("a waiting entry is gone")?;
+        Ok((stored.header, stored.body.ok_or("a waiting entry's body is gone")?))
+    }
+
+    /// Plain bodies, and the entries whose key is not here.
+    #[expect(clippy::type_complexity, reason = "two lists, named where they are taken")]
+    pub(super) fn open<'a>(
         &self,
         space: SpaceId,
-        document: DocId,
-        kind: Kind,
+        entries: &'a Entries<'_>,
+    ) -> Result<(Vec<(LogId, u64, Cow<'a, [u8]>)>, Vec<(LogId, u64)>), String> {
+        let (mut opened, mut locked) = (Vec::new(), Vec::new());
+        let directory = self.directory().ok_or("a node that runs has a directory")?;
+        for (header, body) in entries {
+            let place = (header.log, header.seq);
+            match self.keyring.read(directory, &space, header, body) {
+                Reading::Plain(body) => opened.push((place.0, place.1, body)),
+                Reading::Waits => locked.push(place),
+                Reading::Refused(why) => {
+                    return Err(format!("an honest body is refused: {place:?}: {why}"));
+                }
+            }
+        }
+        Ok((opened, locked))
+    }
+
+    /// Applies new and waiting entries to one document.
+    fn apply(
+        &mut self,
+        (space, document, kind): (SpaceId, DocId, Kind),
         mut entries: Entries<'_>,
         batch: &mut WriteBatch,
         started: &mut Started,
     ) -> Result<(), String> {
         let schema = record::schema(kind).ok_or("only known kinds are written")?;
-        let reader = self.disk.reader();
-        let waited = reader.waiting(space, document).map_err(|e| e.to_string())?;
+        let waited = self.disk.reader().waiting(space, document).map_err(|e| e.to_string())?;
         for entry in &waited {
-            let stored = reader.entry(entry.log, entry.seq).map_err(|e| e.to_string())?;
-            let body = stored.and_then(|s| s.body).ok_or("a waiting entry is gone")?;
-            entries.push((entry.log, entry.seq, Cow::Owned(body)));
+            let (header, body) = self.stored(entry)?;
+            entries.push((header, Cow::Owned(body)));
         }
-        let incoming: Vec<_> = entries
-            .iter()
-            .map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body })
-            .collect();
+        let (opened, locked) = self.open(space, &entries)?;
+        if !locked.is_empty() {
+            self.locked.insert(space);
+        }
+        let incoming: Vec<_> =
+            opened.iter().map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body }).collect();
         let stored = self.document(space, document)?;
         let snapshot = stored.as_ref().map(|stored| &stored.snapshot[..]);
         let outcome =
@@ -325,13 +418,17 @@ impl Node {
         if !outcome.evicted.is_empty() {
             return Err(format!("honest changes left document {document}"));
         }
-        let still = |log: LogId, seq: u64| outcome.waiting.contains(&(log, seq));
+        let still = |log: LogId, seq: u64| {
+            outcome.waiting.contains(&(log, seq)) || locked.contains(&(log, seq))
+        };
         let known = |log: LogId, seq: u64| waited.iter().any(|e| (e.log, e.seq) == (log, seq));
         let released = waited.iter().filter(|entry| !still(entry.log, entry.seq));
         let before = batch.no_longer_waiting.len();
         batch.no_longer_waiting.extend(released);
         started.released += (batch.no_longer_waiting.len() - before) as u64;
-        let waiting = outcome.waiting.iter().filter(|(log, seq)| !known(*log, *seq));
+        let new = |place: &&(LogId, u64)| !known(place.0, place.1);
+        started.locked += locked.iter().filter(new).count() as u64;
+        let waiting = outcome.waiting.iter().chain(&locked).filter(new);
         batch.waiting.extend(waiting.map(|(log, seq)| EntryRef {
             space,
             document,
