@@ -407,6 +407,8 @@ macro_rules! limits {
 fn described_limits() -> impl IntoIterator<Item = (&'static str, u64)> {
     limits![
         BODY_BYTES_MAX,
+        SEAL_BYTES,
+        CHANGE_BYTES_MAX,
         ENTRY_HEAD_BYTES_MAX,
         RUN_ENTRIES_MAX,
         RUN_BYTES_TARGET,

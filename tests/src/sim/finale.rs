@@ -4,7 +4,7 @@ use super::invariants::Breach;
 use super::world::World;
 use super::writes::update_of;
 use fenbu_node::store::Reader;
-use fenbu_protocol::directory::Signed;
+use fenbu_protocol::directory::{Signed, Template};
 use fenbu_protocol::id::{DocId, LogId, SpaceId};
 use fenbu_protocol::limits::RUN_BYTES_MAX;
 use fenbu_protocol::log::{Header, Kind};
@@ -77,6 +77,9 @@ impl World {
             if !readers.is_empty() {
                 self.space_is_whole(space.id, &readers)?;
             }
+            if space.template == Template::UNIT {
+                self.carriers_see_nothing(space.id, &readers)?;
+            }
         }
         Ok(())
     }
@@ -127,6 +130,21 @@ impl World {
                 let what =
                     format!("document {document} does not show {word}, an acknowledged word");
                 return Err(("I1", what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Who never was a reader has no key and no record of the space.
+    fn carriers_see_nothing(&self, space: SpaceId, readers: &[usize]) -> Result<(), Breach> {
+        for (n, node) in self.nodes.iter().enumerate().filter(|(n, _)| !readers.contains(n)) {
+            let defined = node.directory().and_then(|d| d.space(&space));
+            let key = defined.is_some_and(|space| node.keyring.newest(space).is_some());
+            let shown = record::ALL.iter().any(|schema| {
+                node.disk.reader().count(schema.kind, Some(&[space])).is_ok_and(|n| n > 0)
+            });
+            if key || shown {
+                return Err(("I8", format!("node {n} reads space {}", space.short())));
             }
         }
         Ok(())

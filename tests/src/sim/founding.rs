@@ -5,7 +5,7 @@ use fenbu_protocol::directory::{
     Act, AdmitNode, DefineSpace, DefineUnit, Directory, Found, Role, Scope, Signed, Template,
     space_id,
 };
-use fenbu_protocol::id::{FederationId, Hash, NodeId};
+use fenbu_protocol::id::{FederationId, Hash, NodeId, SpaceId};
 use fenbu_protocol::seal::{self, Keyring, sealing_public};
 
 const HEAD_OFFICE: &str = "head";
@@ -30,6 +30,11 @@ pub(super) fn federation() -> FederationId {
 
 pub(super) fn unit_code(unit: usize) -> String {
     if unit == 0 { HEAD_OFFICE.into() } else { format!("unit-{unit}") }
+}
+
+/// The space every node reads.
+pub(super) fn common_space() -> SpaceId {
+    space_id(&federation(), "federation")
 }
 
 /// Admits a node to the unit its number gives.
