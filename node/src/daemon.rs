@@ -216,16 +216,15 @@ async fn answer_knocks(
     }
 }
 
-/// Says what is due about keys whenever the directory has grown, if this node is the one to say it:
+/// Says what is due about keys whenever the directory has changed, if this node is the one to say it:
 /// what a statement made elsewhere, or an earlier admin node, left to be done.
 async fn hand_out_keys(admission: Admission) {
     let mut directory = admission.directory();
     loop {
-        let epoch = directory.now().epoch();
         if let Err(error) = admission.hand_out_keys().await {
             tracing::error!(%error, "space keys that are due could not be handed out");
         }
-        if !directory.reaches(epoch + 1).await {
+        if !directory.changes().await {
             return;
         }
     }

@@ -23,9 +23,15 @@ impl DirectoryView {
         self.0.borrow().clone()
     }
 
-    /// Waits until the directory is at least this long; `false` once the daemon is stopping.
-    pub async fn reaches(&mut self, epoch: u64) -> bool {
-        self.0.wait_for(|d| d.epoch() >= epoch).await.is_ok()
+    /// Waits until the directory is at least this long.
+    pub async fn reaches(&mut self, epoch: u64) {
+        // An error means that the daemon is stopping; nobody waits for the answer then.
+        let _ = self.0.wait_for(|d| d.epoch() >= epoch).await;
+    }
+
+    /// Waits for a directory this handle has not waited for yet; `false` once the daemon is stopping.
+    pub async fn changes(&mut self) -> bool {
+        self.0.changed().await.is_ok()
     }
 }
 

@@ -45,7 +45,7 @@ fn a_carrier_holds_no_readable_byte() {
 
         // A run's bytes are what travels, under the transport's own encryption.
         let (mut entries, mut served) = (0, Vec::new());
-        let mut store = SqliteStore::open(&database(bob), &fenbu_node::views::specs())?;
+        let mut store = SqliteStore::open(database(bob), &fenbu_node::views::specs())?;
         let reader = store.reader()?;
         for log in store.load()?.logs {
             let run = reader.run(log.log, 1, RUN_BYTES_MAX)?.context("a log has entries")?;

@@ -54,9 +54,9 @@ pub(super) fn late_space() -> Act {
     Act::DefineSpace(space("task-force", Template::TEMPORARY, None, Scope::everyone()))
 }
 
-/// The same space, which only head office reads from then on.
-pub(super) fn narrowed_space() -> Act {
-    let readers = Scope::units([HEAD_OFFICE.to_owned()]);
+/// The same space, which the last unit reads no more.
+pub(super) fn narrowed_space(units: usize) -> Act {
+    let readers = Scope::units((0..units.max(2) - 1).map(unit_code));
     let everyone = space("task-force", Template::TEMPORARY, None, Scope::everyone());
     Act::DefineSpace(DefineSpace { readers, ..everyone })
 }

@@ -207,7 +207,7 @@ impl World {
             let place = self.rng.below(self.acts.len() + 1);
             self.acts.insert(place, founding::late_space());
             let after = place + 1 + self.rng.below(self.acts.len() - place);
-            self.acts.insert(after, founding::narrowed_space());
+            self.acts.insert(after, founding::narrowed_space(self.mix.units));
         }
         for _ in 0..self.acts.len() {
             let at = self.rng.below(end as usize) as u64;

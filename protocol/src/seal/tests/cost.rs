@@ -56,7 +56,7 @@ fn bodies() -> Vec<Vec<u8>> {
         let fields = json!({
             "name": name,
             "stage": "full",
-            "gender": if n % 3 == 0 { "female" } else { "male" },
+            "gender": ["male", "male", "female"][n % 3],
             "education": "本科",
             "job": format!("{}科副科长", n % 7),
         });
