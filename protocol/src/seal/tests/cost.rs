@@ -53,10 +53,11 @@ fn bodies() -> Vec<Vec<u8>> {
     let member = |n: usize| {
         let name: String =
             [surnames[n % 10], given[n * 7 % 23], given[n * 11 % 23]].iter().collect();
+        let gender = ["male", "male", "female"][n % 3];
         let fields = json!({
             "name": name,
             "stage": "full",
-            "gender": ["male", "male", "female"][n % 3],
+            "gender": gender,
             "education": "本科",
             "job": format!("{}科副科长", n % 7),
         });
