@@ -1,5 +1,6 @@
 //! Records from outside: what people write and merge, what a stranger's change cannot do.
 
+mod canonical;
 mod order;
 mod people;
 mod strangers;
