@@ -5,11 +5,11 @@
 //! costs nothing: the cursors say where to go on.
 
 use crate::shared::{Readers, Shared};
-use crate::store::{DocumentUpdate, EntryRef, Refusal, RowUpdate, StoreError, WriteBatch};
+use crate::store::{DocumentUpdate, EntryRef, Reader, Refusal, RowUpdate, StoreError, WriteBatch};
 use crate::writer::{Command, WriterHandle};
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{HEADER_VERSION, Header, Kind, Run};
+use fenbu_protocol::log::{HEADER_VERSION, Header, Kind, Opening, Run};
 use fenbu_protocol::record::{Incoming, Outcome, Record, Schema, materialise, schema};
 use fenbu_protocol::seal::{Keyring, Reading};
 use std::borrow::Cow;
@@ -50,13 +50,13 @@ pub struct Materialiser {
     writer: WriterHandle,
     wake: mpsc::Receiver<Wake>,
     progress: Arc<Progress>,
-    authors: BTreeMap<LogId, NodeId>,
     views_stale: bool,
 }
 
 /// An entry to be judged, with its body.
 struct Candidate {
     header: Header,
+    author: NodeId,
     body: Vec<u8>,
 }
 
@@ -76,7 +76,7 @@ impl Materialiser {
         progress: Arc<Progress>,
         views_stale: bool,
     ) -> Self {
-        Self { shared, writer, wake, progress, authors: BTreeMap::new(), views_stale }
+        Self { shared, writer, wake, progress, views_stale }
     }
 
     /// Runs until told to stop, or until the node is gone.
@@ -181,10 +181,11 @@ impl Materialiser {
         let mut by_document: BTreeMap<Place, Vec<Candidate>> = BTreeMap::new();
         let mut batch = WriteBatch::default();
         for run in runs {
-            let (space, _) = self.place_of(run)?;
+            let opening = self.shared.readers.with(|r| opening(r, run.log()))?;
+            let (space, author) = (opening.space, opening.node);
             for entry in run.entries() {
                 if let Some(body) = entry.body {
-                    let candidate = Candidate { header: entry.header, body: body.to_vec() };
+                    let candidate = Candidate { header: entry.header, author, body: body.to_vec() };
                     by_document.entry((space, entry.header.document)).or_default().push(candidate);
                 }
             }
@@ -193,26 +194,17 @@ impl Materialiser {
         self.bring_up_to_date(by_document, batch)
     }
 
-    /// The space and author of a run's log.
-    fn place_of(&mut self, run: &Run) -> Result<(SpaceId, NodeId), StoreError> {
-        let log = run.log();
-        let stored = self.shared.readers.with(|r| r.log(log))?.ok_or_else(|| {
-            StoreError::Inconsistent(format!("log {} has entries and no opening", log.short()))
-        })?;
-        let opening = stored.opening;
-        self.authors.insert(log, opening.node);
-        Ok((opening.space, opening.node))
-    }
-
-    /// Documents with entries that waited for a right or an epoch are looked at again.
+    /// Documents with entries that waited for a right, an epoch or a key are looked at again.
     fn retry_waiting(&mut self) -> Result<(), StoreError> {
-        let waiting = self.shared.readers.with(|r| r.all_waiting(RETRY_ENTRIES_MAX))?;
-        let by_document: BTreeMap<Place, Vec<Candidate>> =
-            waiting.into_iter().map(|e| ((e.space, e.document), Vec::new())).collect();
-        if by_document.is_empty() {
-            return Ok(());
+        let mut after = None;
+        loop {
+            let waiting = self.shared.readers.with(|r| r.all_waiting(after, RETRY_ENTRIES))?;
+            let Some(last) = waiting.last() else { return Ok(()) };
+            after = Some((last.log, last.seq));
+            let by_document: BTreeMap<Place, Vec<Candidate>> =
+                waiting.into_iter().map(|e| ((e.space, e.document), Vec::new())).collect();
+            self.bring_up_to_date(by_document, WriteBatch::default())?;
         }
-        self.bring_up_to_date(by_document, WriteBatch::default())
     }
 
     fn bring_up_to_date(
@@ -225,12 +217,7 @@ impl Materialiser {
         let work: Vec<_> = by_document.into_iter().collect();
         let directory = self.shared.directory.now();
         let keyring = self.shared.keys.now();
-        let job = Job {
-            readers: &self.shared.readers,
-            directory: &directory,
-            keyring: &keyring,
-            authors: &self.authors,
-        };
+        let job = Job { readers: &self.shared.readers, directory: &directory, keyring: &keyring };
         for made in on_all_cores(work, |(place, candidates)| job.make(place, candidates)) {
             batch.merge(made?.batch);
         }
@@ -241,8 +228,15 @@ impl Materialiser {
     }
 }
 
-/// Waiting entries looked at again when the directory grows.
-const RETRY_ENTRIES_MAX: usize = 100_000;
+/// Waiting entries looked at again in one go when the directory grows.
+const RETRY_ENTRIES: usize = 4096;
+
+fn opening(reader: &dyn Reader, log: LogId) -> Result<Opening, StoreError> {
+    let stored = reader.log(log)?.ok_or_else(|| {
+        StoreError::Inconsistent(format!("log {} has entries and no opening", log.short()))
+    })?;
+    Ok(stored.opening)
+}
 
 /// Splits work over two threads where there is enough of it to pay; keeps the order.
 fn on_all_cores<T: Send, R: Send>(work: Vec<T>, make: impl Fn(T) -> R + Sync) -> Vec<R> {
@@ -277,7 +271,6 @@ struct Job<'a> {
     readers: &'a Readers,
     directory: &'a Directory,
     keyring: &'a Keyring,
-    authors: &'a BTreeMap<LogId, NodeId>,
 }
 
 /// Whether an entry is offered to the gate, and with which plain body.
@@ -297,7 +290,8 @@ impl Job<'_> {
                 if let Some(found) = reader.entry(entry.log, entry.seq)?
                     && let Some(body) = found.body
                 {
-                    waited.push((entry, Candidate { header: found.header, body }));
+                    let author = opening(reader, entry.log)?.node;
+                    waited.push((entry, Candidate { header: found.header, author, body }));
                 }
             }
             Ok::<_, StoreError>((stored, waited))
@@ -355,11 +349,7 @@ impl Job<'_> {
         if shape.kind != kind {
             return Standing::Refused("kind", "the document is of another kind".into());
         }
-        let right = self
-            .authors
-            .get(&header.log)
-            .is_some_and(|author| self.directory.may_write(author, &space, header.epoch));
-        if !right {
+        if !self.directory.may_write(&candidate.author, &space, header.epoch) {
             let reason = format!("its author had no right to write here at epoch {}", header.epoch);
             return Standing::Refused("no-right", reason);
         }

@@ -9,7 +9,7 @@ use crate::writer::Writer;
 use ed25519_dalek::SigningKey;
 use fenbu_protocol::directory::{Act, AdmitNode, DefineUnit, Found, Role};
 use fenbu_protocol::id::FederationId;
-use fenbu_protocol::log::{Author, Draft, Encoding, Opening, Shape, Tip};
+use fenbu_protocol::log::{Author, Draft, Encoding, Shape, Tip};
 use fenbu_protocol::record::{Edits, schema_named};
 use fenbu_protocol::seal::{self, Place, SpaceKey, seal, sealing_public, sealing_secret};
 use serde_json::json;
@@ -163,6 +163,13 @@ impl Bench {
         Self { shared, materialiser, directory: sender, _engine: engine }
     }
 
+    /// A new life: what was only in memory is gone.
+    fn restarts(&mut self) {
+        let (writer, progress) = (self.materialiser.writer.clone(), Arc::default());
+        let (_, woken) = mpsc::channel();
+        self.materialiser = Materialiser::new(self.shared.clone(), writer, woken, progress, false);
+    }
+
     /// As the driver does it when a statement comes.
     fn directory_grows(&mut self, directory: &Directory) {
         self.shared.keys.learn(directory, &id(ME), &key(ME));
@@ -176,7 +183,7 @@ impl Bench {
     }
 
     fn waiting(&self) -> usize {
-        self.shared.readers.with(|r| r.all_waiting(100)).unwrap().len()
+        self.shared.readers.with(|r| r.all_waiting(None, 100)).unwrap().len()
     }
 
     fn refused(&self) -> Vec<String> {
@@ -203,6 +210,7 @@ fn a_body_waits_for_its_key_and_opens_when_the_directory_brings_it() {
     bench.directory_grows(&directory);
     assert_eq!((bench.members(), bench.waiting()), (0, 1));
 
+    bench.restarts();
     hand_out_keys(&mut directory, &mut keyring);
     bench.directory_grows(&directory);
     assert_eq!((bench.members(), bench.waiting()), (1, 0));

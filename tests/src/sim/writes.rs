@@ -340,7 +340,8 @@ impl Node {
         if self.keys_epoch == epoch {
             return Ok(true);
         }
-        let waiting = self.disk.reader().all_waiting(usize::MAX).map_err(|e| e.to_string())?;
+        let waiting =
+            self.disk.reader().all_waiting(None, usize::MAX).map_err(|e| e.to_string())?;
         let places: BTreeSet<_> = waiting
             .iter()
             .map(|e| Ok((e.space, e.document, self.stored(e)?.0.shape.kind)))
