@@ -2,8 +2,10 @@
 
 mod away;
 mod carry;
+mod damage;
 mod joining;
 mod kill;
+mod languages;
 mod mistakes;
 mod pages;
 mod partition;

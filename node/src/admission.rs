@@ -34,6 +34,18 @@ pub enum AdmissionError {
     UnitNameless,
     #[error("this node has no address others can reach: set `advertise` in fenbu.toml")]
     NoAddress,
+    #[error("the request cannot be read ({0}): use the same fenbu version")]
+    Request(String),
+    #[error("the token is for another federation")]
+    OtherFederation,
+    #[error("the key was not proven on this connection")]
+    Unproven,
+    #[error("no such token here: ask for a new one (`fenbu invite`)")]
+    TokenUnknown,
+    #[error("the token was used already: ask for a new one (`fenbu invite`)")]
+    TokenUsed,
+    #[error("the token has expired: ask for a new one (`fenbu invite`)")]
+    TokenExpired,
     #[error("the directory refuses: {0}")]
     Directory(#[from] DirectoryError),
     #[error(transparent)]
@@ -188,7 +200,7 @@ impl Admission {
             Ok(statements) => JoinAnswer { statements, refusal: None },
             Err(refusal) => {
                 tracing::warn!(peer = %peer.short(), %refusal, "a node was not let in");
-                JoinAnswer { statements: Vec::new(), refusal: Some(refusal) }
+                JoinAnswer { statements: Vec::new(), refusal: Some(refusal.to_string()) }
             }
         };
         // INVARIANT: encoding to memory cannot fail.
@@ -204,16 +216,16 @@ impl Admission {
         peer: NodeId,
         exporter: &[u8; 32],
         request: &[u8],
-    ) -> Result<Vec<Signed>, String> {
-        let request: JoinRequest = join::decode(request)
-            .map_err(|e| format!("the request cannot be read ({e}): use the same fenbu version"))?;
+    ) -> Result<Vec<Signed>, AdmissionError> {
+        let request: JoinRequest =
+            join::decode(request).map_err(|e| AdmissionError::Request(e.to_string()))?;
         let _turn = self.turn.lock().await;
         let directory = self.shared.directory.now();
         if request.federation != directory.federation() {
-            return Err("the token is for another federation".into());
+            return Err(AdmissionError::OtherFederation);
         }
         if !request.is_proven(&peer, exporter) {
-            return Err("the key was not proven on this connection".into());
+            return Err(AdmissionError::Unproven);
         }
         let mut invitation = self.invitation(&request).await?;
         if invitation.used_by == Some(peer) && directory.is_member(&peer) {
@@ -221,40 +233,37 @@ impl Admission {
             return Ok(directory.statements_after(0).to_vec());
         }
         if invitation.used_by.is_some() {
-            return Err("the token was used already: ask for a new one (`fenbu invite`)".into());
+            return Err(AdmissionError::TokenUsed);
         }
         if invitation.expires_ms < self.shared.clock.now_ms() {
-            return Err("the token has expired: ask for a new one (`fenbu invite`)".into());
+            return Err(AdmissionError::TokenExpired);
         }
-        self.check_admin(&directory).map_err(|e| e.to_string())?;
+        self.check_admin(&directory)?;
         let applicant = Applicant {
             node: peer,
             name: &request.name,
             addresses: &request.addresses,
             sealing: request.sealing,
         };
-        let acts = self.acts(&directory, &invitation, &applicant).map_err(|e| e.to_string())?;
+        let acts = self.acts(&directory, &invitation, &applicant)?;
         invitation.used_by = Some(peer);
         let settings = vec![(setting_name(&request.secret), Some(to_bytes(&invitation)))];
         let epoch = acts.last().map_or(directory.epoch(), |(epoch, _)| *epoch);
         let mut all = directory.statements_after(0).to_vec();
         all.extend(acts.iter().map(|(_, signed)| signed.clone()));
-        self.declare(acts, settings).await.map_err(|e| e.to_string())?;
+        self.declare(acts, settings).await?;
         self.shared.directory.clone().reaches(epoch).await;
         tracing::info!(peer = %peer.short(), unit = invitation.unit, "let a node in");
         Ok(all)
     }
 
-    async fn invitation(&self, request: &JoinRequest) -> Result<Invitation, String> {
+    async fn invitation(&self, request: &JoinRequest) -> Result<Invitation, AdmissionError> {
         let name = setting_name(&request.secret);
         let readers = self.shared.readers.clone();
         let found = tokio::task::spawn_blocking(move || readers.with(|r| r.setting(&name)))
             .await
-            .map_err(|_| "the node is stopping".to_owned())?
-            .map_err(|e| e.to_string())?;
-        found
-            .and_then(|bytes| minicbor::decode(&bytes).ok())
-            .ok_or_else(|| "no such token here: ask for a new one (`fenbu invite`)".into())
+            .map_err(|_| Stopping)??;
+        found.and_then(|bytes| minicbor::decode(&bytes).ok()).ok_or(AdmissionError::TokenUnknown)
     }
 
     /// The statements that let a node in: its unit and the unit's space where they are new.
@@ -371,3 +380,6 @@ fn to_bytes(invitation: &Invitation) -> Vec<u8> {
     // INVARIANT: encoding to memory cannot fail.
     minicbor::to_vec(invitation).expect("encoding to memory")
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::driver::{Driver, DriverStatus, Question};
 use crate::folder::{Folder, FolderError, Lock};
 use crate::materialiser::{Materialiser, Progress, Wake};
+use crate::rebuild::Rebuilder;
 use crate::records::Records;
 use crate::setup::stored_directory;
 use crate::shared::{DirectoryView, DocumentLocks, Keys, Readers, Shared, lock};
@@ -96,8 +97,15 @@ impl Daemon {
         let (wake, woken) = std_mpsc::channel();
         let progress = Arc::new(Progress::default());
         let stale = loaded.views_stale;
-        let materialiser =
-            Materialiser::new(shared.clone(), handle.clone(), woken, progress.clone(), stale);
+        let rebuilder = Rebuilder::new(shared.clone(), handle.clone(), progress.clone());
+        let materialiser = Materialiser::new(
+            shared.clone(),
+            handle.clone(),
+            rebuilder.clone(),
+            woken,
+            progress.clone(),
+            stale,
+        );
         let threads = vec![
             thread("fenbu-writer", move || writer.run())?,
             thread("fenbu-views", move || materialiser.run())?,
@@ -123,7 +131,7 @@ impl Daemon {
         tokio::spawn(answer_knocks(admission.clone(), knocks));
         tokio::spawn(hand_out_keys(admission.clone()));
         Ok(Self {
-            records: Records { shared, writer: handle },
+            records: Records { shared, writer: handle, rebuilder },
             admission,
             endpoint,
             config,

@@ -202,7 +202,7 @@ impl Driver {
                     Err(error) => failures.push(error.to_string()),
                 }
             }
-            let _ = dialed.send((peer, Err(failures.join("; "))));
+            let _ = dialed.send((peer, Err(failures.join(crate::words::JOINT))));
         });
     }
 

@@ -208,7 +208,7 @@ async fn join_with(
     let node = NodeId(key.verifying_key().to_bytes());
     let config = write_config(folder, options.listen, &options.advertise)?;
     // The port others will dial is tried now, so that a taken one is told before the token is used.
-    let endpoint = Endpoint::bind(config.listen, &key, &config.transport)?;
+    let endpoint = Endpoint::bind_to_dial(config.listen, &key, &config.transport)?;
     let addresses = advertised(&config, endpoint.local_addr());
     if addresses.is_empty() {
         return Err(SetupError::NoAddress);

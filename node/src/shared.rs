@@ -1,10 +1,10 @@
 //! What the node's threads share: who we are, the directory of the moment, and readers.
 
 use crate::clock::Clock;
-use crate::store::{Reader, StoreError};
+use crate::store::{Place, Reader, StoreError};
 use ed25519_dalek::SigningKey;
 use fenbu_protocol::directory::Directory;
-use fenbu_protocol::id::{DocId, NodeId, SpaceId};
+use fenbu_protocol::id::{NodeId, SpaceId};
 use fenbu_protocol::seal::{Keyring, sealing_secret};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
@@ -144,17 +144,14 @@ impl Drop for Lent<'_> {
 /// version holds its lock from reading the last one until the new one is committed.
 #[derive(Debug, Default)]
 pub struct DocumentLocks {
-    held: Mutex<BTreeSet<(SpaceId, DocId)>>,
+    held: Mutex<BTreeSet<Place>>,
     released: Condvar,
 }
 
 impl DocumentLocks {
     /// Blocks until the documents are free, and holds them. Several are taken in one order by
     /// everyone, so that two holders never wait for each other.
-    pub fn lock(
-        self: &Arc<Self>,
-        documents: impl IntoIterator<Item = (SpaceId, DocId)>,
-    ) -> DocumentGuard {
+    pub fn lock(self: &Arc<Self>, documents: impl IntoIterator<Item = Place>) -> DocumentGuard {
         let wanted: BTreeSet<_> = documents.into_iter().collect();
         let mut held = lock(&self.held);
         while wanted.iter().any(|d| held.contains(d)) {
@@ -168,7 +165,7 @@ impl DocumentLocks {
 #[derive(Debug)]
 pub struct DocumentGuard {
     locks: Arc<DocumentLocks>,
-    documents: BTreeSet<(SpaceId, DocId)>,
+    documents: BTreeSet<Place>,
 }
 
 impl Drop for DocumentGuard {

@@ -4,6 +4,7 @@ use super::{Problem, blocking};
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
 use crate::transport::TransportError;
+use crate::words::Lang;
 use axum::Json;
 use axum::extract::{Query, State};
 use fenbu_protocol::directory::{Directory, NodeInfo, Space};
@@ -54,6 +55,11 @@ impl Check {
     }
 }
 
+/// A message in Chinese.
+fn said(message: &impl ToString) -> String {
+    Lang::Zh.say(&message.to_string())
+}
+
 pub(super) async fn doctor(
     State(daemon): State<Arc<Daemon>>,
     Query(examine): Query<Examine>,
@@ -90,7 +96,7 @@ async fn store(daemon: &Arc<Daemon>) -> Result<Check, Problem> {
         Err(e) => Check::bad(
             "store",
             "error",
-            (format!("数据库无法读取：{e}"), format!("the database cannot be read: {e}")),
+            (format!("数据库无法读取：{}", said(&e)), format!("the database cannot be read: {e}")),
             (
                 "停止节点，保留数据目录副本，再按运行手册恢复",
                 "stop the node, keep a copy of its folder, then follow the runbook",
@@ -111,7 +117,7 @@ fn peers(driver: &DriverStatus) -> Check {
     Check::bad(
         "peers",
         "error",
-        (format!("{zh}（{why}）"), format!("{en} ({why})")),
+        (format!("{zh}（{}）", said(&why)), format!("{en} ({why})")),
         (
             "检查网络与防火墙（UDP），或运行 fenbu doctor --net 对方节点",
             "check the network and the firewall (UDP), or run fenbu doctor --net PEER",
@@ -145,7 +151,7 @@ fn directory_check(driver: &DriverStatus, directory: &Directory) -> Check {
             "directory",
             "error",
             (
-                format!("目录停在第 {} 版：{why}", directory.epoch()),
+                format!("目录停在第 {} 版：{}", directory.epoch(), said(why)),
                 format!("the directory stopped at epoch {}: {why}", directory.epoch()),
             ),
             ("升级本节点的 fenbu", "upgrade fenbu on this node"),
@@ -216,7 +222,7 @@ async fn refused(daemon: &Arc<Daemon>, driver: &DriverStatus) -> Result<Check, P
     Ok(Check::bad(
         "entries",
         "warning",
-        (format!("有条目不计入：{why}"), format!("some entries do not count: {why}")),
+        (format!("有条目不计入：{}", said(&why)), format!("some entries do not count: {why}")),
         ("把此信息报告给管理节点", "report this to the administrator of the admin node"),
     ))
 }
@@ -228,7 +234,7 @@ fn alarms(driver: &DriverStatus) -> Check {
             "alarms",
             "warning",
             (
-                format!("{} 条警报，最近：{last}", driver.alarms.len()),
+                format!("{} 条警报，最近：{}", driver.alarms.len(), said(last)),
                 format!("{} alarms, the last: {last}", driver.alarms.len()),
             ),
             ("查看日志与运行手册", "see the log and the runbook"),
@@ -312,5 +318,5 @@ fn unreachable_check(error: &TransportError) -> Check {
         ),
         _ => ("检查对方节点是否在运行", "check that the peer is running"),
     };
-    Check::bad("net", "error", (error.to_string(), error.to_string()), hint)
+    Check::bad("net", "error", (said(&error), error.to_string()), hint)
 }

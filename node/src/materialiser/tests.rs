@@ -3,15 +3,15 @@
 use super::*;
 use crate::admission::{chance, unit_space};
 use crate::clock::Clock;
-use crate::shared::{DirectoryView, DocumentLocks, Keys};
+use crate::shared::{DirectoryView, DocumentLocks, Keys, Readers};
 use crate::store::{MemoryStore, Store};
 use crate::writer::Writer;
 use ed25519_dalek::SigningKey;
-use fenbu_protocol::directory::{Act, AdmitNode, DefineUnit, Found, Role};
-use fenbu_protocol::id::FederationId;
-use fenbu_protocol::log::{Author, Draft, Encoding, Shape, Tip};
-use fenbu_protocol::record::{Edits, schema_named};
-use fenbu_protocol::seal::{self, Place, SpaceKey, seal, sealing_public, sealing_secret};
+use fenbu_protocol::directory::{Act, AdmitNode, DefineUnit, Directory, Found, Role};
+use fenbu_protocol::id::{FederationId, NodeId, SpaceId};
+use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Opening, Shape, Tip};
+use fenbu_protocol::record::{Edits, Record, schema_named};
+use fenbu_protocol::seal::{self, Keyring, Place, SpaceKey, seal, sealing_public, sealing_secret};
 use serde_json::json;
 use tokio::sync::{mpsc as tokio_mpsc, watch};
 
@@ -159,7 +159,9 @@ impl Bench {
         std::thread::spawn(move || writer.run());
         let (_, woken) = mpsc::channel();
         let progress = Arc::new(Progress::default());
-        let materialiser = Materialiser::new(shared.clone(), handle, woken, progress, false);
+        let rebuilder = Rebuilder::new(shared.clone(), handle.clone(), progress.clone());
+        let materialiser =
+            Materialiser::new(shared.clone(), handle, rebuilder, woken, progress, false);
         Self { shared, materialiser, directory: sender, _engine: engine }
     }
 
@@ -167,7 +169,8 @@ impl Bench {
     fn restarts(&mut self) {
         let (writer, progress) = (self.materialiser.writer.clone(), Arc::default());
         let (_, woken) = mpsc::channel();
-        self.materialiser = Materialiser::new(self.shared.clone(), writer, woken, progress, false);
+        let (shared, rebuilder) = (self.shared.clone(), self.materialiser.rebuilder.clone());
+        self.materialiser = Materialiser::new(shared, writer, rebuilder, woken, progress, false);
     }
 
     /// As the driver does it when a statement comes.

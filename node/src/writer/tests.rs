@@ -2,20 +2,13 @@
 
 use super::*;
 use crate::clock::Clock;
-use crate::records::{RecordError, Records};
-use crate::shared::{DirectoryView, DocumentLocks, Keys, Readers};
+use crate::records::{RecordError, Records, Save};
 use crate::store::{ListQuery, MemoryStore};
-use ed25519_dalek::SigningKey;
-use fenbu_protocol::directory::{
-    Act, AdmitNode, DefineSpace, DefineUnit, Directory, Found, Role, Scope, Template, space_id,
-};
-use fenbu_protocol::id::FederationId;
-use fenbu_protocol::record::schema_named;
-use fenbu_protocol::seal::{self, Reading};
+use crate::testing;
+use fenbu_protocol::record::{Edits, schema_named};
+use fenbu_protocol::seal::Reading;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use tokio::sync::watch;
 
 /// A store that the test can reach into while the writer owns it.
 #[derive(Clone)]
@@ -36,107 +29,23 @@ impl Store for SharedStore {
 }
 
 struct Bench {
-    records: Records,
+    node: testing::Bench,
     store: SharedStore,
-    engine: tokio_mpsc::UnboundedReceiver<Input>,
-    thread: JoinHandle<()>,
-    directory: watch::Sender<Arc<Directory>>,
 }
 
-/// A federation of one node; its own unit's space has no key yet.
-fn directory(key: &SigningKey) -> Directory {
-    let root = SigningKey::from_bytes(&[1; 32]);
-    let federation = FederationId(root.verifying_key().to_bytes());
-    let node = NodeId(key.verifying_key().to_bytes());
-    let mut directory = Directory::empty(federation);
-    let found = Found { name: "f".into(), admin: node, head_office: "head".into() };
-    let mut founded = directory.clone();
-    founded.apply(founded.draft(&root, &Act::Found(found.clone()), 0)).unwrap();
-    let everyone = Scope::everyone();
-    let acts = [
-        Act::Found(found),
-        Act::DefineUnit(DefineUnit { code: "head".into(), name: "局机关".into() }),
-        Act::DefineSpace(DefineSpace {
-            space: space_id(&federation, "federation"),
-            label: "federation".into(),
-            template: Template::FEDERATION,
-            unit: None,
-            readers: everyone.clone(),
-            writers: everyone.clone(),
-            carriers: everyone,
-        }),
-        Act::DefineSpace(crate::admission::unit_space(&founded, "head")),
-        Act::AdmitNode(AdmitNode {
-            node,
-            unit: "head".into(),
-            name: "head".into(),
-            role: Role::SERVER,
-            addresses: vec![],
-            sealing: fenbu_protocol::seal::sealing_public(key),
-        }),
-    ];
-    for (i, act) in acts.iter().enumerate() {
-        let signed = directory.draft(if i == 0 { &root } else { key }, act, 0);
-        directory.apply(signed).unwrap();
+impl std::ops::Deref for Bench {
+    type Target = testing::Bench;
+
+    fn deref(&self) -> &testing::Bench {
+        &self.node
     }
-    directory
 }
 
 impl Bench {
     fn start(store: MemoryStore) -> Self {
-        let key = SigningKey::from_bytes(&[2; 32]);
-        let mut store = SharedStore(Arc::new(Mutex::new(store)));
-        let loaded = store.load().unwrap();
-        let (sender, view) = watch::channel(Arc::new(directory(&key)));
-        let shared = Shared {
-            me: NodeId(key.verifying_key().to_bytes()),
-            key,
-            clock: Clock::start(),
-            directory: DirectoryView::new(view),
-            keys: Keys::default(),
-            readers: Arc::new(Readers::new(store.reader().unwrap(), 2).unwrap()),
-            documents: Arc::new(DocumentLocks::default()),
-        };
-        let (inputs, engine) = tokio_mpsc::unbounded_channel();
-        let reader = store.reader().unwrap();
-        let (writer, handle) = Writer::new(
-            Box::new(store.clone()),
-            shared.clone(),
-            &loaded.logs,
-            reader.as_ref(),
-            inputs,
-        )
-        .unwrap();
-        let thread = std::thread::spawn(move || writer.run());
-        let records = Records { shared, writer: handle };
-        Self { records, store, engine, thread, directory: sender }
-    }
-
-    fn post(&self, title: &str) -> Result<crate::records::Saved, RecordError> {
-        let schema = schema_named("post").unwrap();
-        self.records.create(schema, &json!({ "title": title }), None, None, "test")
-    }
-
-    /// The admin hands out what is due.
-    fn hand_out_keys(&self) {
-        let shared = &self.records.shared;
-        let mut directory = Directory::clone(&shared.directory.now());
-        for act in seal::due(&directory, &shared.keys.now(), &mut crate::admission::chance) {
-            let signed = directory.draft(&shared.key, &act, 0);
-            directory.apply(signed).unwrap();
-        }
-        shared.keys.learn(&directory, &shared.me, &shared.key);
-        self.directory.send_replace(Arc::new(directory));
-    }
-
-    fn member(&self, name: &str) -> Result<crate::records::Saved, RecordError> {
-        let schema = schema_named("member").unwrap();
-        self.records.create(schema, &json!({ "name": name }), None, None, "test")
-    }
-
-    fn titles(&self) -> usize {
-        let schema = schema_named("post").unwrap();
-        self.records.list(schema, ListQuery::default()).unwrap().rows.len()
+        let store = SharedStore(Arc::new(Mutex::new(store)));
+        let node = testing::Bench::start(Box::new(store.clone()), Clock::start());
+        Self { node, store }
     }
 
     fn fail_next(&self) {
@@ -145,17 +54,13 @@ impl Bench {
     }
 
     /// Stops the writer; returns the disk and the runs the engine was told of.
-    fn stop(mut self) -> (MemoryStore, Vec<(Run, Tip)>) {
-        self.records.writer.send(Command::Stop).unwrap();
-        self.thread.join().unwrap();
-        let mut told = Vec::new();
-        while let Ok(input) = self.engine.try_recv() {
-            if let Input::Appended { run, tip } = input {
-                told.push((run, tip));
-            }
-        }
+    fn stop(self) -> (MemoryStore, Vec<(Run, Tip)>) {
+        let told = self.node.stop().into_iter().filter_map(|input| match input {
+            Input::Appended { run, tip } => Some((run, tip)),
+            _ => None,
+        });
         let store = self.store.0.lock().unwrap().clone();
-        (store, told)
+        (store, told.collect())
     }
 }
 
@@ -177,7 +82,7 @@ fn a_refused_commit_leaves_no_trace_and_its_place_is_used_again() {
     let (_, told) = bench.stop();
     let mut tip = Tip::start(first.log);
     for (run, after) in told {
-        let opening_node = NodeId(SigningKey::from_bytes(&[2; 32]).verifying_key().to_bytes());
+        let opening_node = NodeId(testing::key().verifying_key().to_bytes());
         tip = run.verify(&opening_node, &tip).unwrap().tip;
         assert_eq!(tip, after);
     }
@@ -263,18 +168,19 @@ fn concurrent_edits_of_one_document_build_on_each_other() {
 #[test]
 fn a_sealed_space_is_not_written_without_its_key() {
     let bench = Bench::start(store());
+    let with_keys = bench.directory.send_replace(Arc::new(testing::keyless_directory()));
     let error = bench.member("王海").unwrap_err();
     assert!(matches!(error, RecordError::NoKey(_)), "{error}");
     assert!(error.to_string().contains("start the admin node"), "{error}");
     bench.post("what every node reads needs none").unwrap();
 
     // Past the door as well: a key may be replaced between the check and the commit.
-    bench.hand_out_keys();
+    bench.directory.send_replace(with_keys);
     let schema = schema_named("member").unwrap();
     let space = bench.records.home(schema, None).unwrap();
     bench.records.shared.keys.forget();
-    let edits = fenbu_protocol::record::Edits::from_json(schema, &json!({ "name": "n" })).unwrap();
-    let save = crate::records::Save { schema, space, document: Records::new_id(), edits };
+    let edits = Edits::from_json(schema, &json!({ "name": "n" })).unwrap();
+    let save = Save { schema, space, document: Records::new_id(), edits };
     let error = bench.records.save_all(&[save], "test").unwrap_err();
     assert!(matches!(error, RecordError::Write(WriteError::NoKey(_))), "{error}");
     let (mut store, told) = bench.stop();
@@ -284,17 +190,14 @@ fn a_sealed_space_is_not_written_without_its_key() {
 #[test]
 fn what_is_written_to_a_sealed_space_is_stored_sealed() {
     let bench = Bench::start(store());
-    bench.hand_out_keys();
     let name = "Wang Hai, as nobody else is called";
     let saved = bench.member(name).unwrap();
     let entry = saved.entry.unwrap();
     let shared = &bench.records.shared;
     let (directory, keyring) = (shared.directory.now(), shared.keys.now());
     let stored = shared.readers.with(|r| r.entry(entry.log, entry.seq)).unwrap().unwrap();
-    assert_eq!(
-        (stored.header.shape.encoding, stored.header.shape.key_epoch),
-        (Encoding::SEALED, 1)
-    );
+    let shape = stored.header.shape;
+    assert_eq!((shape.encoding, shape.key_epoch), (Encoding::SEALED, 1));
     let body = stored.body.unwrap();
     assert_eq!(stored.header.body_hash, fenbu_protocol::log::body_hash(&body));
     assert!(!contains(&body, name.as_bytes()));

@@ -1,8 +1,9 @@
 //! The fold: a chain of statements in, plain data out.
 
+use super::keys::SpaceKey;
 use super::statement::{
-    Act, AdmitNode, DefineSpace, DefineUnit, Found, GrantKey, RevokeNode, Role, Scope, Signed,
-    Statement, Template, UpdateNode, space_id,
+    Act, AdmitNode, DefineSpace, DefineUnit, Found, RevokeNode, Role, Scope, Signed, Statement,
+    Template, UpdateNode, space_id,
 };
 use crate::id::{FederationId, Hash, HashPrefix, LogId, NodeId, SealingKey, SpaceId};
 use crate::limits::{
@@ -68,13 +69,7 @@ pub struct Space {
     pub unit: Option<String>,
     /// (from epoch, rights), ascending; never empty.
     rights: Vec<(u64, Rights)>,
-    keys: Vec<SpaceKey>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct SpaceKey {
-    check: Hash,
-    wraps: BTreeMap<NodeId, Vec<u8>>,
+    pub(super) keys: Vec<SpaceKey>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,35 +100,6 @@ impl Space {
     pub fn carriers(&self) -> &Scope {
         &self.rights_now().carriers
     }
-
-    /// Whether bodies are sealed: in every space but the federation's, which all nodes read.
-    pub fn is_sealed(&self) -> bool {
-        self.template != Template::FEDERATION
-    }
-
-    /// Number of the key that bodies are sealed with now; 0 while the space has none.
-    pub fn key_epoch(&self) -> u32 {
-        self.keys.len() as u32
-    }
-
-    fn key(&self, key_epoch: u32) -> Option<&SpaceKey> {
-        self.keys.get((key_epoch as usize).checked_sub(1)?)
-    }
-
-    /// What a key of the space is known by: [`crate::seal::SpaceKey::check`].
-    pub fn key_check(&self, key_epoch: u32) -> Option<Hash> {
-        self.key(key_epoch).map(|key| key.check)
-    }
-
-    /// A key of the space, wrapped for `node`; `None` if it was not given that key.
-    pub fn wrap(&self, key_epoch: u32, node: &NodeId) -> Option<&[u8]> {
-        self.key(key_epoch)?.wraps.get(node).map(Vec::as_slice)
-    }
-
-    /// The nodes that were given a key, ascending.
-    pub fn wrapped_for(&self, key_epoch: u32) -> impl Iterator<Item = &NodeId> {
-        self.key(key_epoch).into_iter().flat_map(|key| key.wraps.keys())
-    }
 }
 
 /// Everything the chain says, as plain data, and the chain itself.
@@ -144,8 +110,8 @@ pub struct Directory {
     admin: NodeId,
     head_office: String,
     units: BTreeMap<String, Unit>,
-    nodes: BTreeMap<NodeId, NodeInfo>,
-    spaces: BTreeMap<SpaceId, Space>,
+    pub(super) nodes: BTreeMap<NodeId, NodeInfo>,
+    pub(super) spaces: BTreeMap<SpaceId, Space>,
     chain: Vec<Signed>,
     head: Hash,
 }
@@ -298,6 +264,11 @@ impl Directory {
         }
         check_name(&admit.name)?;
         check_addresses(&admit.addresses)?;
+        if !crate::seal::is_sound(&admit.sealing) {
+            return Err(DirectoryError::Senseless(
+                "what is sealed to that key would be sealed to nobody",
+            ));
+        }
         let info = NodeInfo {
             node: admit.node,
             unit: admit.unit,
@@ -330,6 +301,9 @@ impl Directory {
         check_name(&define.label)?;
         if define.space != space_id(&self.federation, &define.label) {
             return Err(DirectoryError::Senseless("the space's id is not its label's"));
+        }
+        if define.template == Template::FEDERATION && !define.readers.all {
+            return Err(DirectoryError::Senseless("every node reads a federation's space"));
         }
         match self.spaces.get(&define.space) {
             None if self.spaces.len() >= SPACES_MAX => {
@@ -369,28 +343,6 @@ impl Directory {
         }
         let cuts = revoke.cuts.into_iter().map(|c| (c.log, (c.seq, c.hash))).collect();
         node.revoked = Some(Revocation { epoch, cuts });
-        Ok(())
-    }
-
-    fn grant(&mut self, grant: GrantKey) -> Result<(), DirectoryError> {
-        if grant.wraps.iter().any(|w| !self.nodes.contains_key(&w.node)) {
-            return Err(DirectoryError::Senseless("no such node"));
-        }
-        let space =
-            self.spaces.get_mut(&grant.space).ok_or(DirectoryError::Senseless("no such space"))?;
-        if !space.is_sealed() {
-            return Err(DirectoryError::Senseless("a space that every node reads has no keys"));
-        }
-        let count = space.keys.len() as u32;
-        if grant.key_epoch == count + 1 {
-            space.keys.push(SpaceKey { check: grant.check, wraps: BTreeMap::new() });
-        }
-        let at = grant.key_epoch.checked_sub(1).and_then(|at| space.keys.get_mut(at as usize));
-        let key = at.ok_or(DirectoryError::Senseless("key epochs leave no gap"))?;
-        if key.check != grant.check {
-            return Err(DirectoryError::Senseless("a key epoch has one key"));
-        }
-        key.wraps.extend(grant.wraps.into_iter().map(|w| (w.node, w.bytes)));
         Ok(())
     }
 
@@ -496,11 +448,6 @@ impl Directory {
     /// Whether entries by `node` in `space` citing `epoch` were within its rights then.
     pub fn may_write(&self, node: &NodeId, space: &SpaceId, epoch: u64) -> bool {
         self.right_at(node, space, epoch, |r| &r.writers)
-    }
-
-    /// The members that read `space` now, ascending: those its keys are wrapped for.
-    pub fn readers_of(&self, space: &SpaceId) -> impl Iterator<Item = &NodeInfo> {
-        self.nodes.values().filter(move |n| self.may_read(&n.node, space))
     }
 
     /// Whether `node` may read `space` now.

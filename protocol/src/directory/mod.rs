@@ -7,6 +7,7 @@
 //! This module knows nothing of records, sessions or disks.
 
 mod fold;
+mod keys;
 mod statement;
 
 pub use fold::{Directory, DirectoryError, NodeInfo, Revocation, Space, Unit};

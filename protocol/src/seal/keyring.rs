@@ -131,9 +131,8 @@ pub enum Sealing<'a> {
 /// A sealed space cannot be written for want of its latest key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this node has no key to seal records of space '{label}' with{}: \
-     start the admin node and let this one sync with it, it hands out what is missing",
-    if *key_epoch == 0 { String::new() } else { format!(" (key {key_epoch} is not wrapped for it)") }
+    "this node has no key to seal records of space '{label}' with: start the admin node and let this \
+     one sync with it, it hands out what is missing"
 )]
 pub struct NoKey {
     /// The space's.

@@ -2,19 +2,16 @@
 
 use super::invariants::Breach;
 use super::world::World;
-use super::writes::update_of;
+use super::writes::{Entries, Opened};
 use fenbu_node::store::Reader;
+use fenbu_node::views::update_of;
 use fenbu_protocol::directory::{Signed, Template};
 use fenbu_protocol::id::{DocId, LogId, SpaceId};
 use fenbu_protocol::limits::RUN_BYTES_MAX;
 use fenbu_protocol::log::{Header, Kind};
 use fenbu_protocol::record::{self, Incoming};
 use fenbu_protocol::sync::Engine;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-/// Every entry of a document, with its stored body.
-type Entries = Vec<(Header, Cow<'static, [u8]>)>;
 
 impl World {
     /// Why the nodes are not level yet; `None` once they are.
@@ -156,9 +153,9 @@ impl World {
         node: usize,
         expected: &fenbu_node::store::DocumentUpdate,
     ) -> Result<(), Breach> {
-        let (space, document) = (expected.space, expected.document);
+        let (place, document) = (expected.place(), expected.document);
         let reader = self.nodes[node].disk.reader();
-        let stored = reader.document(space, document).ok().flatten();
+        let stored = reader.document(place).ok().flatten();
         let differs = |what| Err(("I10", format!("node {node}, document {document}: {what}")));
         let Some(stored) = stored else { return differs("not there") };
         if stored.heads != expected.heads {
@@ -167,7 +164,7 @@ impl World {
         if stored.conflicts != expected.conflicts {
             return differs("other conflicts than a rebuild gives");
         }
-        match reader.row(expected.kind, space, document).ok().flatten() {
+        match reader.row(place).ok().flatten() {
             Some(listed) if listed.row == expected.row => Ok(()),
             Some(_) => differs("another row than a rebuild gives"),
             None => differs("no row"),
@@ -175,34 +172,30 @@ impl World {
     }
 
     /// All entries of a space on a node's disk, by document.
-    fn entries_of(&self, node: usize, space: SpaceId) -> BTreeMap<(DocId, Kind), Entries> {
+    fn entries_of(&self, node: usize, space: SpaceId) -> BTreeMap<(DocId, Kind), Entries<'static>> {
         let disk = &self.nodes[node].disk;
-        let mut documents: BTreeMap<(DocId, Kind), Entries> = BTreeMap::new();
+        let mut documents: BTreeMap<(DocId, Kind), Entries<'static>> = BTreeMap::new();
         for (log, _) in disk.spaces.iter().filter(|(_, s)| **s == space) {
             for_each_entry(disk.reader(), *log, |header, body| {
                 let key = (header.document, header.shape.kind);
-                documents.entry(key).or_default().push((header, body));
+                documents.entry(key).or_default().push((header, body.into()));
             });
         }
         documents
     }
 }
 
-fn for_each_entry(
-    reader: &dyn Reader,
-    log: LogId,
-    mut each: impl FnMut(Header, Cow<'static, [u8]>),
-) {
+fn for_each_entry(reader: &dyn Reader, log: LogId, mut each: impl FnMut(Header, Vec<u8>)) {
     let mut from = 1;
     while let Ok(Some(run)) = reader.run(log, from, RUN_BYTES_MAX) {
         for entry in run.entries() {
-            each(entry.header, entry.body.unwrap_or_default().to_vec().into());
+            each(entry.header, entry.body.unwrap_or_default().to_vec());
         }
         from = run.last() + 1;
     }
 }
 
-fn rebuild(kind: Kind, entries: &[(LogId, u64, Cow<'_, [u8]>)]) -> Result<record::Record, String> {
+fn rebuild(kind: Kind, entries: &Opened<'_>) -> Result<record::Record, String> {
     let schema = record::schema(kind).ok_or("an unknown kind")?;
     let incoming: Vec<_> =
         entries.iter().map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body }).collect();

@@ -78,7 +78,8 @@ impl Node {
         self.authors.clear();
         for log in &loaded.logs {
             let opening = log.opening;
-            if opening.node == self.id {
+            let newer = |a: &Author| a.opening().incarnation > opening.incarnation;
+            if opening.node == self.id && !self.authors.get(&opening.space).is_some_and(newer) {
                 let (clock, epoch) = self.disk.last_clock(log.log, log.tip.seq);
                 let author = Author::new(opening, log.tip, clock, epoch);
                 self.authors.insert(opening.space, author);
@@ -130,6 +131,16 @@ impl Node {
             let opening = Opening::sign(&self.key, space, 0);
             Author::new(opening, Tip::start(opening.log()), 0, 0)
         })
+    }
+
+    /// A peer holds more of a log of ours than we do: the next entry begins a new one, returned here
+    /// where that log is the one we write.
+    pub(super) fn leave_log(&mut self, log: LogId) -> Option<LogId> {
+        let author = self.authors.values_mut().find(|author| author.log() == log)?;
+        let opening = author.opening();
+        let opening = Opening::sign(&self.key, opening.space, opening.incarnation + 1);
+        *author = Author::new(opening, Tip::start(opening.log()), 0, 0);
+        Some(opening.log())
     }
 
     pub(super) fn directory(&self) -> Option<&Directory> {
