@@ -223,7 +223,7 @@ impl Materialiser {
         }
     }
 
-    /// Nothing is written if a document turns out to be damaged; returns those.
+    /// The cursors stay where they are if a document turns out to be damaged; returns those.
     fn bring_up_to_date(
         &self,
         by_document: BTreeMap<Place, Vec<Candidate>>,

@@ -63,6 +63,8 @@ struct Gathered {
     bytes: usize,
     /// Documents from here on did not fit.
     up_to: Option<Place>,
+    /// Documents with entries beyond their logs' cursors, which the stored ones may or may not have.
+    ahead: BTreeSet<Place>,
     read: BTreeMap<LogId, u64>,
 }
 
@@ -127,9 +129,10 @@ impl Rebuilder {
         self.views()
     }
 
-    /// Makes documents of a space again from nothing but its runs, as far as these are materialised:
-    /// these, or all. What comes of an entry beyond that is the materialiser's, as ever. A document
-    /// no entry makes is dropped.
+    /// Makes documents of a space again from nothing but its runs, to their ends: these, or all. A
+    /// document may be ahead of its logs' cursors, and a local write may build on that, so nothing less
+    /// would do; an entry the materialiser meets again changes nothing. A document no entry makes is
+    /// dropped.
     ///
     /// The caller holds no lock on any of them.
     pub fn documents(
@@ -184,7 +187,7 @@ impl Rebuilder {
         Ok((rebuilt, next))
     }
 
-    /// Reads on in the logs, each up to its cursor, and keeps the entries of wanted documents.
+    /// Reads on in the logs, each to its end, and keeps the entries of wanted documents.
     fn read(
         &self,
         logs: &[StoredLog],
@@ -194,28 +197,30 @@ impl Rebuilder {
     ) -> Result<(), StoreError> {
         for log in logs {
             let mut next = gathered.read.get(&log.log).copied().unwrap_or(0) + 1;
-            while next <= log.cursor {
+            while next <= log.tip.seq {
                 let run = self.shared.readers.with(|r| r.run(log.log, next, READ_BYTES))?;
                 let Some(run) = run else {
-                    let what = format!("log {} ends before its cursor", log.log.short());
+                    let what = format!("log {} ends before its tip", log.log.short());
                     return Err(StoreError::Inconsistent(what));
                 };
-                for entry in run.entries().take_while(|e| e.header.seq <= log.cursor) {
+                for entry in run.entries().take_while(|e| e.header.seq <= log.tip.seq) {
                     let place = place_of(log.opening.space, &entry.header);
                     let fits = gathered.up_to.is_none_or(|up_to| place < up_to);
                     if let Some(body) = entry.body
                         && fits
                         && wanted(&place)
                     {
-                        let author = log.opening.node;
-                        let header = entry.header;
+                        if entry.header.seq > log.cursor {
+                            gathered.ahead.insert(place);
+                        }
+                        let (header, author) = (entry.header, log.opening.node);
                         gathered.add(place, Candidate { header, author, body: body.into() });
                     }
                 }
                 gathered.fit(bytes_max);
                 next = run.last() + 1;
             }
-            gathered.read.insert(log.log, log.cursor);
+            gathered.read.insert(log.log, log.tip.seq);
         }
         Ok(())
     }
@@ -228,8 +233,7 @@ impl Rebuilder {
         gathered: &mut Gathered,
     ) -> Result<Rebuilt, StoreError> {
         let guard = self.shared.documents.lock(places.iter().copied());
-        // What was written since the pass. Nobody writes these documents now, and no cursor goes past
-        // an entry of theirs.
+        // What was written since the pass. Nobody makes other versions of these documents now.
         let logs = self.shared.readers.with(|r| r.logs(space))?;
         let mut since = Gathered { read: gathered.read.clone(), ..Gathered::default() };
         let wanted: BTreeSet<Place> = places.iter().copied().collect();
@@ -249,18 +253,22 @@ impl Rebuilder {
         let make = |(place, candidates)| {
             let before = readers.with(|reader| Before::of(reader, place))?;
             let made = job.judge(place, None, candidates).map_err(StoreError::from)?;
-            Ok::<_, StoreError>((before, made.batch))
+            Ok::<_, StoreError>((place, before, made.batch))
         };
         let mut made = Vec::with_capacity(work.len());
         on_all_cores(work, make, |result| made.push(result));
         let mut rebuilt = Rebuilt::default();
         let mut batch = WriteBatch { forget: places.to_vec(), ..WriteBatch::default() };
         for made in made {
-            let (before, made) = made?;
+            let (place, before, made) = made?;
             let heads = made.documents.first().map(|update| &update.heads);
+            let damaged = matches!(before, Before::Damaged);
+            // One that is being brought up to date cannot be compared now.
+            let ahead = gathered.ahead.contains(&place) || since.ahead.contains(&place);
+            let same = before.is(heads) || (ahead && !damaged);
             rebuilt.count += 1;
-            rebuilt.changed += u64::from(!before.is(heads));
-            rebuilt.damaged += u64::from(matches!(before, Before::Damaged));
+            rebuilt.changed += u64::from(!same);
+            rebuilt.damaged += u64::from(damaged);
             batch.merge(made);
         }
         self.store(batch)?;

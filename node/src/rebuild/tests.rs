@@ -210,6 +210,24 @@ fn a_repair_finds_what_nobody_would_meet() {
     assert_eq!(node.derived(), before);
 }
 
+/// A round that was broken off leaves documents ahead of their logs' cursors, and people write on. A
+/// rebuild that ended at the cursors would take from under them what they build on.
+#[test]
+fn a_document_ahead_of_its_logs_stays_ahead() {
+    let node = Node::with_records(8);
+    let before = node.derived();
+    node.damage("UPDATE logs SET cursor = 2");
+    let rebuilt = node.repair_documents(node.rebuilder());
+    assert_eq!(rebuilt, Rebuilt { count: 11, changed: 0, damaged: 0 });
+    assert_eq!(node.derived(), before);
+    let id = DocId([49; 16]).to_string();
+    node.damage(&format!("UPDATE documents SET snapshot = x'00' WHERE document = x'{id}'"));
+    let fields = json!({ "tags": { "add": ["again"] } });
+    node.bench.records.edit(post(), &id, &fields, "test").unwrap();
+    let shown = node.bench.records.show(post(), &id).unwrap();
+    assert_eq!(shown.record.to_json()["tags"], json!(["again", "t0", "t1", "t2"]));
+}
+
 #[test]
 fn writers_go_on_while_everything_is_made_again() {
     let node = Node::with_records(10);

@@ -348,3 +348,21 @@ fn what_is_derived_does_not_wait_for_the_disk_and_what_is_not_does() {
         assert_eq!(level(&store), expected);
     }
 }
+
+/// With STAT4 compiled in, a join is prepared again at each call unless plans are stable.
+#[test]
+fn a_statement_is_prepared_once() {
+    let (_folder, path) = folder();
+    filled(&path);
+    let connection = connect(&path, OpenFlags::empty()).unwrap();
+    let mut statement = connection
+        .prepare(
+            "SELECT d.id FROM documents d JOIN spaces s ON s.id = d.space_id
+             WHERE d.document = ?1 AND s.space = ?2",
+        )
+        .unwrap();
+    for id in 0..4u8 {
+        let _ = statement.query([[id; 16], SPACE.0]).unwrap().next().unwrap();
+    }
+    assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
+}
