@@ -36,8 +36,6 @@ markers! {
     carried_by_third,
     /// An entry waited for a change it builds on, and was let in when that came.
     waiting_released,
-    /// A sealed entry came before the key that opens it.
-    came_before_its_key,
     /// A reader left a space, and the space got another key.
     key_rotated,
     /// The disk refused a peer's entries, and they became durable later.

@@ -44,7 +44,6 @@ impl World {
             Err(what) => return self.breach(("store", format!("node {node}: {what}"))),
         };
         self.markers.waiting_released += started.released;
-        self.markers.came_before_its_key += started.locked;
         for state in &started.states {
             let result = self.ledger.state(state);
             self.check(result);

@@ -63,8 +63,6 @@ pub(super) struct Started {
     pub(super) states: Vec<SpaceState>,
     /// Entries that had waited and now count.
     pub(super) released: u64,
-    /// Entries that came before the key that opens them.
-    pub(super) locked: u64,
 }
 
 impl Node {
@@ -371,7 +369,6 @@ impl Node {
         batch.no_longer_waiting.extend(released);
         started.released += (batch.no_longer_waiting.len() - before) as u64;
         let new = |(log, seq): &&(LogId, u64)| !known(*log, *seq);
-        started.locked += locked.iter().filter(new).count() as u64;
         let waiting = outcome.waiting.iter().chain(&locked).filter(new);
         batch.waiting.extend(waiting.map(|(log, seq)| EntryRef { place, log: *log, seq: *seq }));
         if outcome.accepted > 0 {
