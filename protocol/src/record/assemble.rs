@@ -58,7 +58,7 @@ pub(super) fn assembled(
     for head in heads {
         unsigned(&mut contents, *assembly.by_hash.get(head)?);
     }
-    Some(encode::chunk(DOCUMENT, &contents))
+    Some(encode::chunk(DOCUMENT, &contents).0)
 }
 
 /// An operation id with the actor's place among all actors. Orders as Automerge does.

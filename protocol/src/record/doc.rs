@@ -1,6 +1,6 @@
 //! A record: an Automerge document seen through its schema.
 
-use super::create::create;
+use super::create::{Created, create};
 use super::edits::{Edit, EditError, Edits};
 use super::gate::guarded;
 use super::genesis::genesis;
@@ -65,7 +65,8 @@ pub struct Record {
 /// A record just created.
 #[derive(Debug, Clone)]
 struct First {
-    change: Change,
+    created: Created,
+    time_ms: u64,
     edits: Edits,
 }
 
@@ -97,7 +98,8 @@ impl Record {
             let mut document = genesis(self.schema).document.clone();
             if let Some(first) = &self.first {
                 // INVARIANT: we made this change ourselves, on the genesis alone.
-                document.apply_changes([first.change.clone()]).expect("our own first change");
+                let change = Change::try_from(&first.created.body[..]).expect("a sound change");
+                document.apply_changes([change]).expect("our own first change");
             }
             document
         })
@@ -130,7 +132,7 @@ impl Record {
     pub fn heads(&self) -> Vec<[u8; 32]> {
         match (self.document.get(), &self.first) {
             (Some(document), _) => heads_of(document),
-            (None, Some(first)) => vec![first.change.hash().0],
+            (None, Some(first)) => vec![first.created.hash],
             (None, None) => vec![genesis(self.schema).hash],
         }
     }
@@ -159,12 +161,13 @@ impl Record {
         self.check_required(edits)?;
         let time = i64::try_from(time_ms).unwrap_or(i64::MAX);
         if self.is_new() {
-            let Some(change) = create(self.schema, actor, time, account, edits)? else {
+            let Some(created) = create(self.schema, actor, time, account, edits)? else {
                 return Ok(None);
             };
-            let body = change.raw_bytes().to_vec();
+            let body = created.body.clone();
             self.document = OnceLock::new();
-            self.first = Some(First { change, edits: edits.clone() });
+            self.first =
+                Some(First { created, time_ms: time.unsigned_abs(), edits: edits.clone() });
             return Ok(Some(body));
         }
         let document = self.document_mut();
@@ -319,7 +322,7 @@ impl Record {
             let written = first.edits.edits.iter().find(|(f, _)| f == &field).map(|(_, e)| e);
             Some(first_cell(field, written))
         };
-        let time = first.change.timestamp().max(0) as u64;
+        let time = first.time_ms;
         let cells = self.schema.columns.iter().filter_map(cell).collect();
         Row { cells, created_ms: time, updated_ms: time, conflicts: 0 }
     }

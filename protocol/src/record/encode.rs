@@ -21,17 +21,17 @@ pub(super) fn signed(out: &mut Vec<u8>, mut value: i64) {
     out.push(value as u8 & 0x7f);
 }
 
-/// A chunk of a type and contents: magic, checksum, type, length, contents.
-pub(super) fn chunk(kind: u8, contents: &[u8]) -> Vec<u8> {
+/// A chunk of a type and contents (magic, checksum, type, length, contents), and its hash.
+pub(super) fn chunk(kind: u8, contents: &[u8]) -> (Vec<u8>, [u8; 32]) {
     let mut out = Vec::with_capacity(contents.len() + 16);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[0; 4]);
     out.push(kind);
     unsigned(&mut out, contents.len() as u64);
     out.extend_from_slice(contents);
-    let hash = Sha256::digest(&out[8..]);
+    let hash: [u8; 32] = Sha256::digest(&out[8..]).into();
     out[4..8].copy_from_slice(&hash[..4]);
-    out
+    (out, hash)
 }
 
 /// What a run-length encoded column holds.
