@@ -21,6 +21,7 @@ macro_rules! stories {
 
 stories! {
     a_batch_overtakes_its_space,
+    a_body_comes_before_its_key,
     a_crash_between_persist_and_send,
     a_disk_refuses_and_recovers,
     a_joiner_asks_each_range_once,

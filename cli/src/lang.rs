@@ -413,6 +413,7 @@ catalogue! {
     ColumnReaders: "可读者", "READERS";
     ColumnWriters: "可写者", "WRITERS";
     ColumnCarriers: "承载者", "CARRIERS";
+    ColumnSpaceKey: "密钥", "KEY";
     ColumnId: "标识", "ID";
     ColumnUpdated: "更新", "UPDATED";
     ColumnConflicts: "冲突", "CONFLICTS";

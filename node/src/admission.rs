@@ -1,6 +1,6 @@
 //! Letting nodes in: tokens, and the answer to those who bring one.
 
-use crate::shared::Shared;
+use crate::shared::{DirectoryView, Shared};
 use crate::store::StoreError;
 use crate::transport::JoinConnection;
 use crate::writer::{Command, Stopping, WriterHandle};
@@ -8,7 +8,8 @@ use fenbu_protocol::directory::{
     Act, AdmitNode, DefineSpace, DefineUnit, Directory, DirectoryError, Role, Scope, Signed,
     Template, space_id,
 };
-use fenbu_protocol::id::{Hash, NodeId, hex};
+use fenbu_protocol::id::{Hash, NodeId, SealingKey, hex};
+use fenbu_protocol::seal;
 use fenbu_protocol::wire::join::{self, JoinAnswer, JoinRequest, Token};
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
@@ -116,7 +117,13 @@ impl Admission {
             used_by: None,
         };
         // What the directory would refuse is said now, not to the one who joins.
-        self.acts(&directory, &invitation, NodeId([0; 32]), "probe", &[])?;
+        let probe = Applicant {
+            node: NodeId([0; 32]),
+            name: "probe",
+            addresses: &[],
+            sealing: seal::sealing_public(&self.shared.key),
+        };
+        self.acts(&directory, &invitation, &probe)?;
         let mut secret = [0; 16];
         // INVARIANT: without the system's randomness no key could have been made either.
         getrandom::fill(&mut secret).expect("the system has randomness");
@@ -131,6 +138,30 @@ impl Admission {
             role,
         };
         Ok((token, expires_ms))
+    }
+
+    /// The directory of the moment.
+    pub fn directory(&self) -> DirectoryView {
+        self.shared.directory.clone()
+    }
+
+    /// Says everything that is due about space keys, if this node is the admin.
+    pub async fn hand_out_keys(&self) -> Result<(), AdmissionError> {
+        let _turn = self.turn.lock().await;
+        let directory = self.shared.directory.now();
+        if directory.admin() != self.shared.me {
+            return Ok(());
+        }
+        let mut acts = Acts::after(&self.shared, &directory);
+        acts.say_what_is_due()?;
+        if acts.said.is_empty() {
+            return Ok(());
+        }
+        let epoch = acts.directory.epoch();
+        tracing::info!(statements = acts.said.len(), "handing out space keys that were due");
+        self.declare(acts.said, Vec::new()).await?;
+        self.shared.directory.clone().reaches(epoch).await;
+        Ok(())
     }
 
     fn check_admin(&self, directory: &Directory) -> Result<(), AdmissionError> {
@@ -208,7 +239,13 @@ impl Admission {
             return Err(AdmissionError::TokenExpired);
         }
         self.check_admin(&directory)?;
-        let acts = self.acts(&directory, &invitation, peer, &request.name, &request.addresses)?;
+        let applicant = Applicant {
+            node: peer,
+            name: &request.name,
+            addresses: &request.addresses,
+            sealing: request.sealing,
+        };
+        let acts = self.acts(&directory, &invitation, &applicant)?;
         invitation.used_by = Some(peer);
         let settings = vec![(setting_name(&request.secret), Some(to_bytes(&invitation)))];
         let epoch = acts.last().map_or(directory.epoch(), |(epoch, _)| *epoch);
@@ -234,37 +271,75 @@ impl Admission {
         &self,
         directory: &Directory,
         invitation: &Invitation,
-        node: NodeId,
-        name: &str,
-        addresses: &[String],
+        applicant: &Applicant<'_>,
     ) -> Result<Vec<(u64, Signed)>, AdmissionError> {
-        let mut draft = directory.clone();
-        let mut out = Vec::new();
-        let mut say = |draft: &mut Directory, act: Act| {
-            let signed = draft.draft(&self.shared.key, &act, self.shared.clock.now_ms());
-            draft.apply(signed.clone())?;
-            out.push((draft.epoch(), signed));
-            Ok::<_, DirectoryError>(())
-        };
+        let mut acts = Acts::after(&self.shared, directory);
         let code = &invitation.unit;
-        if draft.unit(code).is_none() {
+        if acts.directory.unit(code).is_none() {
             let unit = DefineUnit { code: code.clone(), name: invitation.unit_name.clone() };
-            say(&mut draft, Act::DefineUnit(unit))?;
+            acts.say(&Act::DefineUnit(unit))?;
         }
-        if draft.unit_space(code).is_none() {
-            let space = unit_space(&draft, code);
-            say(&mut draft, Act::DefineSpace(space))?;
+        if acts.directory.unit_space(code).is_none() {
+            let space = unit_space(&acts.directory, code);
+            acts.say(&Act::DefineSpace(space))?;
         }
         let admit = AdmitNode {
-            node,
+            node: applicant.node,
             unit: code.clone(),
-            name: name.to_owned(),
+            name: applicant.name.to_owned(),
             role: invitation.role,
-            addresses: addresses.to_vec(),
+            addresses: applicant.addresses.to_vec(),
+            sealing: applicant.sealing,
         };
-        say(&mut draft, Act::AdmitNode(admit))?;
-        Ok(out)
+        acts.say(&Act::AdmitNode(admit))?;
+        acts.say_what_is_due()?;
+        Ok(acts.said)
     }
+}
+
+/// A node that wants in, as it presents itself.
+struct Applicant<'a> {
+    node: NodeId,
+    name: &'a str,
+    addresses: &'a [String],
+    sealing: SealingKey,
+}
+
+/// Statements to be declared together, and the directory as it is with them.
+struct Acts<'a> {
+    shared: &'a Shared,
+    directory: Directory,
+    said: Vec<(u64, Signed)>,
+}
+
+impl<'a> Acts<'a> {
+    fn after(shared: &'a Shared, directory: &Directory) -> Self {
+        Self { shared, directory: directory.clone(), said: Vec::new() }
+    }
+
+    fn say(&mut self, act: &Act) -> Result<(), DirectoryError> {
+        let now_ms = self.shared.clock.now_ms();
+        let signed = self.directory.draft(&self.shared.key, act, now_ms);
+        self.directory.apply(signed.clone())?;
+        self.said.push((self.directory.epoch(), signed));
+        Ok(())
+    }
+
+    /// Keys of new spaces, old keys for new readers, and new keys where a reader has left.
+    fn say_what_is_due(&mut self) -> Result<(), DirectoryError> {
+        for act in seal::due(&self.directory, &self.shared.keys.now(), &mut chance) {
+            self.say(&act)?;
+        }
+        Ok(())
+    }
+}
+
+/// 32 random bytes.
+pub(crate) fn chance() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    // INVARIANT: without the system's randomness no key could have been made either.
+    getrandom::fill(&mut bytes).expect("the system has randomness");
+    bytes
 }
 
 /// The space of a unit's own records: its nodes and head office read and write, all carry.

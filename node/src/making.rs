@@ -7,14 +7,16 @@ use crate::store::{
 };
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Encoding, HEADER_VERSION, Header};
+use fenbu_protocol::log::{HEADER_VERSION, Header, Opening};
 use fenbu_protocol::record::{Incoming, Outcome, Schema, materialise, schema};
-use std::collections::BTreeMap;
+use fenbu_protocol::seal::{Keyring, Reading};
+use std::borrow::Cow;
 use std::sync::{Mutex, mpsc};
 
-/// An entry to be judged, with its body.
+/// An entry to be judged, with its stored body.
 pub(crate) struct Candidate {
     pub(crate) header: Header,
+    pub(crate) author: NodeId,
     pub(crate) body: Vec<u8>,
 }
 
@@ -81,12 +83,12 @@ pub(crate) fn on_all_cores<T: Send, R: Send>(
 pub(crate) struct Job<'a> {
     pub(crate) readers: &'a Readers,
     pub(crate) directory: &'a Directory,
-    pub(crate) authors: &'a BTreeMap<LogId, NodeId>,
+    pub(crate) keyring: &'a Keyring,
 }
 
-/// Why an entry does not count now, before anybody looks inside.
-enum Standing {
-    Counts,
+/// Whether an entry is offered to the gate, and with which plain body.
+enum Standing<'a> {
+    Counts(Cow<'a, [u8]>),
     Waits,
     Refused(&'static str, String),
 }
@@ -155,11 +157,11 @@ impl Job<'_> {
             }
             return Ok(made);
         };
-        let mut offered: Vec<&Candidate> = Vec::new();
+        let mut offered: Vec<(&Header, Cow<'_, [u8]>)> = Vec::new();
         for candidate in &candidates {
             let entry = entry_ref(place, &candidate.header);
-            match self.standing(place.space, schema, &candidate.header) {
-                Standing::Counts => offered.push(candidate),
+            match self.standing(place.space, schema, candidate) {
+                Standing::Counts(body) => offered.push((&candidate.header, body)),
                 Standing::Waits => made.wait(entry),
                 Standing::Refused(code, reason) => {
                     made.batch.refused.push(Refusal { entry, code: code.into(), reason });
@@ -171,7 +173,7 @@ impl Job<'_> {
         }
         let incoming: Vec<Incoming<'_>> = offered
             .iter()
-            .map(|c| Incoming { log: c.header.log, seq: c.header.seq, body: &c.body })
+            .map(|(header, body)| Incoming { log: header.log, seq: header.seq, body })
             .collect();
         let outcome = materialise(schema, snapshot, &incoming)
             .map_err(|why| Unmade::Damaged(place, why.to_string()))?;
@@ -179,27 +181,29 @@ impl Job<'_> {
         Ok(made)
     }
 
-    /// Whether the author had the right, as far as this directory tells.
-    fn standing(&self, space: SpaceId, schema: &Schema, header: &Header) -> Standing {
+    /// Whether the author had the right, as far as this directory tells, and what was written.
+    fn standing<'a>(
+        &self,
+        space: SpaceId,
+        schema: &Schema,
+        candidate: &'a Candidate,
+    ) -> Standing<'a> {
+        let header = &candidate.header;
         let shape = &header.shape;
         if shape.version != HEADER_VERSION || header.epoch > self.directory.epoch() {
-            return Standing::Waits;
-        }
-        if shape.encoding != Encoding::CHANGE {
             return Standing::Waits;
         }
         if schema.genesis != shape.genesis {
             return Standing::Waits;
         }
-        let right = self
-            .authors
-            .get(&header.log)
-            .is_some_and(|author| self.directory.may_write(author, &space, header.epoch));
-        if right {
-            Standing::Counts
-        } else {
+        if !self.directory.may_write(&candidate.author, &space, header.epoch) {
             let reason = format!("its author had no right to write here at epoch {}", header.epoch);
-            Standing::Refused("no-right", reason)
+            return Standing::Refused("no-right", reason);
+        }
+        match self.keyring.read(self.directory, &space, header, &candidate.body) {
+            Reading::Plain(body) => Standing::Counts(body),
+            Reading::Waits => Standing::Waits,
+            Reading::Refused(error) => Standing::Refused(error.code(), error.to_string()),
         }
     }
 }
@@ -213,10 +217,19 @@ fn bodies(reader: &dyn Reader, material: Material) -> Result<Bodies, StoreError>
         if let Some(found) = reader.entry(entry.log, entry.seq)?
             && let Some(body) = found.body
         {
-            waited.push((entry, Candidate { header: found.header, body }));
+            let author = opening(reader, entry.log)?.node;
+            waited.push((entry, Candidate { header: found.header, author, body }));
         }
     }
     Ok((material.document, waited))
+}
+
+/// What a log is, and whose.
+pub(crate) fn opening(reader: &dyn Reader, log: LogId) -> Result<Opening, StoreError> {
+    let stored = reader.log(log)?.ok_or_else(|| {
+        StoreError::Inconsistent(format!("log {} has entries and no opening", log.short()))
+    })?;
+    Ok(stored.opening)
 }
 
 impl Made {

@@ -4,12 +4,11 @@
 //! to date on all cores, and commits documents, rows and cursors together. A crash between rounds
 //! costs nothing: the cursors say where to go on.
 
-use crate::making::{Candidate, Job, Made, Unmade, on_all_cores, place_of};
+use crate::making::{Candidate, Job, Made, Unmade, on_all_cores, opening, place_of};
 use crate::rebuild::Rebuilder;
 use crate::shared::Shared;
 use crate::store::{Place, StoreError, WriteBatch};
 use crate::writer::{Command, WriterHandle};
-use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::Run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -39,7 +38,7 @@ const RETRY: Duration = Duration::from_secs(5);
 pub enum Wake {
     /// Entries were received.
     Received,
-    /// The directory grew: what waited for a right may count now.
+    /// The directory grew: what waited for a right or a key may count now.
     Directory,
     Stop,
 }
@@ -75,7 +74,6 @@ pub struct Materialiser {
     rebuilder: Rebuilder,
     wake: mpsc::Receiver<Wake>,
     progress: Arc<Progress>,
-    authors: BTreeMap<LogId, NodeId>,
     views_stale: bool,
     /// What woke us while we gathered.
     later: Option<Wake>,
@@ -90,16 +88,7 @@ impl Materialiser {
         progress: Arc<Progress>,
         views_stale: bool,
     ) -> Self {
-        Self {
-            shared,
-            writer,
-            rebuilder,
-            wake,
-            progress,
-            authors: BTreeMap::new(),
-            views_stale,
-            later: None,
-        }
+        Self { shared, writer, rebuilder, wake, progress, views_stale, later: None }
     }
 
     /// Runs until told to stop, or until the node is gone.
@@ -202,10 +191,11 @@ impl Materialiser {
         let mut by_document: BTreeMap<Place, Vec<Candidate>> = BTreeMap::new();
         let mut batch = WriteBatch::default();
         for run in runs {
-            let (space, _) = self.origin_of(run)?;
+            let opening = self.shared.readers.with(|r| opening(r, run.log()))?;
+            let (space, author) = (opening.space, opening.node);
             for entry in run.entries() {
                 if let Some(body) = entry.body {
-                    let candidate = Candidate { header: entry.header, body: body.to_vec() };
+                    let candidate = Candidate { header: entry.header, author, body: body.to_vec() };
                     let place = place_of(space, &candidate.header);
                     by_document.entry(place).or_default().push(candidate);
                 }
@@ -215,32 +205,21 @@ impl Materialiser {
         self.bring_up_to_date(by_document, batch)
     }
 
-    /// The space and author of a run's log.
-    fn origin_of(&mut self, run: &Run) -> Result<(SpaceId, NodeId), StoreError> {
-        let log = run.log();
-        let stored = self.shared.readers.with(|r| r.log(log))?.ok_or_else(|| {
-            StoreError::Inconsistent(format!("log {} has entries and no opening", log.short()))
-        })?;
-        let opening = stored.opening;
-        self.authors.insert(log, opening.node);
-        Ok((opening.space, opening.node))
-    }
-
-    /// Documents with entries that waited for a right or an epoch are looked at again.
+    /// Documents with entries that waited for a right, an epoch or a key are looked at again.
     fn retry_waiting(&mut self) -> Result<(), StoreError> {
         let mut healed = BTreeSet::new();
+        let mut after = None;
         loop {
-            let waiting = self.shared.readers.with(|r| r.all_waiting(RETRY_ENTRIES_MAX))?;
+            let waiting = self.shared.readers.with(|r| r.all_waiting(after, RETRY_ENTRIES))?;
+            let Some(last) = waiting.last().map(|e| (e.log, e.seq)) else { return Ok(()) };
             let by_document: BTreeMap<Place, Vec<Candidate>> =
                 waiting.into_iter().map(|e| (e.place, Vec::new())).collect();
-            if by_document.is_empty() {
-                return Ok(());
-            }
             let damaged = self.bring_up_to_date(by_document, WriteBatch::default())?;
             if damaged.is_empty() {
-                return Ok(());
+                after = Some(last);
+            } else {
+                self.heal(damaged, &mut healed)?;
             }
-            self.heal(damaged, &mut healed)?;
         }
     }
 
@@ -259,8 +238,8 @@ impl Materialiser {
         }
         let directory = self.shared.directory.now();
         let mut damaged = Damaged::new();
-        let job =
-            Job { readers: &self.shared.readers, directory: &directory, authors: &self.authors };
+        let keyring = self.shared.keys.now();
+        let job = Job { readers: &self.shared.readers, directory: &directory, keyring: &keyring };
         // Made documents are written while others are being made; the cursors come last, if at all.
         let cursors = std::mem::take(&mut batch.cursors);
         let mut written = Vec::new();
@@ -299,10 +278,13 @@ impl Materialiser {
 /// Documents whose stored form cannot be read, and why.
 type Damaged = BTreeMap<Place, String>;
 
-/// Waiting entries looked at again when the directory grows.
-const RETRY_ENTRIES_MAX: usize = 100_000;
+/// Waiting entries looked at again in one go when the directory grows.
+const RETRY_ENTRIES: usize = 4096;
 
 /// Waits for a commit. No answer: the writer has stopped, and so shall we.
 fn settled(answer: oneshot::Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
     answer.blocking_recv().unwrap_or(Ok(()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use crate::materialiser::Progress;
 use crate::shared::{Shared, lock};
 use crate::store::{Place, Reader, RowUpdate, StoreError, StoredLog, WriteBatch};
 use crate::writer::{Command, WriterHandle};
-use fenbu_protocol::id::{LogId, NodeId, SpaceId};
+use fenbu_protocol::id::{LogId, SpaceId};
 use fenbu_protocol::record::{Record, schema};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -213,7 +213,8 @@ impl Rebuilder {
                         if entry.header.seq > log.cursor {
                             gathered.ahead.insert(place);
                         }
-                        gathered.add(place, Candidate { header: entry.header, body: body.into() });
+                        let (header, author) = (entry.header, log.opening.node);
+                        gathered.add(place, Candidate { header, author, body: body.into() });
                     }
                 }
                 gathered.fit(bytes_max);
@@ -245,11 +246,10 @@ impl Rebuilder {
                 (*place, candidates)
             })
             .collect();
-        let authors: BTreeMap<LogId, NodeId> =
-            logs.iter().map(|log| (log.log, log.opening.node)).collect();
         let directory = self.shared.directory.now();
+        let keyring = self.shared.keys.now();
         let readers = &self.shared.readers;
-        let job = Job { readers, directory: &directory, authors: &authors };
+        let job = Job { readers, directory: &directory, keyring: &keyring };
         let make = |(place, candidates)| {
             let before = readers.with(|reader| Before::of(reader, place))?;
             let made = job.judge(place, None, candidates).map_err(StoreError::from)?;

@@ -11,6 +11,7 @@ use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
 use fenbu_protocol::directory::Template;
 use fenbu_protocol::id::{DocId, SpaceId};
 use fenbu_protocol::record::{EditError, Edits, HistoryItem, Home, Record, Schema};
+use fenbu_protocol::seal::NoKey;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use tokio::sync::oneshot;
@@ -30,6 +31,8 @@ pub enum RecordError {
     Edit(#[from] EditError),
     #[error("this node may not write there: {0}")]
     NotAllowed(String),
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
     /// Its stored form cannot be read: it is made again from the log, see [`Rebuilder`].
     #[error("the saved form of {} is damaged: {why}", place.document)]
     Damaged { place: Place, why: String },
@@ -108,6 +111,7 @@ impl Records {
     fn check_writer(&self, space: SpaceId) -> Result<(), RecordError> {
         let directory = self.shared.directory.now();
         if directory.may_write(&self.shared.me, &space, directory.epoch()) {
+            self.shared.keys.now().sealing(&directory, &space)?;
             return Ok(());
         }
         let label = directory.space(&space).map_or_else(|| space.short(), |s| s.label.clone());

@@ -1,6 +1,6 @@
 //! Making nodes: founding a federation, and joining one.
 
-use crate::admission::unit_space;
+use crate::admission::{chance, unit_space};
 use crate::clock::wall_ms;
 use crate::config::{Config, ConfigError, FILE_NAME};
 use crate::folder::{Folder, FolderError};
@@ -13,6 +13,7 @@ use fenbu_protocol::directory::{
 };
 use fenbu_protocol::id::{FederationId, NodeId};
 use fenbu_protocol::limits::STATEMENT_BYTES_MAX;
+use fenbu_protocol::seal::{self, Keyring};
 use fenbu_protocol::wire::join::{self as wire_join, JoinAnswer, JoinRequest, Token, TokenError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -117,9 +118,18 @@ fn found(folder: &Folder, options: &InitOptions) -> Result<NodeReport, SetupErro
     let defined = say(&key, Act::DefineUnit(DefineUnit { code: unit.clone(), name }))?;
     say(&key, Act::DefineSpace(federation_space(federation)))?;
     say(&key, Act::DefineSpace(unit_space(&defined, &unit)))?;
-    let admit =
-        AdmitNode { node, unit: unit.clone(), name: unit.clone(), role: Role::SERVER, addresses };
-    let directory = say(&key, Act::AdmitNode(admit))?;
+    let admit = AdmitNode {
+        node,
+        unit: unit.clone(),
+        name: unit.clone(),
+        role: Role::SERVER,
+        addresses,
+        sealing: seal::sealing_public(&key),
+    };
+    let mut directory = say(&key, Act::AdmitNode(admit))?;
+    for act in seal::due(&directory, &Keyring::default(), &mut chance) {
+        directory = say(&key, act)?;
+    }
     store_directory(folder, directory.statements_after(0))?;
     folder.write_root_key(&root)?;
     folder.write_node_key(&key)?;
@@ -211,6 +221,7 @@ async fn join_with(
             proof: JoinRequest::prove(&key, &exporter),
             name: name.clone(),
             addresses: addresses.clone(),
+            sealing: seal::sealing_public(&key),
         };
         // INVARIANT: encoding to memory cannot fail.
         minicbor::to_vec(&request).expect("encoding to memory")

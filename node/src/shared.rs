@@ -5,8 +5,9 @@ use crate::store::{Place, Reader, StoreError};
 use ed25519_dalek::SigningKey;
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{NodeId, SpaceId};
+use fenbu_protocol::seal::{Keyring, sealing_secret};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
 
 /// A handle on the directory of the moment.
@@ -27,6 +28,36 @@ impl DirectoryView {
         // An error means that the daemon is stopping; nobody waits for the answer then.
         let _ = self.0.wait_for(|d| d.epoch() >= epoch).await;
     }
+
+    /// Waits for a directory this handle has not waited for yet; `false` once the daemon is stopping.
+    pub async fn changes(&mut self) -> bool {
+        self.0.changed().await.is_ok()
+    }
+}
+
+/// A handle on the space keys of the moment. They are in memory alone: each start unwraps them anew
+/// from the directory.
+#[derive(Debug, Clone, Default)]
+pub struct Keys(Arc<RwLock<Arc<Keyring>>>);
+
+impl Keys {
+    pub fn now(&self) -> Arc<Keyring> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn forget(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+    }
+
+    /// Takes the keys a directory brings `me`. Done before the directory is shown to anybody, so that
+    /// whoever sees a key's grant finds the key.
+    pub fn learn(&self, directory: &Directory, me: &NodeId, key: &SigningKey) {
+        let mut keyring = Keyring::clone(&self.now());
+        if keyring.learn(directory, me, &sealing_secret(key)) {
+            *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
+        }
+    }
 }
 
 /// What every part may read.
@@ -36,6 +67,7 @@ pub struct Shared {
     pub key: SigningKey,
     pub clock: Clock,
     pub directory: DirectoryView,
+    pub keys: Keys,
     pub readers: Arc<Readers>,
     pub documents: Arc<DocumentLocks>,
 }

@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::materialiser::Progress;
 use crate::rebuild::Rebuilder;
 use crate::records::{RecordError, Records, Saved};
-use crate::shared::{DirectoryView, DocumentLocks, Readers, Shared};
+use crate::shared::{DirectoryView, DocumentLocks, Keys, Readers, Shared};
 use crate::store::{ListQuery, Store};
 use crate::writer::{Command, Writer};
 use ed25519_dalek::SigningKey;
@@ -13,6 +13,7 @@ use fenbu_protocol::directory::{
 };
 use fenbu_protocol::id::{FederationId, NodeId};
 use fenbu_protocol::record::schema_named;
+use fenbu_protocol::seal::{self, Keyring};
 use fenbu_protocol::sync::Input;
 use serde_json::json;
 use std::sync::Arc;
@@ -26,6 +27,22 @@ pub(crate) fn key() -> SigningKey {
 
 /// A federation of one node, its admin, and one space for all and one for its unit.
 pub(crate) fn directory() -> Directory {
+    let mut directory = keyless_directory();
+    let mut draws = 0;
+    // The same each time, as a node that starts again finds it.
+    let mut chance = || {
+        draws += 1;
+        [draws; 32]
+    };
+    for act in seal::due(&directory, &Keyring::default(), &mut chance) {
+        let signed = directory.draft(&key(), &act, 0);
+        directory.apply(signed).unwrap();
+    }
+    directory
+}
+
+/// The same before the keys of its unit's space are handed out.
+pub(crate) fn keyless_directory() -> Directory {
     let root = SigningKey::from_bytes(&[1; 32]);
     let federation = FederationId(root.verifying_key().to_bytes());
     let admin = key();
@@ -54,6 +71,7 @@ pub(crate) fn directory() -> Directory {
             name: "head".into(),
             role: Role::SERVER,
             addresses: vec![],
+            sealing: seal::sealing_public(&admin),
         }),
     ];
     for (i, act) in acts.iter().enumerate() {
@@ -77,12 +95,17 @@ impl Bench {
     pub(crate) fn start(mut store: Box<dyn Store>, clock: Clock) -> Self {
         let loaded = store.load().unwrap();
         let key = key();
-        let (sender, view) = watch::channel(Arc::new(directory()));
+        let directory = directory();
+        let me = NodeId(key.verifying_key().to_bytes());
+        let keys = Keys::default();
+        keys.learn(&directory, &me, &key);
+        let (sender, view) = watch::channel(Arc::new(directory));
         let shared = Shared {
-            me: NodeId(key.verifying_key().to_bytes()),
+            me,
             key,
             clock,
             directory: DirectoryView::new(view),
+            keys,
             readers: Arc::new(Readers::new(store.reader().unwrap(), 2).unwrap()),
             documents: Arc::new(DocumentLocks::default()),
         };
@@ -100,6 +123,11 @@ impl Bench {
     pub(crate) fn post(&self, title: &str) -> Result<Saved, RecordError> {
         let schema = schema_named("post").unwrap();
         self.records.create(schema, &json!({ "title": title }), None, None, "test")
+    }
+
+    pub(crate) fn member(&self, name: &str) -> Result<Saved, RecordError> {
+        let schema = schema_named("member").unwrap();
+        self.records.create(schema, &json!({ "name": name }), None, None, "test")
     }
 
     pub(crate) fn titles(&self) -> usize {

@@ -10,6 +10,7 @@ use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Opening, Run, Shape, Tip};
 use fenbu_protocol::record::Schema;
+use fenbu_protocol::seal::{NONCE_BYTES, NoKey, Place, Sealing, seal};
 use fenbu_protocol::sync::{Input, Item, Ticket};
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -51,6 +52,8 @@ pub enum WriteError {
     /// The log was left between making the change and writing it: make it again.
     #[error("this node has just begun a new log; try again")]
     LogLeft,
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
     #[error(transparent)]
     Stopping(#[from] Stopping),
 }
@@ -260,12 +263,23 @@ impl Writer {
         }
         let mut written = Vec::with_capacity(writes.len());
         let directory = self.shared.directory.now();
+        let keyring = self.shared.keys.now();
+        let sealing: Result<Vec<_>, NoKey> =
+            writes.iter().map(|w| keyring.sealing(&directory, &w.update.space)).collect();
+        let sealing = match sealing {
+            Ok(sealing) => sealing,
+            Err(error) => {
+                let _ = reply.send(Err(error.into()));
+                return;
+            }
+        };
         let now_ms = self.shared.clock.now_ms();
-        for write in writes {
+        for (write, sealing) in writes.into_iter().zip(sealing) {
             let LocalWrite { schema, body, update, .. } = write;
             let author = author_in(&mut self.authors, &self.shared, update.space);
             // The state to go back to, should the disk refuse.
             group.before.entry(update.space).or_insert_with(|| author.clone());
+            let (encoding, key_epoch, body) = stored_form(sealing, author, schema, &update, body);
             let header = author.append(&Draft {
                 epoch: directory.epoch(),
                 directory: directory.head_prefix(),
@@ -275,8 +289,8 @@ impl Writer {
                     lane: schema.lane,
                     kind: schema.kind,
                     genesis: schema.genesis,
-                    encoding: Encoding::CHANGE,
-                    key_epoch: 0,
+                    encoding,
+                    key_epoch,
                 },
                 document: update.document,
                 body: &body,
@@ -356,6 +370,29 @@ impl Writer {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .insert(space, incarnation);
     }
+}
+
+/// A body as it goes to the end of `author`'s log: its encoding, its key epoch, its bytes.
+fn stored_form(
+    sealing: Sealing<'_>,
+    author: &Author,
+    schema: &Schema,
+    update: &DocumentUpdate,
+    plain: Vec<u8>,
+) -> (Encoding, u32, Vec<u8>) {
+    let Sealing::Under { key_epoch, key } = sealing else { return (Encoding::CHANGE, 0, plain) };
+    let place = Place {
+        space: update.space,
+        log: author.log(),
+        seq: author.tip().seq + 1,
+        document: update.document,
+        kind: schema.kind,
+        key_epoch,
+    };
+    let mut nonce = [0; NONCE_BYTES];
+    // INVARIANT: without the system's randomness no key could have been made either.
+    getrandom::fill(&mut nonce).expect("the system has randomness");
+    (Encoding::SEALED, key_epoch, seal(key, nonce, &place, &plain))
 }
 
 fn author_in<'a>(

@@ -127,6 +127,11 @@ id!(
     32
 );
 id!(
+    /// A node's X25519 public key, to which space keys are wrapped; follows from its signing key.
+    SealingKey,
+    32
+);
+id!(
     /// The root public key of a federation, which names it.
     FederationId,
     32

@@ -2,9 +2,16 @@
 //!
 //! A bound is a promise to the receiver: nothing a peer sends makes us hold more than these say.
 
-/// Largest body of one entry: one Automerge change, uncompressed. A year of minutes is under 100 KiB,
+/// Largest body of one entry as it is stored: one Automerge change, uncompressed, and its seal. A year of minutes is under 100 KiB,
 /// so a mebibyte is ten times what a person writes and still small beside a node's memory.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// What sealing adds to a body: nonce 24, tag 16.
+pub const SEAL_BYTES: usize = 24 + 16;
+
+/// Largest change, in plain. The same in spaces that are sealed and in those that are not, so that one
+/// gate judges both and a record fits wherever it goes.
+pub const CHANGE_BYTES_MAX: usize = BODY_BYTES_MAX - SEAL_BYTES;
 
 /// A header in a run: flags 1, shape (version 1, lane 1, kind 2, genesis 2, encoding 1, key epoch 4)
 /// 11, epoch 8 and directory prefix 8, clock 8, document 16, body length 4, body hash 32 when the body is absent.
@@ -51,6 +58,11 @@ pub const WANTS_MAX: usize = 64;
 
 /// A signed directory statement: names and addresses of one node, or the members of a space.
 pub const STATEMENT_BYTES_MAX: usize = 64 << 10;
+/// Wraps in one statement, each at most 165 bytes (array 1, node 34, bytes 2 + 128): 42,240. More
+/// readers get theirs from the next.
+pub const WRAPS_PER_STATEMENT_MAX: usize = 256;
+/// A space key sealed to one node.
+pub const WRAP_BYTES_MAX: usize = 128;
 /// Statements in one message; the directory of sixteen nodes is about fifty.
 pub const STATEMENTS_PER_MESSAGE_MAX: usize = 64;
 pub const NAME_BYTES_MAX: usize = 256;

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::store::MemoryStore;
 use crate::testing::Bench;
 use ed25519_dalek::SigningKey;
+use fenbu_protocol::seal::{Keyring, sealing_public, sealing_secret};
 use fenbu_protocol::sync::Input;
 
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -52,16 +53,19 @@ async fn knock(
         proof: JoinRequest::prove(&key, &EXPORTER),
         name: format!("node {seed}"),
         addresses: vec![format!("node{seed}:1")],
+        sealing: sealing_public(&key),
     };
     let request = minicbor::to_vec(&request).unwrap();
     let door = door(bench, now_ms);
     let answer = door.admit(id, &EXPORTER, &request);
     let (engine, directory) = (&mut bench.engine, &bench.directory);
+    let shared = &bench.records.shared;
     let folding = async {
         loop {
             if let Some(Input::Declared { statement }) = engine.recv().await {
                 let mut longer = Directory::clone(&directory.borrow());
                 longer.apply(statement).unwrap();
+                shared.keys.learn(&longer, &shared.me, &shared.key);
                 directory.send_replace(Arc::new(longer));
             }
         }
@@ -119,11 +123,38 @@ async fn a_token_is_checked_before_anything_is_told() {
         proof: JoinRequest::prove(&key, &[1; 32]),
         name: "n".into(),
         addresses: vec![],
+        sealing: sealing_public(&key),
     };
     let request = minicbor::to_vec(&request).unwrap();
     for (who, exporter) in [(3, EXPORTER), (4, [1; 32])] {
         let refused = door(&bench, NOW_MS).admit(peer(who).1, &exporter, &request).await;
         assert!(matches!(refused, Err(AdmissionError::Unproven)), "{refused:?}");
     }
+    bench.stop();
+}
+
+/// Whoever is let in can read its unit's space at once, and nobody else's.
+#[tokio::test]
+async fn admission_brings_the_keys() {
+    let mut bench = bench();
+    let held = |directory: &Directory, seed: u8, unit: &str| {
+        let (key, id) = peer(seed);
+        let mut keyring = Keyring::default();
+        keyring.learn(directory, &id, &sealing_secret(&key));
+        keyring.newest(directory.unit_space(unit).unwrap()).map(|(key_epoch, _)| key_epoch)
+    };
+    for seed in [3, 4] {
+        let (token, _) = token(&bench, 15).await;
+        knock(&mut bench, &token, seed, NOW_MS).await.unwrap();
+    }
+    let directory = bench.directory.borrow().clone();
+    for seed in [3, 4] {
+        assert_eq!(held(&directory, seed, "yancheng"), Some(1), "the same key for both");
+    }
+    let admin = bench.records.shared.keys.now();
+    assert_eq!(admin.newest(directory.unit_space("yancheng").unwrap()).unwrap().0, 1);
+    let epoch = directory.epoch();
+    door(&bench, NOW_MS).hand_out_keys().await.unwrap();
+    assert_eq!(bench.directory.borrow().epoch(), epoch, "and nothing more is due");
     bench.stop();
 }

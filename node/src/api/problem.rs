@@ -131,7 +131,9 @@ impl From<RecordError> for Problem {
                 Self::new(StatusCode::CONFLICT, "exists", "It exists already", detail)
             }
             RecordError::Edit(_) => Self::bad_request(detail),
-            RecordError::NotAllowed(_) => Self::not_allowed(detail),
+            RecordError::NotAllowed(_)
+            | RecordError::NoKey(_)
+            | RecordError::Write(WriteError::NoKey(_)) => Self::not_allowed(detail),
             RecordError::Damaged { .. } => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "damaged",

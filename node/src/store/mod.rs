@@ -123,8 +123,12 @@ pub trait Reader: Send {
     /// Entries of a document that wait for others, by log and seq.
     fn waiting(&self, place: Place) -> Result<Vec<EntryRef>, StoreError>;
 
-    /// Waiting entries of all documents, at most `limit`, by log and seq.
-    fn all_waiting(&self, limit: usize) -> Result<Vec<EntryRef>, StoreError>;
+    /// Waiting entries of all documents, at most `limit`, by log and seq, from the first after `after`.
+    fn all_waiting(
+        &self,
+        after: Option<(LogId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<EntryRef>, StoreError>;
 
     /// Entries that do not count, the latest refusal first.
     fn refused(&self, limit: usize) -> Result<Vec<Refusal>, StoreError>;

@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::clock::Clock;
+use crate::records::{RecordError, Records, Save};
 use crate::store::{ListQuery, MemoryStore};
 use crate::testing;
-use fenbu_protocol::record::schema_named;
+use fenbu_protocol::record::{Edits, schema_named};
+use fenbu_protocol::seal::Reading;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 
@@ -161,4 +163,55 @@ fn concurrent_edits_of_one_document_build_on_each_other() {
     let shown = bench.records.show(schema, &id).unwrap();
     assert_eq!(shown.record.to_json()["tags"].as_array().unwrap().len(), 10);
     assert_eq!(shown.record.heads().len(), 1, "one line of history, no forks");
+}
+
+#[test]
+fn a_sealed_space_is_not_written_without_its_key() {
+    let bench = Bench::start(store());
+    let with_keys = bench.directory.send_replace(Arc::new(testing::keyless_directory()));
+    let error = bench.member("王海").unwrap_err();
+    assert!(matches!(error, RecordError::NoKey(_)), "{error}");
+    assert!(error.to_string().contains("start the admin node"), "{error}");
+    bench.post("what every node reads needs none").unwrap();
+
+    // Past the door as well: a key may be replaced between the check and the commit.
+    bench.directory.send_replace(with_keys);
+    let schema = schema_named("member").unwrap();
+    let space = bench.records.home(schema, None).unwrap();
+    bench.records.shared.keys.forget();
+    let edits = Edits::from_json(schema, &json!({ "name": "n" })).unwrap();
+    let save = Save { schema, space, document: Records::new_id(), edits };
+    let error = bench.records.save_all(&[save], "test").unwrap_err();
+    assert!(matches!(error, RecordError::Write(WriteError::NoKey(_))), "{error}");
+    let (mut store, told) = bench.stop();
+    assert_eq!((store.load().unwrap().logs.len(), told.len()), (1, 1), "the post, nothing else");
+}
+
+#[test]
+fn what_is_written_to_a_sealed_space_is_stored_sealed() {
+    let bench = Bench::start(store());
+    let name = "Wang Hai, as nobody else is called";
+    let saved = bench.member(name).unwrap();
+    let entry = saved.entry.unwrap();
+    let shared = &bench.records.shared;
+    let (directory, keyring) = (shared.directory.now(), shared.keys.now());
+    let stored = shared.readers.with(|r| r.entry(entry.log, entry.seq)).unwrap().unwrap();
+    let shape = stored.header.shape;
+    assert_eq!((shape.encoding, shape.key_epoch), (Encoding::SEALED, 1));
+    let body = stored.body.unwrap();
+    assert_eq!(stored.header.body_hash, fenbu_protocol::log::body_hash(&body));
+    assert!(!contains(&body, name.as_bytes()));
+    let read = keyring.read(&directory, &saved.space, &stored.header, &body);
+    let Reading::Plain(plain) = read else { panic!("{read:?}") };
+    assert!(contains(&plain, name.as_bytes()));
+    assert_eq!(body.len(), plain.len() + fenbu_protocol::limits::SEAL_BYTES);
+
+    let schema = schema_named("member").unwrap();
+    let id = saved.document.to_string();
+    bench.records.edit(schema, &id, &json!({ "job": "科长" }), "test").unwrap();
+    assert_eq!(bench.records.history(schema, &id).unwrap().len(), 2);
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|w| w == part)
 }

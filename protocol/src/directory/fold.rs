@@ -1,10 +1,11 @@
 //! The fold: a chain of statements in, plain data out.
 
+use super::keys::SpaceKey;
 use super::statement::{
     Act, AdmitNode, DefineSpace, DefineUnit, Found, RevokeNode, Role, Scope, Signed, Statement,
     Template, UpdateNode, space_id,
 };
-use crate::id::{FederationId, Hash, HashPrefix, LogId, NodeId, SpaceId};
+use crate::id::{FederationId, Hash, HashPrefix, LogId, NodeId, SealingKey, SpaceId};
 use crate::limits::{
     ADDRESS_BYTES_MAX, ADDRESSES_MAX, NAME_BYTES_MAX, NODES_MAX, SPACES_MAX, UNIT_CODE_BYTES_MAX,
     UNITS_MAX,
@@ -46,6 +47,7 @@ pub struct NodeInfo {
     pub name: String,
     pub role: Role,
     pub addresses: Vec<String>,
+    pub sealing: SealingKey,
     /// The epoch that admitted it.
     pub admitted: u64,
     pub revoked: Option<Revocation>,
@@ -67,6 +69,7 @@ pub struct Space {
     pub unit: Option<String>,
     /// (from epoch, rights), ascending; never empty.
     rights: Vec<(u64, Rights)>,
+    pub(super) keys: Vec<SpaceKey>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +110,8 @@ pub struct Directory {
     admin: NodeId,
     head_office: String,
     units: BTreeMap<String, Unit>,
-    nodes: BTreeMap<NodeId, NodeInfo>,
-    spaces: BTreeMap<SpaceId, Space>,
+    pub(super) nodes: BTreeMap<NodeId, NodeInfo>,
+    pub(super) spaces: BTreeMap<SpaceId, Space>,
     chain: Vec<Signed>,
     head: Hash,
 }
@@ -223,6 +226,7 @@ impl Directory {
                 self.admin = appoint.node;
                 Ok(())
             }
+            Act::GrantKey(grant) => self.grant(grant),
         }
     }
 
@@ -260,6 +264,11 @@ impl Directory {
         }
         check_name(&admit.name)?;
         check_addresses(&admit.addresses)?;
+        if !crate::seal::is_sound(&admit.sealing) {
+            return Err(DirectoryError::Senseless(
+                "what is sealed to that key would be sealed to nobody",
+            ));
+        }
         let info = NodeInfo {
             node: admit.node,
             unit: admit.unit,
@@ -268,6 +277,7 @@ impl Directory {
             addresses: admit.addresses,
             admitted: epoch,
             revoked: None,
+            sealing: admit.sealing,
         };
         self.nodes.insert(admit.node, info);
         Ok(())
@@ -292,6 +302,9 @@ impl Directory {
         if define.space != space_id(&self.federation, &define.label) {
             return Err(DirectoryError::Senseless("the space's id is not its label's"));
         }
+        if define.template == Template::FEDERATION && !define.readers.all {
+            return Err(DirectoryError::Senseless("every node reads a federation's space"));
+        }
         match self.spaces.get(&define.space) {
             None if self.spaces.len() >= SPACES_MAX => {
                 return Err(DirectoryError::Senseless("too many spaces"));
@@ -315,6 +328,7 @@ impl Directory {
             template: define.template,
             unit: define.unit,
             rights: Vec::new(),
+            keys: Vec::new(),
         });
         space.label = define.label;
         space.rights.push((epoch, rights));

@@ -7,12 +7,13 @@
 //! This module knows nothing of records, sessions or disks.
 
 mod fold;
+mod keys;
 mod statement;
 
 pub use fold::{Directory, DirectoryError, NodeInfo, Revocation, Space, Unit};
 pub use statement::{
-    Act, AdmitNode, AppointAdmin, Cut, DefineSpace, DefineUnit, Found, RevokeNode, Role, Scope,
-    Signed, Statement, Template, UpdateNode, space_id,
+    Act, AdmitNode, AppointAdmin, Cut, DefineSpace, DefineUnit, Found, GrantKey, RevokeNode, Role,
+    Scope, Signed, Statement, Template, UpdateNode, Wrap, space_id,
 };
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the directory is made of: statements, each signed and chained to the one before.
 
-use crate::id::{FederationId, Hash, LogId, NodeId, SpaceId};
+use crate::id::{FederationId, Hash, LogId, NodeId, SealingKey, SpaceId};
 use crate::limits::STATEMENT_BYTES_MAX;
 use crate::log::{signature_of, verify};
 use ed25519_dalek::SigningKey;
@@ -179,6 +179,8 @@ pub struct AdmitNode {
     /// `host:port`, best first.
     #[n(4)]
     pub addresses: Vec<String>,
+    #[n(5)]
+    pub sealing: SealingKey,
 }
 
 /// Changes what may change about a node; absent fields stay.
@@ -236,6 +238,33 @@ pub struct RevokeNode {
     pub cuts: Vec<Cut>,
 }
 
+/// A space's key, wrapped for readers. The first of a key epoch makes it; further ones bring it to more
+/// readers.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct GrantKey {
+    #[n(0)]
+    pub space: SpaceId,
+    /// From 1, without gaps.
+    #[n(1)]
+    pub key_epoch: u32,
+    /// Tells whether a key unwrapped is the one meant.
+    #[n(2)]
+    pub check: Hash,
+    #[n(3)]
+    pub wraps: Vec<Wrap>,
+}
+
+/// A space key for one reader.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Wrap {
+    #[n(0)]
+    pub node: NodeId,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub bytes: Vec<u8>,
+}
+
 /// By the root key alone: another node signs everyday statements from here on.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -254,6 +283,7 @@ pub enum Act {
     DefineSpace(DefineSpace),
     RevokeNode(RevokeNode),
     AppointAdmin(AppointAdmin),
+    GrantKey(GrantKey),
 }
 
 impl Act {
@@ -267,6 +297,7 @@ impl Act {
             Self::DefineSpace(_) => 5,
             Self::RevokeNode(_) => 6,
             Self::AppointAdmin(_) => 7,
+            Self::GrantKey(_) => 8,
         }
     }
 
@@ -279,6 +310,7 @@ impl Act {
             Self::DefineSpace(a) => to_vec(a),
             Self::RevokeNode(a) => to_vec(a),
             Self::AppointAdmin(a) => to_vec(a),
+            Self::GrantKey(a) => to_vec(a),
         }
     }
 
@@ -292,6 +324,7 @@ impl Act {
             5 => Self::DefineSpace(from_slice(payload)?),
             6 => Self::RevokeNode(from_slice(payload)?),
             7 => Self::AppointAdmin(from_slice(payload)?),
+            8 => Self::GrantKey(from_slice(payload)?),
             _ => return Ok(None),
         }))
     }

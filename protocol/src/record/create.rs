@@ -10,7 +10,7 @@ use super::edits::{Edit, EditError, Edits};
 use super::encode::{self, Booleans, Deltas, Runs, table, unsigned};
 use super::genesis::{ACTOR, Container, Genesis, genesis};
 use super::schema::Schema;
-use crate::limits::{BODY_BYTES_MAX, CHANGE_OPS_MAX};
+use crate::limits::{CHANGE_BYTES_MAX, CHANGE_OPS_MAX};
 use automerge::ScalarValue;
 
 /// A first change: its bytes and its hash.
@@ -59,7 +59,7 @@ pub(super) fn create(
     table(&mut contents, &columns);
     columns.iter().for_each(|(_, data)| contents.extend_from_slice(data));
     let (body, hash) = encode::chunk(CHANGE, &contents);
-    if body.len() > BODY_BYTES_MAX {
+    if body.len() > CHANGE_BYTES_MAX {
         return Err(EditError::TooLarge);
     }
     Ok(Some(Created { body, hash }))

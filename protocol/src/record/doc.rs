@@ -9,7 +9,7 @@ use super::schema::{Field, Merge, Schema};
 use super::snapshot::extended;
 use super::writing::Writing;
 use crate::id::hex;
-use crate::limits::{BODY_BYTES_MAX, CHANGE_MESSAGE_BYTES_MAX, CHANGE_OPS_MAX, OP_COUNTER_MAX};
+use crate::limits::{CHANGE_BYTES_MAX, CHANGE_MESSAGE_BYTES_MAX, CHANGE_OPS_MAX, OP_COUNTER_MAX};
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId, ROOT, ReadDoc};
 use automerge::{ScalarValue, Value as Read};
@@ -184,7 +184,7 @@ impl Record {
         let document = self.document_mut();
         let change = document.get_last_local_change();
         let fits =
-            |c: &Change| c.raw_bytes().len() <= BODY_BYTES_MAX && c.max_op() <= OP_COUNTER_MAX;
+            |c: &Change| c.raw_bytes().len() <= CHANGE_BYTES_MAX && c.max_op() <= OP_COUNTER_MAX;
         match change {
             Some(change) if fits(&change) => Ok(Some(change.raw_bytes().to_vec())),
             change => {

@@ -10,7 +10,7 @@
 use super::chunk::{Chunk, ChunkError, DELETE, Key, Op, OpId, PUT, Value};
 use super::genesis::{ACTOR, Genesis, Shape, genesis};
 use super::schema::Schema;
-use crate::limits::{BODY_BYTES_MAX, CHANGE_MESSAGE_BYTES_MAX, OP_COUNTER_MAX};
+use crate::limits::{CHANGE_BYTES_MAX, CHANGE_MESSAGE_BYTES_MAX, OP_COUNTER_MAX};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -21,7 +21,7 @@ pub const KEY_BYTES_MAX: usize = 256;
 /// Why a change does not count. The signed bytes are stored and relayed all the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("the change has {0} bytes; at most {BODY_BYTES_MAX} are allowed")]
+    #[error("the change has {0} bytes; at most {CHANGE_BYTES_MAX} are allowed")]
     Size(usize),
     #[error("not one plain change: {0}")]
     Chunk(#[from] ChunkError),
@@ -127,7 +127,7 @@ pub struct Inspected {
 /// # Errors
 /// The first reason for which the change cannot count, whatever its past.
 pub fn inspect(schema: &Schema, actor: [u8; 16], body: &[u8]) -> Result<Inspected, Refusal> {
-    if body.len() > BODY_BYTES_MAX {
+    if body.len() > CHANGE_BYTES_MAX {
         return Err(Refusal::Size(body.len()));
     }
     let chunk = Chunk::parse(body)?;

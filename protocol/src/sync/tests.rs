@@ -66,6 +66,7 @@ fn admit(n: usize) -> Act {
         name: format!("node {n}"),
         role: Role::SERVER,
         addresses: vec![format!("node{n}:1")],
+        sealing: crate::seal::sealing_public(&key(n)),
     })
 }
 

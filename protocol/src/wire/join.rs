@@ -1,7 +1,7 @@
 //! The join conversation: one request and one answer on an ALPN of its own.
 
 use crate::directory::{Role, Signed};
-use crate::id::{FederationId, NodeId};
+use crate::id::{FederationId, NodeId, SealingKey};
 use crate::log::{signature_of, verify};
 use ed25519_dalek::SigningKey;
 use minicbor::{Decode, Encode};
@@ -24,6 +24,8 @@ pub struct JoinRequest {
     pub name: String,
     #[n(4)]
     pub addresses: Vec<String>,
+    #[n(5)]
+    pub sealing: SealingKey,
 }
 
 /// One whole value and nothing after it.

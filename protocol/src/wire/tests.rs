@@ -3,12 +3,13 @@
 use super::join::{JoinAnswer, JoinRequest, Token, TokenError};
 use super::*;
 use crate::directory::{
-    Act, AdmitNode, AppointAdmin, Cut, DefineSpace, DefineUnit, Directory, Found, RevokeNode, Role,
-    Scope, Signed, Template, UpdateNode, space_id,
+    Act, AdmitNode, AppointAdmin, Cut, DefineSpace, DefineUnit, Directory, Found, GrantKey,
+    RevokeNode, Role, Scope, Signed, Template, UpdateNode, Wrap, space_id,
 };
 use crate::id::{DocId, FederationId, Hash, LogId, NodeId, SpaceId, hex, unhex};
 use crate::limits::*;
 use crate::log::{LogDigest, Opening, Position, Run, StateDigest, Sum, Tip, body_hash};
+use crate::seal::{SpaceKey, WrapPlace, sealing_public};
 use crate::sync::{Engine, Input, LinkId, Output, Settings, StoredLog};
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
@@ -180,6 +181,7 @@ fn golden_acts() -> Vec<(&'static str, u8, Act)> {
             name: name.into(),
             role,
             addresses: addresses.iter().map(|a| (*a).to_owned()).collect(),
+            sealing: sealing_public(&golden_key(n)),
         })
     };
     let found =
@@ -208,9 +210,20 @@ fn golden_acts() -> Vec<(&'static str, u8, Act)> {
         ("admit_node", HEAD, admit(HEAD, "head", Role::SERVER, &["head.example:4433"])),
         ("admit_laptop", HEAD, admit(ALICE, "alice", Role::LAPTOP, &[])),
         ("update_node", HEAD, Act::UpdateNode(update)),
+        ("grant_key", HEAD, Act::GrantKey(golden_grant())),
         ("revoke_node", HEAD, Act::RevokeNode(revoke)),
         ("appoint_admin", ROOT, Act::AppointAdmin(AppointAdmin { node: golden_node(HEAD) })),
     ]
+}
+
+/// The key 09 × 32 of head office's space, for head office's node.
+fn golden_grant() -> GrantKey {
+    let space = space_id(&golden_federation(), "head");
+    let (key, node) = (SpaceKey::new([9; 32]), golden_node(HEAD));
+    let place = WrapPlace { federation: golden_federation(), space, key_epoch: 1, node };
+    let bytes = key.wrap(&place, &sealing_public(&golden_key(HEAD)), [8; 32]).unwrap();
+    let wraps = vec![Wrap { node, bytes }];
+    GrantKey { space, key_epoch: 1, check: key.check(&space, 1), wraps }
 }
 
 fn golden_directory() -> Directory {
@@ -254,6 +267,7 @@ fn golden_join_holds() {
         proof: JoinRequest::prove(&key, &exporter),
         name: "alice".into(),
         addresses: vec!["alice.example:4433".into()],
+        sealing: sealing_public(&key),
     };
     assert!(request.is_proven(&golden_node(ALICE), &exporter));
     let statements = golden_directory().statements_after(0)[..1].to_vec();
@@ -405,6 +419,8 @@ macro_rules! limits {
 fn described_limits() -> impl IntoIterator<Item = (&'static str, u64)> {
     limits![
         BODY_BYTES_MAX,
+        SEAL_BYTES,
+        CHANGE_BYTES_MAX,
         ENTRY_HEAD_BYTES_MAX,
         RUN_ENTRIES_MAX,
         RUN_BYTES_TARGET,
@@ -420,6 +436,8 @@ fn described_limits() -> impl IntoIterator<Item = (&'static str, u64)> {
         POSITIONS_MAX,
         WANTS_MAX,
         STATEMENT_BYTES_MAX,
+        WRAPS_PER_STATEMENT_MAX,
+        WRAP_BYTES_MAX,
         STATEMENTS_PER_MESSAGE_MAX,
         NAME_BYTES_MAX,
         UNIT_CODE_BYTES_MAX,

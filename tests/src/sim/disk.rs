@@ -39,7 +39,8 @@ pub(super) enum Done {
     LocalRefused,
     Declared {
         act: Act,
-        signed: Signed,
+        /// The act's statement, and those about keys that follow from it.
+        signed: Vec<Signed>,
     },
 }
 

@@ -118,6 +118,9 @@ pub(super) fn entries_wait_and_are_refused(disk: &mut dyn Disk) {
     assert_eq!(r.waiting(place).unwrap(), [entry(4), entry(5), entry(7)]);
     assert_eq!(r.waiting(Place { space: OTHER_SPACE, ..place }).unwrap(), []);
     assert_eq!(r.waiting(Place { kind: Kind(9), ..place }).unwrap(), []);
+    assert_eq!(r.all_waiting(None, 2).unwrap(), [entry(4), entry(5)]);
+    assert_eq!(r.all_waiting(Some((entry(5).log, 5)), 2).unwrap(), [entry(7)]);
+    assert_eq!(r.all_waiting(Some((entry(7).log, 7)), 2).unwrap(), []);
     assert_eq!(r.refused(9).unwrap(), [refusal(6, "d"), refusal(1, "c")]);
     assert_eq!(r.refused(1).unwrap(), [refusal(6, "d")]);
     let counts = r.counts().unwrap();

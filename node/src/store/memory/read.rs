@@ -12,6 +12,7 @@ use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, Run, Tip};
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::Bound;
 use std::sync::{Arc, RwLock};
 
 #[derive(Debug)]
@@ -127,8 +128,15 @@ impl Reader for MemoryReader {
         Ok(state.waiting.values().filter(of).copied().collect())
     }
 
-    fn all_waiting(&self, limit: usize) -> Result<Vec<EntryRef>, StoreError> {
-        Ok(read(&self.state).waiting.values().take(limit).copied().collect())
+    fn all_waiting(
+        &self,
+        after: Option<(LogId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<EntryRef>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let state = read(&self.state);
+        let waiting = state.waiting.range((from, Bound::Unbounded));
+        Ok(waiting.map(|(_, entry)| *entry).take(limit).collect())
     }
 
     fn refused(&self, limit: usize) -> Result<Vec<Refusal>, StoreError> {

@@ -178,14 +178,22 @@ impl Reader for SqliteReader {
         self.ask("reading waiting entries", |c| waiting_of(c, place))
     }
 
-    fn all_waiting(&self, limit: usize) -> Result<Vec<EntryRef>, StoreError> {
+    fn all_waiting(
+        &self,
+        after: Option<(LogId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<EntryRef>, StoreError> {
+        // No entry has seq 0, so this is before the first.
+        let (log, seq) = after.unwrap_or((LogId([0; 32]), 0));
         self.ask("reading waiting entries", |c| {
             let mut statement = c.prepare_cached(
                 "SELECT s.space, w.document, w.kind, l.log, w.seq FROM waiting w
                  JOIN logs l ON l.id = w.log_id JOIN spaces s ON s.id = l.space_id
-                 ORDER BY l.log, w.seq LIMIT ?1",
+                 WHERE (l.log, w.seq) > (?1, ?2) ORDER BY l.log, w.seq LIMIT ?3",
             )?;
-            let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+            let (seq, limit) = (i64::try_from(seq), i64::try_from(limit));
+            let (seq, limit) = (seq.unwrap_or(i64::MAX), limit.unwrap_or(i64::MAX));
+            let mut rows = statement.query(params![log.0, seq, limit])?;
             collect(&mut rows, entry_ref)
         })
     }

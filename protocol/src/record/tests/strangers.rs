@@ -68,7 +68,7 @@ fn nothing_deflated_unknown_or_trailing_passes() {
     assert_eq!(verdict(ALICE, &changed), Err(Refusal::Checksum));
     assert_eq!(verdict(BOB, &body), Err(Refusal::Actor));
     assert_eq!(verdict(0, &body), Err(Refusal::Actor));
-    assert_eq!(verdict(ALICE, &vec![0; BODY_BYTES_MAX + 1]).unwrap_err().code(), "size");
+    assert_eq!(verdict(ALICE, &vec![0; CHANGE_BYTES_MAX + 1]).unwrap_err().code(), "size");
 }
 
 /// Alice's first change with something else done to it.

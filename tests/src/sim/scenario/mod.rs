@@ -12,7 +12,7 @@
 //! | `cut A B`, `heal A B` | links between the two end, and dials fail, until healed |
 //! | `write A KIND N [on=NAME] [in=SPACE]` | one save of N new records; with `on`, N saves of one record |
 //! | `declare A space`, `declare A admit B` | the admin makes a statement |
-//! | `deliver [A B] [only=MESSAGE] [drop=N]` | what is under way now arrives, or is lost; what it causes is under way then |
+//! | `deliver [A B] [only=MESSAGE] [first=N] [drop=N]` | what is under way now arrives (the first N of it), or is lost; what it causes is under way then |
 //! | `stabilize [MS]` | everything arrives as it is sent, for so long |
 //! | `tick MS` | time passes, nothing arrives |
 //! | `hold A`, `sync A` | A's disk writes and does not sync; it syncs, and no longer holds |

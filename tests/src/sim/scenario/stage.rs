@@ -181,6 +181,7 @@ impl Stage {
             }
             Output::DirectoryChanged => {
                 self.nodes[node].disk.behind = true;
+                self.nodes[node].learn_keys();
                 self.soon.push_back(Soon::Disk { node });
             }
             Output::OwnLogAhead { log, seq } => self.leave_log(node, log, seq),
@@ -305,7 +306,9 @@ impl Stage {
                 Done::LocalRefused => self.note(node, "is told that nothing was written"),
                 Done::Declared { act, signed } => {
                     self.note(node, "declared it");
-                    self.handle(node, Input::Declared { statement: signed });
+                    for statement in signed {
+                        self.handle(node, Input::Declared { statement });
+                    }
                     self.admitted(&act);
                 }
             }

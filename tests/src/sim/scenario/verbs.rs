@@ -81,7 +81,7 @@ impl Stage {
         let known: &[&str] = match verb {
             "nodes" => &["members"],
             "write" => &["on", "in"],
-            "deliver" => &["only", "drop"],
+            "deliver" => &["only", "drop", "first"],
             _ => &[],
         };
         let given = Arguments::of(words, known)?;
@@ -256,10 +256,14 @@ impl Stage {
         let pair = if given.plain.is_empty() { None } else { Some(self.two(given)?) };
         let only = given.named.get("only").copied();
         let mut lose = given.number("drop")?.unwrap_or(0);
+        let mut first = given.number("first")?.unwrap_or(u64::MAX);
         let (now, left): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.wire).into_iter().partition(|f| {
-                pair.is_none_or(|[from, to]| (f.from, f.to) == (from, to))
-                    && only.is_none_or(|only| only == f.name())
+                let of_these = pair.is_none_or(|[from, to]| (f.from, f.to) == (from, to))
+                    && only.is_none_or(|only| only == f.name());
+                let now = of_these && first > 0;
+                first -= u64::from(now);
+                now
             });
         self.wire = left.into();
         if now.is_empty() {
@@ -317,6 +321,10 @@ impl Stage {
             "; talks with {}",
             if live.is_empty() { "nobody".into() } else { live.join(", ") }
         );
+        let waiting = self.nodes[node].disk.reader().counts().map_or(0, |c| c.waiting);
+        if waiting > 0 {
+            let _ = write!(out, "; waiting {waiting}");
+        }
         if status.storage_failing {
             out.push_str("; its disk refuses");
         }
