@@ -109,6 +109,13 @@ impl Readers {
         Ok(Self { idle: Mutex::new(idle), returned: Condvar::new() })
     }
 
+    /// Runs `work` with a reader if one is idle.
+    pub fn try_with<T>(&self, work: impl FnOnce(&dyn Reader) -> T) -> Option<T> {
+        let reader = Some(lock(&self.idle).pop()?);
+        let back = Lent { readers: self, reader };
+        back.reader.as_deref().map(work)
+    }
+
     /// Runs `work` with a reader. Blocks; call it from a thread that may.
     pub fn with<T>(&self, work: impl FnOnce(&dyn Reader) -> T) -> T {
         let mut idle = lock(&self.idle);
@@ -159,6 +166,20 @@ impl DocumentLocks {
         }
         held.extend(wanted.iter().copied());
         DocumentGuard { locks: self.clone(), documents: wanted }
+    }
+
+    /// Holds the documents if all of them are free.
+    pub fn try_lock(
+        self: &Arc<Self>,
+        documents: impl IntoIterator<Item = Place>,
+    ) -> Option<DocumentGuard> {
+        let wanted: BTreeSet<_> = documents.into_iter().collect();
+        let mut held = lock(&self.held);
+        if wanted.iter().any(|d| held.contains(d)) {
+            return None;
+        }
+        held.extend(wanted.iter().copied());
+        Some(DocumentGuard { locks: self.clone(), documents: wanted })
     }
 }
 

@@ -221,6 +221,11 @@ impl Writer {
                 match item {
                     Item::Run { run, tip, .. } => {
                         group.bytes += run.as_bytes().len();
+                        if group.live.len() < live::RUNS_MAX
+                            && let Some(live) = live::live(&self.shared, &run)
+                        {
+                            group.live.push(live);
+                        }
                         group.batch.runs.push((run, tip));
                     }
                     Item::Statement { epoch, statement } => {
@@ -327,7 +332,7 @@ impl Writer {
         if group.batch.is_empty() {
             return group.answer();
         }
-        match self.store.commit(&group.batch) {
+        match self.commit_with_live(&group) {
             Ok(()) => {
                 group.tell(&self.engine);
                 group.answer();
@@ -341,6 +346,24 @@ impl Writer {
                 }
                 group.fail(&error, &self.engine);
             }
+        }
+    }
+
+    /// What must be durable does not fail for what can be made again.
+    fn commit_with_live(&mut self, group: &Group) -> Result<(), StoreError> {
+        if group.live.is_empty() {
+            return self.store.commit(&group.batch);
+        }
+        let mut batch = group.batch.clone();
+        for live in &group.live {
+            batch.merge(live.batch.clone());
+        }
+        match self.store.commit(&batch) {
+            Err(StoreError::Inconsistent(why)) => {
+                tracing::warn!(why, "live documents are left to the materialiser");
+                self.store.commit(&group.batch)
+            }
+            result => result,
         }
     }
 
@@ -410,6 +433,8 @@ fn author_in<'a>(
 #[derive(Default)]
 struct Group {
     batch: WriteBatch,
+    /// Documents made of what is made durable here; nobody else's until then.
+    live: Vec<live::Live>,
     bytes: usize,
     commands: usize,
     /// Runs of our own, in log order.
@@ -459,5 +484,6 @@ impl Group {
     }
 }
 
+mod live;
 #[cfg(test)]
 mod tests;

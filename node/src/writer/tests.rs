@@ -215,3 +215,53 @@ fn what_is_written_to_a_sealed_space_is_stored_sealed() {
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|w| w == part)
 }
+
+/// A run another incarnation of this node wrote, as a peer would bring it.
+fn from_elsewhere(bench: &Bench, title: &str) -> (SpaceId, Run, Tip) {
+    let schema = schema_named("post").unwrap();
+    let space = bench.records.home(schema, None).unwrap();
+    let opening = Opening::sign(&testing::key(), space, 7);
+    let mut author = Author::new(opening, Tip::start(opening.log()), 0, 0);
+    let mut record = fenbu_protocol::record::Record::new(schema);
+    let edits = Edits::from_json(schema, &json!({ "title": title })).unwrap();
+    let body = record.edit(opening.log().actor(), 1, "", &edits).unwrap().unwrap();
+    let directory = bench.records.shared.directory.now();
+    author.append(&Draft {
+        epoch: directory.epoch(),
+        directory: directory.head_prefix(),
+        now_ms: 1,
+        shape: Shape {
+            version: HEADER_VERSION,
+            lane: schema.lane,
+            kind: schema.kind,
+            genesis: schema.genesis,
+            encoding: Encoding::CHANGE,
+            key_epoch: 0,
+        },
+        document: fenbu_protocol::id::DocId([9; 16]),
+        body: &body,
+    });
+    let run = author.close(&testing::key()).unwrap();
+    (space, run, author.tip())
+}
+
+/// There is no materialiser here: what is live is readable as soon as it is durable.
+#[test]
+fn what_is_live_is_readable_with_the_commit_that_stores_it() {
+    for held in [false, true] {
+        let bench = Bench::start(store());
+        let (space, run, tip) = from_elsewhere(&bench, "live");
+        let entry = run.entries().next().unwrap();
+        let place = crate::making::place_of(space, &entry.header);
+        let guard = held.then(|| bench.records.shared.documents.lock([place]));
+        let item = Item::Run { space, run: run.clone(), tip };
+        bench.records.writer.send(Command::Persist { ticket: Ticket(1), item }).unwrap();
+        // A write of our own behind it: when it is answered, the run is durable.
+        bench.post("own").unwrap();
+        drop(guard);
+        assert_eq!(bench.titles(), if held { 1 } else { 2 });
+        let (store, _) = bench.stop();
+        let behind = store.reader().unwrap().counts().unwrap().behind;
+        assert_eq!(behind, u64::from(held), "a document somebody holds is left for later");
+    }
+}
