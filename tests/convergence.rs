@@ -1,5 +1,6 @@
 //! Any delivery order, repetition and batching of the same runs comes to the same sums: the lowest
-//! rung on which merging can be tested with engine, disk and records together.
+//! rung on which merging can be tested with engine, disk and records together. The authors of a story
+//! know little of each other, and claim one id for records of two kinds as well.
 
 use fenbu_tests::sim::replica::{Replica, Story};
 use proptest::prelude::*;
@@ -18,6 +19,7 @@ proptest! {
         straight.receive(story.runs.iter(), usize::MAX);
         let expected = straight.sums();
         prop_assert!(expected.entries == story.entries && expected.waiting == 0);
+        prop_assert_eq!(expected.documents, story.documents);
 
         let mut shuffled = Replica::new(&story);
         // A run per number, many twice; then all of them, so that none is missing.

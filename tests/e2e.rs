@@ -2,11 +2,14 @@
 
 mod away;
 mod carry;
+mod damage;
 mod joining;
 mod kill;
+mod languages;
 mod mistakes;
 mod pages;
 mod partition;
+mod sealed;
 mod stopping;
 mod strangers;
 

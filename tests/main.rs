@@ -2,6 +2,7 @@
 
 mod convergence;
 mod e2e;
+mod scenarios;
 mod sim;
 
 use std::collections::BTreeSet;

@@ -75,6 +75,8 @@ pub enum Text {
     Heading(&'static str, &'static str),
     /// From outside: the daemon, the system, a record.
     Plain(String),
+    /// From the node's library, Chinese and English.
+    Told(Box<str>, Box<str>),
 }
 
 impl Text {
@@ -84,6 +86,7 @@ impl Text {
             Self::Both(zh, en) => lang.pick(*zh, *en).to_owned(),
             Self::Heading(zh, en) => lang.pick((*zh).to_owned(), en.to_uppercase()),
             Self::Plain(text) => text.clone(),
+            Self::Told(zh, en) => lang.pick(zh, en).to_string(),
         }
     }
 
@@ -298,6 +301,11 @@ catalogue! {
         "There are no other nodes in the directory yet; fenbu invite brings them";
     DoctorWell: "一切正常", "All is well";
     DoctorProblems: "发现 {count} 个问题", "{count} problem(s) found";
+    RepairSame: "没有出入：与日志完全一致", "Nothing differed: all is as the logs say";
+    RepairChanged:
+        "有 {changed} 处出入（其中 {damaged} 处已损坏），都已改正；常见原因是磁盘故障：检查磁盘",
+        "{changed} differed, {damaged} of them damaged; all are put right. A failing disk is the usual cause: look at it";
+    RepairViews: "（列表）", "(lists)";
     ConfigOffline:
         "节点没有应答，以下是配置文件和本环境中的设置，不含默认值",
         "The node does not answer; these are the settings of the files and this environment, without defaults";
@@ -376,6 +384,11 @@ catalogue! {
     ColumnNode: "节点", "NODE";
     ColumnRole: "类型", "ROLE";
     ColumnConnected: "连接", "LINK";
+    ColumnRebuilt: "重建", "REBUILT";
+    ColumnChanged: "有出入", "DIFFERED";
+    ColumnDamaged: "已损坏", "DAMAGED";
+    ColumnBefore: "重建前摘要", "BEFORE";
+    ColumnAfter: "重建后摘要", "AFTER";
     ColumnBehind: "对方落后", "BEHIND";
     ColumnMissing: "本节点缺", "MISSING";
     ColumnRtt: "往返", "RTT";
@@ -400,6 +413,7 @@ catalogue! {
     ColumnReaders: "可读者", "READERS";
     ColumnWriters: "可写者", "WRITERS";
     ColumnCarriers: "承载者", "CARRIERS";
+    ColumnSpaceKey: "密钥", "KEY";
     ColumnId: "标识", "ID";
     ColumnUpdated: "更新", "UPDATED";
     ColumnConflicts: "冲突", "CONFLICTS";

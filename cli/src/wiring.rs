@@ -10,6 +10,7 @@ use crate::output::Output;
 use fenbu_node::config::Config;
 pub(crate) use fenbu_node::config::LogFormat;
 use fenbu_node::setup;
+use fenbu_node::words::Lang as Words;
 
 /// Files of which at least one lies in every node's folder.
 const NODE_FILES: [&str; 2] = ["node.key", "fenbu.db"];
@@ -37,14 +38,6 @@ pub(crate) struct InitOptions {
     pub(crate) advertise: Vec<String>,
 }
 
-/// What was founded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct InitReport {
-    pub(crate) federation: String,
-    pub(crate) node: String,
-    pub(crate) unit: String,
-}
-
 /// What `fenbu join` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JoinOptions {
@@ -56,12 +49,22 @@ pub(crate) struct JoinOptions {
     pub(crate) advertise: Vec<String>,
 }
 
-/// What was joined.
+/// A node that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JoinReport {
+pub(crate) struct NodeReport {
     pub(crate) federation: String,
     pub(crate) node: String,
     pub(crate) unit: String,
+}
+
+impl From<setup::NodeReport> for NodeReport {
+    fn from(report: setup::NodeReport) -> Self {
+        Self {
+            federation: report.federation.to_string(),
+            node: report.node.to_string(),
+            unit: report.unit,
+        }
+    }
 }
 
 /// What `fenbu demo` asks for.
@@ -77,7 +80,7 @@ pub(crate) struct DemoOptions {
 }
 
 /// Founds a federation with this node as head office.
-pub(crate) fn init(options: InitOptions) -> Result<InitReport> {
+pub(crate) fn init(options: InitOptions) -> Result<NodeReport> {
     let report = setup::init(&setup::InitOptions {
         dir: options.dir,
         name: options.name,
@@ -87,15 +90,11 @@ pub(crate) fn init(options: InitOptions) -> Result<InitReport> {
         advertise: options.advertise,
     })
     .map_err(|e| setup_error(&e))?;
-    Ok(InitReport {
-        federation: report.federation.to_string(),
-        node: report.node.to_string(),
-        unit: report.unit,
-    })
+    Ok(report.into())
 }
 
 /// Joins a federation with a token. Runs outside any runtime.
-pub(crate) fn join(options: JoinOptions) -> Result<JoinReport> {
+pub(crate) fn join(options: JoinOptions) -> Result<NodeReport> {
     let report = setup::join(&setup::JoinOptions {
         dir: options.dir,
         token: options.token,
@@ -104,11 +103,7 @@ pub(crate) fn join(options: JoinOptions) -> Result<JoinReport> {
         advertise: options.advertise,
     })
     .map_err(|e| setup_error(&e))?;
-    Ok(JoinReport {
-        federation: report.federation.to_string(),
-        node: report.node.to_string(),
-        unit: report.unit,
-    })
+    Ok(report.into())
 }
 
 fn setup_error(error: &setup::SetupError) -> Error {
@@ -118,7 +113,13 @@ fn setup_error(error: &setup::SetupError) -> Error {
         setup::SetupError::Unreachable(_) => Kind::Unreachable,
         _ => Kind::Failed,
     };
-    Error::new(kind, Text::from(error.to_string()))
+    Error::new(kind, told(error))
+}
+
+/// What the library says, in both languages.
+fn told(error: &dyn std::error::Error) -> Text {
+    let english = error.to_string();
+    Text::Told(Words::Zh.say(&english).into(), english.into())
 }
 
 /// The settings in force for a node's daemon.
@@ -132,7 +133,7 @@ pub(crate) fn run_node(config: Config) -> Result<()> {
 }
 
 fn failed(error: &dyn std::error::Error) -> Error {
-    Error::new(Kind::Failed, Text::from(error.to_string()))
+    Error::new(Kind::Failed, told(error))
 }
 
 /// Shows a federation at work on this machine. Runs outside any runtime.

@@ -1,6 +1,6 @@
 //! Letting nodes in: tokens, and the answer to those who bring one.
 
-use crate::shared::Shared;
+use crate::shared::{DirectoryView, Shared};
 use crate::store::StoreError;
 use crate::transport::JoinConnection;
 use crate::writer::{Command, Stopping, WriterHandle};
@@ -9,7 +9,7 @@ use fenbu_protocol::directory::{
     Template, space_id,
 };
 use fenbu_protocol::id::{Hash, NodeId, SealingKey, hex};
-use fenbu_protocol::seal::sealing_public;
+use fenbu_protocol::seal;
 use fenbu_protocol::wire::join::{self, JoinAnswer, JoinRequest, Token};
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
@@ -34,6 +34,18 @@ pub enum AdmissionError {
     UnitNameless,
     #[error("this node has no address others can reach: set `advertise` in fenbu.toml")]
     NoAddress,
+    #[error("the request cannot be read ({0}): use the same fenbu version")]
+    Request(String),
+    #[error("the token is for another federation")]
+    OtherFederation,
+    #[error("the key was not proven on this connection")]
+    Unproven,
+    #[error("no such token here: ask for a new one (`fenbu invite`)")]
+    TokenUnknown,
+    #[error("the token was used already: ask for a new one (`fenbu invite`)")]
+    TokenUsed,
+    #[error("the token has expired: ask for a new one (`fenbu invite`)")]
+    TokenExpired,
     #[error("the directory refuses: {0}")]
     Directory(#[from] DirectoryError),
     #[error(transparent)]
@@ -57,14 +69,6 @@ struct Invitation {
     /// The node that used it. Kept, so that a second use can be told from a wrong token.
     #[n(4)]
     used_by: Option<NodeId>,
-}
-
-/// What one who joins says of itself.
-struct Newcomer<'a> {
-    node: NodeId,
-    sealing: SealingKey,
-    name: &'a str,
-    addresses: &'a [String],
 }
 
 /// A request for a token.
@@ -113,8 +117,12 @@ impl Admission {
             used_by: None,
         };
         // What the directory would refuse is said now, not to the one who joins.
-        let sealing = sealing_public(&self.shared.key);
-        let probe = Newcomer { node: NodeId([0; 32]), sealing, name: "probe", addresses: &[] };
+        let probe = Applicant {
+            node: NodeId([0; 32]),
+            name: "probe",
+            addresses: &[],
+            sealing: seal::sealing_public(&self.shared.key),
+        };
         self.acts(&directory, &invitation, &probe)?;
         let mut secret = [0; 16];
         // INVARIANT: without the system's randomness no key could have been made either.
@@ -130,6 +138,30 @@ impl Admission {
             role,
         };
         Ok((token, expires_ms))
+    }
+
+    /// The directory of the moment.
+    pub fn directory(&self) -> DirectoryView {
+        self.shared.directory.clone()
+    }
+
+    /// Says everything that is due about space keys, if this node is the admin.
+    pub async fn hand_out_keys(&self) -> Result<(), AdmissionError> {
+        let _turn = self.turn.lock().await;
+        let directory = self.shared.directory.now();
+        if directory.admin() != self.shared.me {
+            return Ok(());
+        }
+        let mut acts = Acts::after(&self.shared, &directory);
+        acts.say_what_is_due()?;
+        if acts.said.is_empty() {
+            return Ok(());
+        }
+        let epoch = acts.directory.epoch();
+        tracing::info!(statements = acts.said.len(), "handing out space keys that were due");
+        self.declare(acts.said, Vec::new()).await?;
+        self.shared.directory.clone().reaches(epoch).await;
+        Ok(())
     }
 
     fn check_admin(&self, directory: &Directory) -> Result<(), AdmissionError> {
@@ -168,7 +200,7 @@ impl Admission {
             Ok(statements) => JoinAnswer { statements, refusal: None },
             Err(refusal) => {
                 tracing::warn!(peer = %peer.short(), %refusal, "a node was not let in");
-                JoinAnswer { statements: Vec::new(), refusal: Some(refusal) }
+                JoinAnswer { statements: Vec::new(), refusal: Some(refusal.to_string()) }
             }
         };
         // INVARIANT: encoding to memory cannot fail.
@@ -184,16 +216,16 @@ impl Admission {
         peer: NodeId,
         exporter: &[u8; 32],
         request: &[u8],
-    ) -> Result<Vec<Signed>, String> {
-        let request: JoinRequest = join::decode(request)
-            .map_err(|e| format!("the request cannot be read ({e}): use the same fenbu version"))?;
+    ) -> Result<Vec<Signed>, AdmissionError> {
+        let request: JoinRequest =
+            join::decode(request).map_err(|e| AdmissionError::Request(e.to_string()))?;
         let _turn = self.turn.lock().await;
         let directory = self.shared.directory.now();
         if request.federation != directory.federation() {
-            return Err("the token is for another federation".into());
+            return Err(AdmissionError::OtherFederation);
         }
         if !request.is_proven(&peer, exporter) {
-            return Err("the key was not proven on this connection".into());
+            return Err(AdmissionError::Unproven);
         }
         let mut invitation = self.invitation(&request).await?;
         if invitation.used_by == Some(peer) && directory.is_member(&peer) {
@@ -201,41 +233,37 @@ impl Admission {
             return Ok(directory.statements_after(0).to_vec());
         }
         if invitation.used_by.is_some() {
-            return Err("the token was used already: ask for a new one (`fenbu invite`)".into());
+            return Err(AdmissionError::TokenUsed);
         }
         if invitation.expires_ms < self.shared.clock.now_ms() {
-            return Err("the token has expired: ask for a new one (`fenbu invite`)".into());
+            return Err(AdmissionError::TokenExpired);
         }
-        self.check_admin(&directory).map_err(|e| e.to_string())?;
-        let newcomer = Newcomer {
+        self.check_admin(&directory)?;
+        let applicant = Applicant {
             node: peer,
-            sealing: request.sealing,
             name: &request.name,
             addresses: &request.addresses,
+            sealing: request.sealing,
         };
-        let acts =
-            self.acts(&directory, &invitation, &newcomer).map_err(|e| e.to_string())?;
+        let acts = self.acts(&directory, &invitation, &applicant)?;
         invitation.used_by = Some(peer);
         let settings = vec![(setting_name(&request.secret), Some(to_bytes(&invitation)))];
         let epoch = acts.last().map_or(directory.epoch(), |(epoch, _)| *epoch);
         let mut all = directory.statements_after(0).to_vec();
         all.extend(acts.iter().map(|(_, signed)| signed.clone()));
-        self.declare(acts, settings).await.map_err(|e| e.to_string())?;
+        self.declare(acts, settings).await?;
         self.shared.directory.clone().reaches(epoch).await;
         tracing::info!(peer = %peer.short(), unit = invitation.unit, "let a node in");
         Ok(all)
     }
 
-    async fn invitation(&self, request: &JoinRequest) -> Result<Invitation, String> {
+    async fn invitation(&self, request: &JoinRequest) -> Result<Invitation, AdmissionError> {
         let name = setting_name(&request.secret);
         let readers = self.shared.readers.clone();
         let found = tokio::task::spawn_blocking(move || readers.with(|r| r.setting(&name)))
             .await
-            .map_err(|_| "the node is stopping".to_owned())?
-            .map_err(|e| e.to_string())?;
-        found
-            .and_then(|bytes| minicbor::decode(&bytes).ok())
-            .ok_or_else(|| "no such token here: ask for a new one (`fenbu invite`)".into())
+            .map_err(|_| Stopping)??;
+        found.and_then(|bytes| minicbor::decode(&bytes).ok()).ok_or(AdmissionError::TokenUnknown)
     }
 
     /// The statements that let a node in: its unit and the unit's space where they are new.
@@ -243,36 +271,75 @@ impl Admission {
         &self,
         directory: &Directory,
         invitation: &Invitation,
-        newcomer: &Newcomer<'_>,
+        applicant: &Applicant<'_>,
     ) -> Result<Vec<(u64, Signed)>, AdmissionError> {
-        let mut draft = directory.clone();
-        let mut out = Vec::new();
-        let mut say = |draft: &mut Directory, act: Act| {
-            let signed = draft.draft(&self.shared.key, &act, self.shared.clock.now_ms());
-            draft.apply(signed.clone())?;
-            out.push((draft.epoch(), signed));
-            Ok::<_, DirectoryError>(())
-        };
+        let mut acts = Acts::after(&self.shared, directory);
         let code = &invitation.unit;
-        if draft.unit(code).is_none() {
+        if acts.directory.unit(code).is_none() {
             let unit = DefineUnit { code: code.clone(), name: invitation.unit_name.clone() };
-            say(&mut draft, Act::DefineUnit(unit))?;
+            acts.say(&Act::DefineUnit(unit))?;
         }
-        if draft.unit_space(code).is_none() {
-            let space = unit_space(&draft, code);
-            say(&mut draft, Act::DefineSpace(space))?;
+        if acts.directory.unit_space(code).is_none() {
+            let space = unit_space(&acts.directory, code);
+            acts.say(&Act::DefineSpace(space))?;
         }
         let admit = AdmitNode {
-            node: newcomer.node,
+            node: applicant.node,
             unit: code.clone(),
-            name: newcomer.name.to_owned(),
+            name: applicant.name.to_owned(),
             role: invitation.role,
-            addresses: newcomer.addresses.to_vec(),
-            sealing: newcomer.sealing,
+            addresses: applicant.addresses.to_vec(),
+            sealing: applicant.sealing,
         };
-        say(&mut draft, Act::AdmitNode(admit))?;
-        Ok(out)
+        acts.say(&Act::AdmitNode(admit))?;
+        acts.say_what_is_due()?;
+        Ok(acts.said)
     }
+}
+
+/// A node that wants in, as it presents itself.
+struct Applicant<'a> {
+    node: NodeId,
+    name: &'a str,
+    addresses: &'a [String],
+    sealing: SealingKey,
+}
+
+/// Statements to be declared together, and the directory as it is with them.
+struct Acts<'a> {
+    shared: &'a Shared,
+    directory: Directory,
+    said: Vec<(u64, Signed)>,
+}
+
+impl<'a> Acts<'a> {
+    fn after(shared: &'a Shared, directory: &Directory) -> Self {
+        Self { shared, directory: directory.clone(), said: Vec::new() }
+    }
+
+    fn say(&mut self, act: &Act) -> Result<(), DirectoryError> {
+        let now_ms = self.shared.clock.now_ms();
+        let signed = self.directory.draft(&self.shared.key, act, now_ms);
+        self.directory.apply(signed.clone())?;
+        self.said.push((self.directory.epoch(), signed));
+        Ok(())
+    }
+
+    /// Keys of new spaces, old keys for new readers, and new keys where a reader has left.
+    fn say_what_is_due(&mut self) -> Result<(), DirectoryError> {
+        for act in seal::due(&self.directory, &self.shared.keys.now(), &mut chance) {
+            self.say(&act)?;
+        }
+        Ok(())
+    }
+}
+
+/// 32 random bytes.
+pub(crate) fn chance() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    // INVARIANT: without the system's randomness no key could have been made either.
+    getrandom::fill(&mut bytes).expect("the system has randomness");
+    bytes
 }
 
 /// The space of a unit's own records: its nodes and head office read and write, all carry.
@@ -314,3 +381,6 @@ fn to_bytes(invitation: &Invitation) -> Vec<u8> {
     // INVARIANT: encoding to memory cannot fail.
     minicbor::to_vec(invitation).expect("encoding to memory")
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,12 @@ impl Clock {
         Self { wall_ms: wall_ms(), since: Instant::now() }
     }
 
+    /// One that starts at this time: tests choose when they live.
+    #[cfg(test)]
+    pub(crate) fn starting_at(wall_ms: u64) -> Self {
+        Self { wall_ms, since: Instant::now() }
+    }
+
     pub fn now_ms(&self) -> u64 {
         self.wall_ms + self.since.elapsed().as_millis() as u64
     }

@@ -7,9 +7,10 @@ use crate::config::Config;
 use crate::driver::{Driver, DriverStatus, Question};
 use crate::folder::{Folder, FolderError, Lock};
 use crate::materialiser::{Materialiser, Progress, Wake};
+use crate::rebuild::Rebuilder;
 use crate::records::Records;
 use crate::setup::stored_directory;
-use crate::shared::{DirectoryView, DocumentLocks, Readers, Shared, lock};
+use crate::shared::{DirectoryView, DocumentLocks, Keys, Readers, Shared, lock};
 use crate::store::{Loaded, SqliteStore, Store, StoreError};
 use crate::transport::{Endpoint, TransportError, advertised};
 use crate::writer::{Command, Writer};
@@ -78,11 +79,14 @@ impl Daemon {
         let (directory_sender, directory_view) = watch::channel(Arc::new(directory.clone()));
         let readers = Readers::new(store.reader()?, config.store.readers.max(2))?;
         let clock = Clock::start();
+        let keys = Keys::default();
+        keys.learn(&directory, &me, &key);
         let shared = Shared {
             me,
             key,
             clock,
             directory: DirectoryView::new(directory_view),
+            keys,
             readers: Arc::new(readers),
             documents: Arc::new(DocumentLocks::default()),
         };
@@ -93,8 +97,15 @@ impl Daemon {
         let (wake, woken) = std_mpsc::channel();
         let progress = Arc::new(Progress::default());
         let stale = loaded.views_stale;
-        let materialiser =
-            Materialiser::new(shared.clone(), handle.clone(), woken, progress.clone(), stale);
+        let rebuilder = Rebuilder::new(shared.clone(), handle.clone(), progress.clone());
+        let materialiser = Materialiser::new(
+            shared.clone(),
+            handle.clone(),
+            rebuilder.clone(),
+            woken,
+            progress.clone(),
+            stale,
+        );
         let threads = vec![
             thread("fenbu-writer", move || writer.run())?,
             thread("fenbu-views", move || materialiser.run())?,
@@ -118,8 +129,9 @@ impl Daemon {
         let addresses = advertised(&config, endpoint.local_addr());
         let admission = Admission::new(shared.clone(), handle.clone(), addresses);
         tokio::spawn(answer_knocks(admission.clone(), knocks));
+        tokio::spawn(hand_out_keys(admission.clone()));
         Ok(Self {
-            records: Records { shared, writer: handle },
+            records: Records { shared, writer: handle, rebuilder },
             admission,
             endpoint,
             config,
@@ -209,6 +221,20 @@ async fn answer_knocks(
     while let Some(knock) = knocks.recv().await {
         let admission = admission.clone();
         tokio::spawn(async move { admission.answer(knock).await });
+    }
+}
+
+/// Says what is due about keys whenever the directory has changed, if this node is the one to say it:
+/// what a statement made elsewhere, or an earlier admin node, left to be done.
+async fn hand_out_keys(admission: Admission) {
+    let mut directory = admission.directory();
+    loop {
+        if let Err(error) = admission.hand_out_keys().await {
+            tracing::error!(%error, "space keys that are due could not be handed out");
+        }
+        if !directory.changes().await {
+            return;
+        }
     }
 }
 

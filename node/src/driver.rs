@@ -176,7 +176,9 @@ impl Driver {
                 let _ = self.writer.send(Command::Acknowledged { peer, log, seq });
             }
             Output::DirectoryChanged => {
-                self.directory.send_replace(Arc::new(self.engine.directory().clone()));
+                let directory = Arc::new(self.engine.directory().clone());
+                self.shared.keys.learn(&directory, &self.shared.me, &self.shared.key);
+                self.directory.send_replace(directory);
                 let _ = self.wake.send(Wake::Directory);
             }
             Output::OwnLogAhead { log, seq } => {
@@ -200,7 +202,7 @@ impl Driver {
                     Err(error) => failures.push(error.to_string()),
                 }
             }
-            let _ = dialed.send((peer, Err(failures.join("; "))));
+            let _ = dialed.send((peer, Err(failures.join(crate::words::JOINT))));
         });
     }
 

@@ -8,10 +8,12 @@
 //! | [`transport`] | QUIC with raw public keys |
 //! | [`store`] | what is durable when; SQLite and memory |
 //! | [`writer`] | the one thread that commits |
-//! | [`materialiser`], [`views`] | received entries into documents and rows |
+//! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
+//! | [`rebuild`] | documents and rows made again |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`admission`] | tokens, and letting nodes in |
 //! | [`api`] | HTTP over the unix socket: what the CLI speaks |
+//! | [`words`] | messages in the reader's language |
 //!
 //! Nothing here decides what is right; a decision in the driver is in the wrong house.
 
@@ -24,13 +26,18 @@ mod driver;
 pub mod folder;
 pub mod import;
 mod links;
+mod making;
 pub mod materialiser;
+pub mod rebuild;
 pub mod records;
 pub mod setup;
 pub mod shared;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod transport;
 pub mod views;
+pub mod words;
 pub mod writer;
 
 pub use driver::{DriverStatus, LinkView, Question};

@@ -4,22 +4,32 @@
 //! to date on all cores, and commits documents, rows and cursors together. A crash between rounds
 //! costs nothing: the cursors say where to go on.
 
-use crate::shared::{Readers, Shared};
-use crate::store::{DocumentUpdate, EntryRef, Refusal, RowUpdate, StoreError, WriteBatch};
+use crate::making::{Candidate, Job, Made, Unmade, on_all_cores, opening, place_of};
+use crate::rebuild::Rebuilder;
+use crate::shared::Shared;
+use crate::store::{Place, StoreError, WriteBatch};
 use crate::writer::{Command, WriterHandle};
-use fenbu_protocol::directory::Directory;
-use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Encoding, HEADER_VERSION, Header, Kind, Run};
-use fenbu_protocol::record::{Incoming, Outcome, Record, Schema, materialise, schema};
-use std::collections::BTreeMap;
+use fenbu_protocol::log::Run;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Bytes of runs taken in one round: the larger, the more of a document's changes meet in one load; and
 /// it bounds the memory a backlog takes to materialise, at a few times this.
 const ROUND_BYTES: usize = 16 << 20;
+/// More than this to do is a backlog arriving: it is gathered before it is begun, so that the changes
+/// of one document meet in one load. Less is live, and begun at once.
+const BACKLOG_BYTES: usize = 64 << 10;
+/// A backlog that pauses for so long has arrived …
+const GATHER_PAUSE: Duration = Duration::from_millis(20);
+/// … and one that does not is not waited for any longer.
+const GATHER_MAX: Duration = Duration::from_millis(400);
+/// Snapshots handed to the writer in one go.
+const WRITTEN_BYTES: usize = 1 << 20;
+/// Documents read in one transaction.
+const DOCUMENTS_AT_A_TIME: usize = 32;
 /// After the disk refused.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -28,9 +38,20 @@ const RETRY: Duration = Duration::from_secs(5);
 pub enum Wake {
     /// Entries were received.
     Received,
-    /// The directory grew: what waited for a right may count now.
+    /// The directory grew: what waited for a right or a key may count now.
     Directory,
     Stop,
+}
+
+impl Wake {
+    /// What two wakes come to: the one that asks for more.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Stop, _) | (_, Self::Stop) => Self::Stop,
+            (Self::Directory, _) | (_, Self::Directory) => Self::Directory,
+            _ => Self::Received,
+        }
+    }
 }
 
 /// How the materialiser is doing, for `status`.
@@ -39,6 +60,10 @@ pub struct Progress {
     /// Entries are waiting to become documents, or are becoming them.
     pub busy: AtomicBool,
     pub documents: AtomicU64,
+    /// Documents made again from the logs.
+    pub rebuilt: AtomicU64,
+    /// Those among them whose saved form could not be read.
+    pub damaged: AtomicU64,
 }
 
 /// The thread's state.
@@ -46,35 +71,24 @@ pub struct Progress {
 pub struct Materialiser {
     shared: Shared,
     writer: WriterHandle,
+    rebuilder: Rebuilder,
     wake: mpsc::Receiver<Wake>,
     progress: Arc<Progress>,
-    authors: BTreeMap<LogId, NodeId>,
     views_stale: bool,
-}
-
-/// An entry to be judged, with its body.
-struct Candidate {
-    header: Header,
-    body: Vec<u8>,
-}
-
-type Place = (SpaceId, DocId);
-
-/// What a round makes of one document.
-#[derive(Default)]
-struct Made {
-    batch: WriteBatch,
+    /// What woke us while we gathered.
+    later: Option<Wake>,
 }
 
 impl Materialiser {
     pub fn new(
         shared: Shared,
         writer: WriterHandle,
+        rebuilder: Rebuilder,
         wake: mpsc::Receiver<Wake>,
         progress: Arc<Progress>,
         views_stale: bool,
     ) -> Self {
-        Self { shared, writer, wake, progress, authors: BTreeMap::new(), views_stale }
+        Self { shared, writer, rebuilder, wake, progress, views_stale, later: None }
     }
 
     /// Runs until told to stop, or until the node is gone.
@@ -89,7 +103,7 @@ impl Materialiser {
             let outcome = self.refresh().and_then(|()| self.catch_up(next == Wake::Directory));
             self.progress.busy.store(false, Ordering::Release);
             next = match outcome {
-                Ok(()) => match self.wake.recv() {
+                Ok(()) => match self.later.take().map_or_else(|| self.wake.recv(), Ok) {
                     Ok(wake) => self.latest(wake),
                     Err(_) => return,
                 },
@@ -107,58 +121,32 @@ impl Materialiser {
     fn refresh(&mut self) -> Result<(), StoreError> {
         if self.views_stale {
             tracing::info!("the views have new columns: filling them again");
-            self.rebuild_views()?;
+            self.rebuilder.views()?;
             self.views_stale = false;
         }
         Ok(())
     }
 
-    /// Fills views whose columns are not those the database was written with.
-    fn rebuild_views(&self) -> Result<(), StoreError> {
-        let mut after = None;
-        loop {
-            let page = self.shared.readers.with(|r| r.documents(after, ROUND_BYTES))?;
-            after = page.last().map(|d| (d.space, d.document));
-            let done = page.is_empty();
-            let mut batch = WriteBatch { views_rebuilt: done, ..WriteBatch::default() };
-            for stored in page {
-                let Some(schema) = schema(stored.kind) else { continue };
-                let record = Record::load(schema, &stored.snapshot)
-                    .map_err(|e| StoreError::Inconsistent(e.to_string()))?;
-                let row = record.row();
-                batch.rows.push(RowUpdate {
-                    space: stored.space,
-                    document: stored.document,
-                    conflicts: row.conflicts,
-                    row: row.into(),
-                });
-            }
-            self.store(batch)?;
-            if done {
-                return Ok(());
-            }
-        }
-    }
-
-    fn store(&self, batch: WriteBatch) -> Result<(), StoreError> {
+    fn hand_over(&self, batch: WriteBatch) -> oneshot::Receiver<Result<(), StoreError>> {
         let (reply, answer) = oneshot::channel();
-        if self.writer.send(Command::Store { batch, reply }).is_ok() {
-            // No answer: the writer has stopped, and so will we.
-            answer.blocking_recv().unwrap_or(Ok(()))?;
-        }
-        Ok(())
+        // A writer that has stopped answers nothing, and so will we.
+        let _ = self.writer.send(Command::Store { batch, reply });
+        answer
     }
 
     /// Folds the wakes that piled up into one.
-    fn latest(&self, mut wake: Wake) -> Wake {
-        while let Ok(next) = self.wake.try_recv() {
-            wake = match (wake, next) {
-                (Wake::Stop, _) | (_, Wake::Stop) => Wake::Stop,
-                (Wake::Directory, _) | (_, Wake::Directory) => Wake::Directory,
-                _ => Wake::Received,
-            };
+    fn latest(&self, wake: Wake) -> Wake {
+        self.wake.try_iter().fold(wake, Wake::and)
+    }
+
+    /// Waits until what is arriving has arrived, within bounds.
+    fn gather(&mut self) {
+        let until = Instant::now() + GATHER_MAX;
+        while self.later != Some(Wake::Stop) {
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(wake) = self.wake.recv_timeout(GATHER_PAUSE.min(left)) else { return };
+            self.later = Some(self.later.map_or(wake, |later| later.and(wake)));
         }
-        wake
     }
 
     fn catch_up(&mut self, rights_changed: bool) -> Result<(), StoreError> {
@@ -166,24 +154,50 @@ impl Materialiser {
             self.retry_waiting()?;
         }
         let spaces = self.shared.readable();
+        let mut healed = BTreeSet::new();
+        let mut gathered = false;
         loop {
+            if self.later == Some(Wake::Stop) {
+                return Ok(());
+            }
             let runs = self.shared.readers.with(|r| r.behind(&spaces, ROUND_BYTES))?;
             if runs.is_empty() {
                 return Ok(());
             }
-            self.round(&runs)?;
+            let bytes: usize = runs.iter().map(|r| r.as_bytes().len()).sum();
+            if (BACKLOG_BYTES..ROUND_BYTES / 2).contains(&bytes) && !gathered {
+                self.gather();
+                gathered = true;
+                continue;
+            }
+            gathered = false;
+            let damaged = self.round(&runs)?;
+            self.heal(damaged, &mut healed)?;
         }
     }
 
-    fn round(&mut self, runs: &[Run]) -> Result<(), StoreError> {
+    /// Documents found damaged are made again, and what was to be done is looked at again; a second
+    /// time within one go somebody else damages them, and it waits.
+    fn heal(&self, damaged: Damaged, healed: &mut BTreeSet<Place>) -> Result<(), StoreError> {
+        if let Some(place) = damaged.keys().find(|place| healed.contains(place)) {
+            let what = format!("document {} is damaged again and again", place.document);
+            return Err(StoreError::Inconsistent(what));
+        }
+        healed.extend(damaged.keys());
+        self.rebuilder.heal_all(damaged)
+    }
+
+    fn round(&mut self, runs: &[Run]) -> Result<Damaged, StoreError> {
         let mut by_document: BTreeMap<Place, Vec<Candidate>> = BTreeMap::new();
         let mut batch = WriteBatch::default();
         for run in runs {
-            let (space, _) = self.place_of(run)?;
+            let opening = self.shared.readers.with(|r| opening(r, run.log()))?;
+            let (space, author) = (opening.space, opening.node);
             for entry in run.entries() {
                 if let Some(body) = entry.body {
-                    let candidate = Candidate { header: entry.header, body: body.to_vec() };
-                    by_document.entry((space, entry.header.document)).or_default().push(candidate);
+                    let candidate = Candidate { header: entry.header, author, body: body.to_vec() };
+                    let place = place_of(space, &candidate.header);
+                    by_document.entry(place).or_default().push(candidate);
                 }
             }
             batch.cursors.push((run.log(), run.last()));
@@ -191,216 +205,86 @@ impl Materialiser {
         self.bring_up_to_date(by_document, batch)
     }
 
-    /// The space and author of a run's log.
-    fn place_of(&mut self, run: &Run) -> Result<(SpaceId, NodeId), StoreError> {
-        let log = run.log();
-        let stored = self.shared.readers.with(|r| r.log(log))?.ok_or_else(|| {
-            StoreError::Inconsistent(format!("log {} has entries and no opening", log.short()))
-        })?;
-        let opening = stored.opening;
-        self.authors.insert(log, opening.node);
-        Ok((opening.space, opening.node))
-    }
-
-    /// Documents with entries that waited for a right or an epoch are looked at again.
+    /// Documents with entries that waited for a right, an epoch or a key are looked at again.
     fn retry_waiting(&mut self) -> Result<(), StoreError> {
-        let waiting = self.shared.readers.with(|r| r.all_waiting(RETRY_ENTRIES_MAX))?;
-        let by_document: BTreeMap<Place, Vec<Candidate>> =
-            waiting.into_iter().map(|e| ((e.space, e.document), Vec::new())).collect();
-        if by_document.is_empty() {
-            return Ok(());
+        let mut healed = BTreeSet::new();
+        let mut after = None;
+        loop {
+            let waiting = self.shared.readers.with(|r| r.all_waiting(after, RETRY_ENTRIES))?;
+            let Some(last) = waiting.last().map(|e| (e.log, e.seq)) else { return Ok(()) };
+            let by_document: BTreeMap<Place, Vec<Candidate>> =
+                waiting.into_iter().map(|e| (e.place, Vec::new())).collect();
+            let damaged = self.bring_up_to_date(by_document, WriteBatch::default())?;
+            if damaged.is_empty() {
+                after = Some(last);
+            } else {
+                self.heal(damaged, &mut healed)?;
+            }
         }
-        self.bring_up_to_date(by_document, WriteBatch::default())
     }
 
+    /// The cursors stay where they are if a document turns out to be damaged; returns those.
     fn bring_up_to_date(
         &self,
         by_document: BTreeMap<Place, Vec<Candidate>>,
         mut batch: WriteBatch,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Damaged, StoreError> {
         let count = by_document.len() as u64;
         let guard = self.shared.documents.lock(by_document.keys().copied());
-        let work: Vec<_> = by_document.into_iter().collect();
+        let mut work = by_document.into_iter().peekable();
+        let mut parts: Vec<Vec<(Place, Vec<Candidate>)>> = Vec::new();
+        while work.peek().is_some() {
+            parts.push(work.by_ref().take(DOCUMENTS_AT_A_TIME).collect());
+        }
         let directory = self.shared.directory.now();
-        let job =
-            Job { readers: &self.shared.readers, directory: &directory, authors: &self.authors };
-        for made in on_all_cores(work, |(place, candidates)| job.make(place, candidates)) {
-            batch.merge(made?.batch);
-        }
-        self.store(batch)?;
-        drop(guard);
-        self.progress.documents.fetch_add(count, Ordering::Relaxed);
-        Ok(())
-    }
-}
-
-/// Waiting entries looked at again when the directory grows.
-const RETRY_ENTRIES_MAX: usize = 100_000;
-
-/// Splits work over two threads where there is enough of it to pay; keeps the order.
-fn on_all_cores<T: Send, R: Send>(work: Vec<T>, make: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-    if work.len() < 16 || threads == 1 {
-        return work.into_iter().map(make).collect();
-    }
-    let size = work.len().div_ceil(threads);
-    let mut parts: Vec<Vec<T>> = Vec::new();
-    let mut work = work.into_iter();
-    loop {
-        let part: Vec<T> = work.by_ref().take(size).collect();
-        if part.is_empty() {
-            break;
-        }
-        parts.push(part);
-    }
-    std::thread::scope(|scope| {
-        let make = &make;
-        let threads: Vec<_> = parts
-            .into_iter()
-            .map(|part| scope.spawn(move || part.into_iter().map(make).collect::<Vec<R>>()))
-            .collect();
-        threads
-            .into_iter()
-            .flat_map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
-}
-
-struct Job<'a> {
-    readers: &'a Readers,
-    directory: &'a Directory,
-    authors: &'a BTreeMap<LogId, NodeId>,
-}
-
-/// Why an entry does not count now, before anybody looks inside.
-enum Standing {
-    Counts,
-    Waits,
-    Refused(&'static str, String),
-}
-
-impl Job<'_> {
-    fn make(&self, place: Place, mut candidates: Vec<Candidate>) -> Result<Made, StoreError> {
-        let (space, document) = place;
-        let (stored, waited) = self.readers.with(|reader| {
-            let stored = reader.document(space, document)?;
-            let mut waited = Vec::new();
-            for entry in reader.waiting(space, document)? {
-                if let Some(found) = reader.entry(entry.log, entry.seq)?
-                    && let Some(body) = found.body
-                {
-                    waited.push((entry, Candidate { header: found.header, body }));
+        let mut damaged = Damaged::new();
+        let keyring = self.shared.keys.now();
+        let job = Job { readers: &self.shared.readers, directory: &directory, keyring: &keyring };
+        // Made documents are written while others are being made; the cursors come last, if at all.
+        let cursors = std::mem::take(&mut batch.cursors);
+        let mut written = Vec::new();
+        let mut failed = None;
+        let take = |made: Vec<Result<Made, Unmade>>| {
+            for made in made {
+                match made {
+                    Ok(made) => batch.merge(made.batch),
+                    Err(Unmade::Damaged(place, why)) => drop(damaged.insert(place, why)),
+                    Err(Unmade::Store(error)) => failed = failed.take().or(Some(error)),
                 }
             }
-            Ok::<_, StoreError>((stored, waited))
-        })?;
-        let mut made = Made::default();
-        for (entry, candidate) in waited {
-            made.batch.no_longer_waiting.push(entry);
-            candidates.push(candidate);
-        }
-        let kind = stored.as_ref().map(|s| s.kind);
-        let kind = kind.or_else(|| candidates.first().map(|c| c.header.shape.kind));
-        let Some(schema) = kind.and_then(schema) else {
-            // A newer node's kind: kept and relayed, and shown by a version that knows it.
-            for candidate in &candidates {
-                made.wait(entry_ref(place, &candidate.header));
+            if batch.documents.iter().map(|d| d.snapshot.len()).sum::<usize>() > WRITTEN_BYTES {
+                written.push(self.hand_over(std::mem::take(&mut batch)));
             }
-            return Ok(made);
         };
-        let kind = schema.kind;
-        let mut offered: Vec<&Candidate> = Vec::new();
-        for candidate in &candidates {
-            let entry = entry_ref(place, &candidate.header);
-            match self.standing(space, kind, &candidate.header) {
-                Standing::Counts => offered.push(candidate),
-                Standing::Waits => made.wait(entry),
-                Standing::Refused(code, reason) => {
-                    made.batch.refused.push(Refusal { entry, code: code.into(), reason });
-                }
-            }
+        on_all_cores(parts, |part| job.make(part), take);
+        if damaged.is_empty() && failed.is_none() {
+            batch.cursors = cursors;
         }
-        if offered.is_empty() {
-            return Ok(made);
+        written.push(self.hand_over(batch));
+        // All are waited for, whatever becomes of them: the documents are ours until then.
+        let settled: Vec<_> = written.into_iter().map(settled).collect();
+        drop(guard);
+        if let Some(error) = failed {
+            return Err(error);
         }
-        let incoming: Vec<Incoming<'_>> = offered
-            .iter()
-            .map(|c| Incoming { log: c.header.log, seq: c.header.seq, body: &c.body })
-            .collect();
-        let snapshot = stored.as_ref().map(|s| &s.snapshot[..]);
-        let outcome = materialise(schema, snapshot, &incoming)
-            .map_err(|e| StoreError::Inconsistent(format!("document {document}: {e}")))?;
-        made.take(place, schema, outcome);
-        Ok(made)
-    }
-
-    /// Whether the author had the right, as far as this directory tells.
-    fn standing(&self, space: SpaceId, kind: Kind, header: &Header) -> Standing {
-        let shape = &header.shape;
-        if shape.version != HEADER_VERSION || header.epoch > self.directory.epoch() {
-            return Standing::Waits;
+        settled.into_iter().collect::<Result<(), _>>()?;
+        if damaged.is_empty() {
+            self.progress.documents.fetch_add(count, Ordering::Relaxed);
         }
-        if shape.encoding != Encoding::CHANGE {
-            return Standing::Waits;
-        }
-        if schema(kind).is_none_or(|s| s.genesis != shape.genesis) {
-            return Standing::Waits;
-        }
-        if shape.kind != kind {
-            return Standing::Refused("kind", "the document is of another kind".into());
-        }
-        let right = self
-            .authors
-            .get(&header.log)
-            .is_some_and(|author| self.directory.may_write(author, &space, header.epoch));
-        if right {
-            Standing::Counts
-        } else {
-            let reason = format!("its author had no right to write here at epoch {}", header.epoch);
-            Standing::Refused("no-right", reason)
-        }
+        Ok(damaged)
     }
 }
 
-impl Made {
-    fn wait(&mut self, entry: EntryRef) {
-        self.batch.no_longer_waiting.retain(|e| *e != entry);
-        self.batch.waiting.push(entry);
-    }
+/// Documents whose stored form cannot be read, and why.
+type Damaged = BTreeMap<Place, String>;
 
-    fn take(&mut self, place: Place, schema: &'static Schema, outcome: Outcome) {
-        let (space, document) = place;
-        for (log, seq) in &outcome.waiting {
-            self.wait(EntryRef { space, document, log: *log, seq: *seq });
-        }
-        for (log, seq, refusal) in &outcome.refused {
-            self.batch.refused.push(Refusal {
-                entry: EntryRef { space, document, log: *log, seq: *seq },
-                code: refusal.code().into(),
-                reason: refusal.to_string(),
-            });
-        }
-        if outcome.accepted > 0 || !outcome.evicted.is_empty() {
-            let update = document_update(place, schema, &outcome);
-            self.batch.documents.push(update);
-        }
-    }
+/// Waiting entries looked at again in one go when the directory grows.
+const RETRY_ENTRIES: usize = 4096;
+
+/// Waits for a commit. No answer: the writer has stopped, and so shall we.
+fn settled(answer: oneshot::Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
+    answer.blocking_recv().unwrap_or(Ok(()))
 }
 
-fn document_update(place: Place, schema: &'static Schema, outcome: &Outcome) -> DocumentUpdate {
-    let row = outcome.record.row();
-    DocumentUpdate {
-        space: place.0,
-        document: place.1,
-        kind: schema.kind,
-        genesis: schema.genesis,
-        snapshot: outcome.snapshot.as_slice().into(),
-        heads: outcome.heads.clone(),
-        conflicts: row.conflicts,
-        row: row.into(),
-    }
-}
-
-fn entry_ref(place: Place, header: &Header) -> EntryRef {
-    EntryRef { space: place.0, document: place.1, log: header.log, seq: header.seq }
-}
+#[cfg(test)]
+mod tests;

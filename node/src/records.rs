@@ -3,13 +3,17 @@
 //! Everything in this file blocks on disk and locks; async callers hand it to a blocking thread. A
 //! write holds its document's lock from reading the last version until the new one is durable.
 
+use crate::rebuild::Rebuilder;
 use crate::shared::{DocumentGuard, Shared};
-use crate::store::{DocumentUpdate, ListQuery, Page, StoreError, StoredDocument};
+use crate::store::{ListQuery, Page, Place, StoreError, StoredDocument};
+use crate::views::update_of;
 use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
 use fenbu_protocol::directory::Template;
 use fenbu_protocol::id::{DocId, SpaceId};
-use fenbu_protocol::record::{EditError, Edits, HistoryItem, Home, LoadError, Record, Schema};
+use fenbu_protocol::record::{EditError, Edits, HistoryItem, Home, Record, Schema};
+use fenbu_protocol::seal::NoKey;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use tokio::sync::oneshot;
 
 /// What can go wrong with a record request; each message says what to do.
@@ -27,8 +31,11 @@ pub enum RecordError {
     Edit(#[from] EditError),
     #[error("this node may not write there: {0}")]
     NotAllowed(String),
-    #[error("the record's saved form is damaged: {0}")]
-    Load(#[from] LoadError),
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
+    /// Its stored form cannot be read: it is made again from the log, see [`Rebuilder`].
+    #[error("the saved form of {} is damaged: {why}", place.document)]
+    Damaged { place: Place, why: String },
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error(transparent)]
@@ -61,11 +68,18 @@ pub struct Save {
     pub edits: Edits,
 }
 
+impl Save {
+    fn place(&self) -> Place {
+        Place { document: self.document, space: self.space, kind: self.schema.kind }
+    }
+}
+
 /// The record service of one node.
 #[derive(Debug, Clone)]
 pub struct Records {
     pub shared: Shared,
     pub writer: WriterHandle,
+    pub rebuilder: Rebuilder,
 }
 
 impl Records {
@@ -97,6 +111,7 @@ impl Records {
     fn check_writer(&self, space: SpaceId) -> Result<(), RecordError> {
         let directory = self.shared.directory.now();
         if directory.may_write(&self.shared.me, &space, directory.epoch()) {
+            self.shared.keys.now().sealing(&directory, &space)?;
             return Ok(());
         }
         let label = directory.space(&space).map_or_else(|| space.short(), |s| s.label.clone());
@@ -148,16 +163,48 @@ impl Records {
 
     /// Writes several records in one commit, all or none; no document may occur twice.
     pub fn save_all(&self, saves: &[Save], account: &str) -> Result<Vec<Saved>, RecordError> {
+        self.healing(|| {
+            loop {
+                match self.try_save_all(saves, account) {
+                    Err(RecordError::Write(WriteError::LogLeft)) => {}
+                    other => return other,
+                }
+            }
+        })
+    }
+
+    /// Tries again after making documents again that turn out to be damaged. A document that is
+    /// damaged a second time is beyond what a rebuild can do.
+    fn healing<T>(&self, attempt: impl Fn() -> Result<T, RecordError>) -> Result<T, RecordError> {
+        let mut healed = BTreeSet::new();
         loop {
-            match self.try_save_all(saves, account) {
-                Err(RecordError::Write(WriteError::LogLeft)) => {}
+            match attempt() {
+                Err(RecordError::Damaged { place, why }) if healed.insert(place) => {
+                    self.rebuilder.heal(place, &why)?;
+                }
                 other => return other,
             }
         }
     }
 
+    /// A document as it is stored.
+    fn document(&self, place: Place) -> Result<Option<StoredDocument>, RecordError> {
+        match self.shared.readers.with(|r| r.document(place)) {
+            Err(StoreError::Corrupted { what, .. }) => {
+                Err(RecordError::Damaged { place, why: what })
+            }
+            stored => Ok(stored?),
+        }
+    }
+
+    /// A stored document as a record.
+    fn load(schema: &'static Schema, stored: &StoredDocument) -> Result<Record, RecordError> {
+        Record::load(schema, &stored.snapshot)
+            .map_err(|why| RecordError::Damaged { place: stored.place(), why: why.to_string() })
+    }
+
     fn try_save_all(&self, saves: &[Save], account: &str) -> Result<Vec<Saved>, RecordError> {
-        let guard = self.shared.documents.lock(saves.iter().map(|s| (s.space, s.document)));
+        let guard = self.shared.documents.lock(saves.iter().map(Save::place));
         let now_ms = self.shared.clock.now_ms();
         let mut writes = Vec::with_capacity(saves.len());
         let mut changed = Vec::with_capacity(saves.len());
@@ -183,27 +230,18 @@ impl Records {
         account: &str,
         _held: &DocumentGuard,
     ) -> Result<Option<LocalWrite>, RecordError> {
-        let stored = self.shared.readers.with(|r| r.document(save.space, save.document))?;
+        let stored = self.document(save.place())?;
         let before = stored.as_ref().map(|s| &s.snapshot[..]);
-        let mut record = match before {
-            Some(snapshot) => Record::load(save.schema, snapshot)?,
+        let mut record = match &stored {
+            Some(stored) => Self::load(save.schema, stored)?,
             None => Record::new(save.schema),
         };
         let log = self.writer.log_of(save.space);
         let Some(body) = record.edit(log.actor(), now_ms, account, &save.edits)? else {
             return Ok(None);
         };
-        let row = record.row();
-        let update = DocumentUpdate {
-            space: save.space,
-            document: save.document,
-            kind: save.schema.kind,
-            genesis: save.schema.genesis,
-            snapshot: record.saved_after(before, &body).into(),
-            heads: record.heads(),
-            conflicts: row.conflicts,
-            row: row.into(),
-        };
+        let saved = record.saved_after(before, &body);
+        let update = update_of(save.space, save.document, &record, saved);
         Ok(Some(LocalWrite { schema: save.schema, log, body, update }))
     }
 
@@ -219,7 +257,8 @@ impl Records {
     fn find(&self, schema: &Schema, prefix: &str) -> Result<Vec<(SpaceId, DocId)>, StoreError> {
         let found = self.shared.readers.with(|r| r.find_document(Some(schema.kind), prefix))?;
         let readable = self.shared.readable();
-        Ok(found.into_iter().filter(|(space, _)| readable.contains(space)).collect())
+        let found = found.into_iter().filter(|place| readable.contains(&place.space));
+        Ok(found.map(|place| (place.space, place.document)).collect())
     }
 
     /// The one record whose id begins with `prefix`.
@@ -243,20 +282,19 @@ impl Records {
 
     pub fn show(&self, schema: &'static Schema, prefix: &str) -> Result<Shown, RecordError> {
         let (space, document) = self.resolve(schema, prefix)?;
-        let stored = self.stored(schema, space, document)?;
-        let record = Record::load(schema, &stored.snapshot)?;
-        Ok(Shown { space, document, record })
+        let place = Place { document, space, kind: schema.kind };
+        self.record(schema, place)?.ok_or_else(|| RecordError::NotFound {
+            kind: schema.name,
+            prefix: document.to_string(),
+        })
     }
 
-    fn stored(
-        &self,
-        schema: &'static Schema,
-        space: SpaceId,
-        document: DocId,
-    ) -> Result<StoredDocument, RecordError> {
-        let stored = self.shared.readers.with(|r| r.document(space, document))?;
-        let prefix = document.to_string();
-        stored.ok_or(RecordError::NotFound { kind: schema.name, prefix })
+    fn record(&self, schema: &'static Schema, place: Place) -> Result<Option<Shown>, RecordError> {
+        self.healing(|| {
+            let Some(stored) = self.document(place)? else { return Ok(None) };
+            let record = Self::load(schema, &stored)?;
+            Ok(Some(Shown { space: place.space, document: place.document, record }))
+        })
     }
 
     /// Who changed what, oldest first.
@@ -287,18 +325,20 @@ impl Records {
         let readable = self.shared.readable();
         let mut after = None;
         loop {
-            let page = self.shared.readers.with(|r| r.documents(after, EXPORT_BYTES))?;
+            let page = self.shared.readers.with(|r| r.places(None, after, EXPORT_PLACES))?;
             let Some(last) = page.last() else { return Ok(()) };
-            after = Some((last.space, last.document));
-            for stored in page {
-                if stored.kind == schema.kind && readable.contains(&stored.space) {
-                    let record = Record::load(schema, &stored.snapshot)?;
-                    visit(&Shown { space: stored.space, document: stored.document, record });
+            after = Some(*last);
+            for place in page {
+                if place.kind == schema.kind
+                    && readable.contains(&place.space)
+                    && let Some(shown) = self.record(schema, place)?
+                {
+                    visit(&shown);
                 }
             }
         }
     }
 }
 
-/// Snapshots read at a time when everything is looked through.
-const EXPORT_BYTES: usize = 4 << 20;
+/// Names of documents read at a time when everything is looked through.
+const EXPORT_PLACES: usize = 4096;

@@ -1,6 +1,6 @@
 //! Making nodes: founding a federation, and joining one.
 
-use crate::admission::unit_space;
+use crate::admission::{chance, unit_space};
 use crate::clock::wall_ms;
 use crate::config::{Config, ConfigError, FILE_NAME};
 use crate::folder::{Folder, FolderError};
@@ -13,7 +13,7 @@ use fenbu_protocol::directory::{
 };
 use fenbu_protocol::id::{FederationId, NodeId};
 use fenbu_protocol::limits::STATEMENT_BYTES_MAX;
-use fenbu_protocol::seal::sealing_public;
+use fenbu_protocol::seal::{self, Keyring};
 use fenbu_protocol::wire::join::{self as wire_join, JoinAnswer, JoinRequest, Token, TokenError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -124,9 +124,12 @@ fn found(folder: &Folder, options: &InitOptions) -> Result<NodeReport, SetupErro
         name: unit.clone(),
         role: Role::SERVER,
         addresses,
-        sealing: sealing_public(&key),
+        sealing: seal::sealing_public(&key),
     };
-    let directory = say(&key, Act::AdmitNode(admit))?;
+    let mut directory = say(&key, Act::AdmitNode(admit))?;
+    for act in seal::due(&directory, &Keyring::default(), &mut chance) {
+        directory = say(&key, act)?;
+    }
     store_directory(folder, directory.statements_after(0))?;
     folder.write_root_key(&root)?;
     folder.write_node_key(&key)?;
@@ -206,7 +209,7 @@ async fn join_with(
     let node = NodeId(key.verifying_key().to_bytes());
     let config = write_config(folder, options.listen, &options.advertise)?;
     // The port others will dial is tried now, so that a taken one is told before the token is used.
-    let endpoint = Endpoint::bind(config.listen, &key, &config.transport)?;
+    let endpoint = Endpoint::bind_to_dial(config.listen, &key, &config.transport)?;
     let addresses = advertised(&config, endpoint.local_addr());
     if addresses.is_empty() {
         return Err(SetupError::NoAddress);
@@ -219,7 +222,7 @@ async fn join_with(
             proof: JoinRequest::prove(&key, &exporter),
             name: name.clone(),
             addresses: addresses.clone(),
-            sealing: sealing_public(&key),
+            sealing: seal::sealing_public(&key),
         };
         // INVARIANT: encoding to memory cannot fail.
         minicbor::to_vec(&request).expect("encoding to memory")

@@ -1,12 +1,13 @@
 //! What the node's threads share: who we are, the directory of the moment, and readers.
 
 use crate::clock::Clock;
-use crate::store::{Reader, StoreError};
+use crate::store::{Place, Reader, StoreError};
 use ed25519_dalek::SigningKey;
 use fenbu_protocol::directory::Directory;
-use fenbu_protocol::id::{DocId, NodeId, SpaceId};
+use fenbu_protocol::id::{NodeId, SpaceId};
+use fenbu_protocol::seal::{Keyring, sealing_secret};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
 
 /// A handle on the directory of the moment.
@@ -27,6 +28,36 @@ impl DirectoryView {
         // An error means that the daemon is stopping; nobody waits for the answer then.
         let _ = self.0.wait_for(|d| d.epoch() >= epoch).await;
     }
+
+    /// Waits for a directory this handle has not waited for yet; `false` once the daemon is stopping.
+    pub async fn changes(&mut self) -> bool {
+        self.0.changed().await.is_ok()
+    }
+}
+
+/// A handle on the space keys of the moment. They are in memory alone: each start unwraps them anew
+/// from the directory.
+#[derive(Debug, Clone, Default)]
+pub struct Keys(Arc<RwLock<Arc<Keyring>>>);
+
+impl Keys {
+    pub fn now(&self) -> Arc<Keyring> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn forget(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+    }
+
+    /// Takes the keys a directory brings `me`. Done before the directory is shown to anybody, so that
+    /// whoever sees a key's grant finds the key.
+    pub fn learn(&self, directory: &Directory, me: &NodeId, key: &SigningKey) {
+        let mut keyring = Keyring::clone(&self.now());
+        if keyring.learn(directory, me, &sealing_secret(key)) {
+            *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
+        }
+    }
 }
 
 /// What every part may read.
@@ -36,6 +67,7 @@ pub struct Shared {
     pub key: SigningKey,
     pub clock: Clock,
     pub directory: DirectoryView,
+    pub keys: Keys,
     pub readers: Arc<Readers>,
     pub documents: Arc<DocumentLocks>,
 }
@@ -77,6 +109,13 @@ impl Readers {
         Ok(Self { idle: Mutex::new(idle), returned: Condvar::new() })
     }
 
+    /// Runs `work` with a reader if one is idle.
+    pub fn try_with<T>(&self, work: impl FnOnce(&dyn Reader) -> T) -> Option<T> {
+        let reader = Some(lock(&self.idle).pop()?);
+        let back = Lent { readers: self, reader };
+        back.reader.as_deref().map(work)
+    }
+
     /// Runs `work` with a reader. Blocks; call it from a thread that may.
     pub fn with<T>(&self, work: impl FnOnce(&dyn Reader) -> T) -> T {
         let mut idle = lock(&self.idle);
@@ -112,17 +151,14 @@ impl Drop for Lent<'_> {
 /// version holds its lock from reading the last one until the new one is committed.
 #[derive(Debug, Default)]
 pub struct DocumentLocks {
-    held: Mutex<BTreeSet<(SpaceId, DocId)>>,
+    held: Mutex<BTreeSet<Place>>,
     released: Condvar,
 }
 
 impl DocumentLocks {
     /// Blocks until the documents are free, and holds them. Several are taken in one order by
     /// everyone, so that two holders never wait for each other.
-    pub fn lock(
-        self: &Arc<Self>,
-        documents: impl IntoIterator<Item = (SpaceId, DocId)>,
-    ) -> DocumentGuard {
+    pub fn lock(self: &Arc<Self>, documents: impl IntoIterator<Item = Place>) -> DocumentGuard {
         let wanted: BTreeSet<_> = documents.into_iter().collect();
         let mut held = lock(&self.held);
         while wanted.iter().any(|d| held.contains(d)) {
@@ -131,12 +167,26 @@ impl DocumentLocks {
         held.extend(wanted.iter().copied());
         DocumentGuard { locks: self.clone(), documents: wanted }
     }
+
+    /// Holds the documents if all of them are free.
+    pub fn try_lock(
+        self: &Arc<Self>,
+        documents: impl IntoIterator<Item = Place>,
+    ) -> Option<DocumentGuard> {
+        let wanted: BTreeSet<_> = documents.into_iter().collect();
+        let mut held = lock(&self.held);
+        if wanted.iter().any(|d| held.contains(d)) {
+            return None;
+        }
+        held.extend(wanted.iter().copied());
+        Some(DocumentGuard { locks: self.clone(), documents: wanted })
+    }
 }
 
 #[derive(Debug)]
 pub struct DocumentGuard {
     locks: Arc<DocumentLocks>,
-    documents: BTreeSet<(SpaceId, DocId)>,
+    documents: BTreeSet<Place>,
 }
 
 impl Drop for DocumentGuard {

@@ -1,7 +1,28 @@
 //! Views: what lists show of each kind, derived from its schema.
 
-use crate::store::{Cell, Row, ViewColumn, ViewSpec};
-use fenbu_protocol::record::{ALL, Merge, Schema, ValueType};
+use crate::store::{Cell, DocumentUpdate, Row, ViewColumn, ViewSpec};
+use fenbu_protocol::id::{DocId, SpaceId};
+use fenbu_protocol::record::{ALL, Merge, Record, Schema, ValueType};
+
+/// A record as its document and row are stored.
+pub fn update_of(
+    space: SpaceId,
+    document: DocId,
+    record: &Record,
+    snapshot: Vec<u8>,
+) -> DocumentUpdate {
+    let row = record.row();
+    DocumentUpdate {
+        space,
+        document,
+        kind: record.schema().kind,
+        genesis: record.schema().genesis,
+        snapshot: snapshot.into(),
+        heads: record.heads(),
+        conflicts: row.conflicts,
+        row: row.into(),
+    }
+}
 
 /// One view for each kind this version knows.
 pub fn specs() -> Vec<ViewSpec> {

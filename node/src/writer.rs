@@ -10,6 +10,7 @@ use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Opening, Run, Shape, Tip};
 use fenbu_protocol::record::Schema;
+use fenbu_protocol::seal::{NONCE_BYTES, NoKey, Place, Sealing, seal};
 use fenbu_protocol::sync::{Input, Item, Ticket};
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -21,6 +22,9 @@ const COMMIT_BYTES: usize = 4 << 20;
 const COMMIT_COMMANDS: usize = 4096;
 /// Peers' positions are written with whatever else is, or after this long.
 const LAZY: Duration = Duration::from_millis(500);
+
+/// Nobody has asked for anything for so long: a moment for the store's upkeep.
+const IDLE: Duration = Duration::from_millis(50);
 
 /// A write to one document of ours: an entry, and the document as it is with it.
 #[derive(Debug)]
@@ -48,6 +52,8 @@ pub enum WriteError {
     /// The log was left between making the change and writing it: make it again.
     #[error("this node has just begun a new log; try again")]
     LogLeft,
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
     #[error(transparent)]
     Stopping(#[from] Stopping),
 }
@@ -176,12 +182,18 @@ impl Writer {
 
     /// Runs until told to stop or until nobody is left to tell.
     pub fn run(mut self) {
+        let mut upkeep = true;
         loop {
-            let first = if self.acknowledgements.is_empty() {
-                self.commands.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
-            } else {
-                self.commands.recv_timeout(LAZY)
+            let first = match (upkeep, self.acknowledgements.is_empty()) {
+                (true, _) => self.commands.recv_timeout(IDLE),
+                (false, false) => self.commands.recv_timeout(LAZY),
+                (false, true) => {
+                    self.commands.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
+                }
             };
+            if upkeep && matches!(first, Err(mpsc::RecvTimeoutError::Timeout)) {
+                upkeep = self.store.idle();
+            }
             let mut group = Group::default();
             let mut stop = match first {
                 Ok(command) => self.take(command, &mut group),
@@ -209,6 +221,11 @@ impl Writer {
                 match item {
                     Item::Run { run, tip, .. } => {
                         group.bytes += run.as_bytes().len();
+                        if group.live.len() < live::RUNS_MAX
+                            && let Some(live) = live::live(&self.shared, &run)
+                        {
+                            group.live.push(live);
+                        }
                         group.batch.runs.push((run, tip));
                     }
                     Item::Statement { epoch, statement } => {
@@ -251,12 +268,23 @@ impl Writer {
         }
         let mut written = Vec::with_capacity(writes.len());
         let directory = self.shared.directory.now();
+        let keyring = self.shared.keys.now();
+        let sealing: Result<Vec<_>, NoKey> =
+            writes.iter().map(|w| keyring.sealing(&directory, &w.update.space)).collect();
+        let sealing = match sealing {
+            Ok(sealing) => sealing,
+            Err(error) => {
+                let _ = reply.send(Err(error.into()));
+                return;
+            }
+        };
         let now_ms = self.shared.clock.now_ms();
-        for write in writes {
+        for (write, sealing) in writes.into_iter().zip(sealing) {
             let LocalWrite { schema, body, update, .. } = write;
             let author = author_in(&mut self.authors, &self.shared, update.space);
             // The state to go back to, should the disk refuse.
             group.before.entry(update.space).or_insert_with(|| author.clone());
+            let (encoding, key_epoch, body) = stored_form(sealing, author, schema, &update, body);
             let header = author.append(&Draft {
                 epoch: directory.epoch(),
                 directory: directory.head_prefix(),
@@ -266,8 +294,8 @@ impl Writer {
                     lane: schema.lane,
                     kind: schema.kind,
                     genesis: schema.genesis,
-                    encoding: Encoding::CHANGE,
-                    key_epoch: 0,
+                    encoding,
+                    key_epoch,
                 },
                 document: update.document,
                 body: &body,
@@ -304,7 +332,7 @@ impl Writer {
         if group.batch.is_empty() {
             return group.answer();
         }
-        match self.store.commit(&group.batch) {
+        match self.commit_with_live(&group) {
             Ok(()) => {
                 group.tell(&self.engine);
                 group.answer();
@@ -318,6 +346,24 @@ impl Writer {
                 }
                 group.fail(&error, &self.engine);
             }
+        }
+    }
+
+    /// What must be durable does not fail for what can be made again.
+    fn commit_with_live(&mut self, group: &Group) -> Result<(), StoreError> {
+        if group.live.is_empty() {
+            return self.store.commit(&group.batch);
+        }
+        let mut batch = group.batch.clone();
+        for live in &group.live {
+            batch.merge(live.batch.clone());
+        }
+        match self.store.commit(&batch) {
+            Err(StoreError::Inconsistent(why)) => {
+                tracing::warn!(why, "live documents are left to the materialiser");
+                self.store.commit(&group.batch)
+            }
+            result => result,
         }
     }
 
@@ -349,6 +395,29 @@ impl Writer {
     }
 }
 
+/// A body as it goes to the end of `author`'s log: its encoding, its key epoch, its bytes.
+fn stored_form(
+    sealing: Sealing<'_>,
+    author: &Author,
+    schema: &Schema,
+    update: &DocumentUpdate,
+    plain: Vec<u8>,
+) -> (Encoding, u32, Vec<u8>) {
+    let Sealing::Under { key_epoch, key } = sealing else { return (Encoding::CHANGE, 0, plain) };
+    let place = Place {
+        space: update.space,
+        log: author.log(),
+        seq: author.tip().seq + 1,
+        document: update.document,
+        kind: schema.kind,
+        key_epoch,
+    };
+    let mut nonce = [0; NONCE_BYTES];
+    // INVARIANT: without the system's randomness no key could have been made either.
+    getrandom::fill(&mut nonce).expect("the system has randomness");
+    (Encoding::SEALED, key_epoch, seal(key, nonce, &place, &plain))
+}
+
 fn author_in<'a>(
     authors: &'a mut BTreeMap<SpaceId, Author>,
     shared: &Shared,
@@ -364,6 +433,8 @@ fn author_in<'a>(
 #[derive(Default)]
 struct Group {
     batch: WriteBatch,
+    /// Documents made of what is made durable here; nobody else's until then.
+    live: Vec<live::Live>,
     bytes: usize,
     commands: usize,
     /// Runs of our own, in log order.
@@ -413,5 +484,6 @@ impl Group {
     }
 }
 
+mod live;
 #[cfg(test)]
 mod tests;

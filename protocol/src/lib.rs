@@ -7,7 +7,7 @@
 //! | [`log`] | headers, chains, checkpoints, runs, digests | what a body means |
 //! | [`directory`] | units, nodes, spaces, rights: a fold of signed statements | records |
 //! | [`record`] | typed views over Automerge documents, the admission gate | network, disk, clock |
-//! | [`seal`] | keys that keep bodies from those who only carry them | who may read |
+//! | [`seal`] | space keys: who holds which, what is sealed and opened with them | where bodies come from |
 //! | [`wire`] | frames and messages (`WIRE.md` is normative) | sessions |
 //! | [`sync`] | the engine: `handle(now, input)`, then drain `poll_output()` | tokio, quinn, SQLite |
 //!

@@ -2,9 +2,16 @@
 //!
 //! A bound is a promise to the receiver: nothing a peer sends makes us hold more than these say.
 
-/// Largest body of one entry: one Automerge change, uncompressed. A year of minutes is under 100 KiB,
+/// Largest body of one entry as it is stored: one Automerge change, uncompressed, and its seal. A year of minutes is under 100 KiB,
 /// so a mebibyte is ten times what a person writes and still small beside a node's memory.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// What sealing adds to a body: nonce 24, tag 16.
+pub const SEAL_BYTES: usize = 24 + 16;
+
+/// Largest change, in plain. The same in spaces that are sealed and in those that are not, so that one
+/// gate judges both and a record fits wherever it goes.
+pub const CHANGE_BYTES_MAX: usize = BODY_BYTES_MAX - SEAL_BYTES;
 
 /// A header in a run: flags 1, shape (version 1, lane 1, kind 2, genesis 2, encoding 1, key epoch 4)
 /// 11, epoch 8 and directory prefix 8, clock 8, document 16, body length 4, body hash 32 when the body is absent.
@@ -62,9 +69,6 @@ pub const CUTS_PER_STATEMENT_MAX: usize = 768;
 pub const WRAPS_PER_STATEMENT_MAX: usize = 256;
 /// A space key sealed to one node.
 pub const WRAP_BYTES_MAX: usize = 128;
-/// Heads in one `Parted`: the last, and those 1, 2, 4 … before it.
-pub const PARTED_HEADS_MAX: usize = 65;
-
 /// What one author may have in one space unless the directory says otherwise. A unit that saves a
 /// thousand entries a day fills these in eleven years; a flood from one node is stopped.
 pub const AUTHOR_ENTRIES_DEFAULT: u64 = 1 << 22;

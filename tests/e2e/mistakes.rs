@@ -1,5 +1,5 @@
 //! What people get wrong: each mistake has its exit code, a message that says what to do, and no
-//! effect. Expired tokens are not here: the shortest validity is a minute.
+//! effect. Tokens expire in the tests of the door itself, whose clock can be set.
 
 use super::{refused, story};
 use anyhow::{Context, Result, bail, ensure};

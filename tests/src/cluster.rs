@@ -97,14 +97,33 @@ impl Cluster {
         Ok(ended.ok().context("inviting")?.trim().to_owned())
     }
 
-    fn make(&mut self, name: &str, verb: &[&str]) -> Result<()> {
-        let mut node = self.plan(name)?;
-        let (listen, advertised) = (node.listen.to_string(), node.advertised.to_string());
-        let args = [verb, &["--listen", &listen, "--advertise", &advertised]].concat();
-        node.fenbu(&args)?.ok().with_context(|| format!("making {name}"))?;
+    /// Lets a node join with a token, and starts it after something else has happened.
+    pub fn join_with(
+        &mut self,
+        name: &str,
+        token: &str,
+        meanwhile: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let mut node = self.made(name, &["join", token, "--name", name])?;
+        meanwhile(self)?;
         let started = node.start();
         self.nodes.insert(name.to_owned(), node);
         started
+    }
+
+    fn make(&mut self, name: &str, verb: &[&str]) -> Result<()> {
+        let mut node = self.made(name, verb)?;
+        let started = node.start();
+        self.nodes.insert(name.to_owned(), node);
+        started
+    }
+
+    fn made(&self, name: &str, verb: &[&str]) -> Result<Node> {
+        let node = self.plan(name)?;
+        let (listen, advertised) = (node.listen.to_string(), node.advertised.to_string());
+        let args = [verb, &["--listen", &listen, "--advertise", &advertised]].concat();
+        node.fenbu(&args)?.ok().with_context(|| format!("making {name}"))?;
+        Ok(node)
     }
 
     /// Gives a command the environment and the folder of this cluster.

@@ -77,7 +77,17 @@ fn space_columns() -> Vec<Column> {
         Column::new(Key::ColumnReaders, |v, view| who(&v["readers"], view)).at_most(36),
         Column::new(Key::ColumnWriters, |v, view| who(&v["writers"], view)).at_most(36),
         Column::new(Key::ColumnCarriers, |v, view| who(&v["carriers"], view)).at_most(36),
+        Column::new(Key::ColumnSpaceKey, key_epoch).right().wide(),
     ]
+}
+
+/// Number of the space's latest key; none where bodies are not sealed.
+fn key_epoch(space: &Value, _: View) -> String {
+    if space["sealed"] == Value::Bool(true) {
+        output::text(space, "key_epoch")
+    } else {
+        output::ABSENT.into()
+    }
 }
 
 fn who(value: &Value, view: View) -> String {

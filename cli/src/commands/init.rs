@@ -3,12 +3,10 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use serde_json::json;
 
 use super::{Session, usage};
 use crate::error::{Exit, Result};
 use crate::lang::Key;
-use crate::output::Detail;
 use crate::wiring::{self, InitOptions};
 
 /// Found a federation; this node is its head office
@@ -42,22 +40,7 @@ pub(super) fn run(args: InitArgs, session: &mut Session) -> Result<Exit> {
         listen: args.listen,
         advertise: args.advertise,
     })?;
-    session.output.detail(&Detail {
-        schema: "fenbu.init/1",
-        name: "node",
-        answer: json!({
-            "federation": report.federation,
-            "node": report.node,
-            "unit": report.unit,
-            "dir": session.shown_dir(),
-        }),
-        rows: vec![
-            (Key::LabelFederation.into(), report.federation.clone()),
-            (Key::LabelNode.into(), report.node.clone()),
-            (Key::LabelUnit.into(), report.unit.clone()),
-            (Key::LabelDir.into(), session.shown_dir()),
-        ],
-    })?;
+    session.made("fenbu.init/1", &report)?;
     session.output.say(Key::InitNext.with([("dir", session.shown_dir())]));
     Ok(Exit::Ok)
 }

@@ -5,12 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
 
 use super::{Session, usage};
 use crate::error::{Error, Exit, Result};
 use crate::lang::Key;
-use crate::output::Detail;
 use crate::wiring::{self, JoinOptions};
 
 /// A token is a few hundred characters; a longer file is the wrong one.
@@ -54,22 +52,7 @@ pub(super) fn run(args: JoinArgs, session: &mut Session) -> Result<Exit> {
         listen: args.listen,
         advertise: args.advertise,
     })?;
-    session.output.detail(&Detail {
-        schema: "fenbu.join/1",
-        name: "node",
-        answer: json!({
-            "federation": report.federation,
-            "node": report.node,
-            "unit": report.unit,
-            "dir": session.shown_dir(),
-        }),
-        rows: vec![
-            (Key::LabelFederation.into(), report.federation.clone()),
-            (Key::LabelNode.into(), report.node.clone()),
-            (Key::LabelUnit.into(), report.unit.clone()),
-            (Key::LabelDir.into(), session.shown_dir()),
-        ],
-    })?;
+    session.made("fenbu.join/1", &report)?;
     session.output.say(Key::JoinNext.with([("dir", session.shown_dir())]));
     Ok(Exit::Ok)
 }

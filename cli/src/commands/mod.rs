@@ -20,6 +20,7 @@ mod join;
 mod node;
 mod peers;
 mod record;
+mod repair;
 mod status;
 mod sync;
 mod usage;
@@ -29,12 +30,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde_json::json;
 
 use crate::Streams;
 use crate::client::Client;
 use crate::error::{Error, Exit, Result};
 use crate::lang::{Key, Lang};
-use crate::output::{Format, Output};
+use crate::output::{Detail, Format, Output};
+use crate::wiring::NodeReport;
 
 /// Administer a federated record node
 #[derive(Debug, Parser)]
@@ -93,6 +96,7 @@ enum Verb {
     Sync(sync::SyncArgs),
     Directory(directory::DirectoryArgs),
     Doctor(doctor::DoctorArgs),
+    Repair(repair::RepairArgs),
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),
     Demo(demo::DemoArgs),
@@ -158,6 +162,27 @@ impl Session {
 
     pub(crate) fn shown_dir(&self) -> String {
         self.dir.display().to_string()
+    }
+
+    /// Shows a node that was founded or has joined.
+    fn made(&mut self, schema: &'static str, report: &NodeReport) -> Result<()> {
+        let dir = self.shown_dir();
+        self.output.detail(&Detail {
+            schema,
+            name: "node",
+            answer: json!({
+                "federation": report.federation,
+                "node": report.node,
+                "unit": report.unit,
+                "dir": dir,
+            }),
+            rows: vec![
+                (Key::LabelFederation.into(), report.federation.clone()),
+                (Key::LabelNode.into(), report.node.clone()),
+                (Key::LabelUnit.into(), report.unit.clone()),
+                (Key::LabelDir.into(), dir),
+            ],
+        })
     }
 }
 
@@ -226,6 +251,7 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Sync(args) => block_on(sync::run(args, session)),
         Verb::Directory(args) => block_on(directory::run(args, session)),
         Verb::Doctor(args) => block_on(doctor::run(args, session)),
+        Verb::Repair(args) => block_on(repair::run(args, session)),
         Verb::Config(args) => block_on(config::run(args, session)),
     }
 }

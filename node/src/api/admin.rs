@@ -36,6 +36,8 @@ pub(super) async fn directory(State(daemon): Node) -> Json<Value> {
             "readers": scope(s.readers()),
             "writers": scope(s.writers()),
             "carriers": scope(s.carriers()),
+            "sealed": s.is_sealed(),
+            "key_epoch": s.key_epoch(),
         })
     });
     let units = directory.units().map(|u| json!({ "code": u.code, "name": u.name }));

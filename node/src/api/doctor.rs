@@ -4,9 +4,11 @@ use super::{Problem, blocking};
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
 use crate::transport::TransportError;
+use crate::words::Lang;
 use axum::Json;
 use axum::extract::{Query, State};
-use fenbu_protocol::directory::{Directory, NodeInfo};
+use fenbu_protocol::directory::{Directory, NodeInfo, Space};
+use fenbu_protocol::seal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -53,6 +55,11 @@ impl Check {
     }
 }
 
+/// A message in Chinese.
+fn said(message: &impl ToString) -> String {
+    Lang::Zh.say(&message.to_string())
+}
+
 pub(super) async fn doctor(
     State(daemon): State<Arc<Daemon>>,
     Query(examine): Query<Examine>,
@@ -61,6 +68,7 @@ pub(super) async fn doctor(
     let directory = daemon.records.shared.directory.now();
     let mut checks = vec![store(&daemon).await?, peers(&driver), storage(&driver)];
     checks.push(directory_check(&driver, &directory));
+    checks.push(keys(&daemon, &directory));
     checks.push(refused(&daemon, &driver).await?);
     checks.push(alarms(&driver));
     checks.push(clock());
@@ -88,7 +96,7 @@ async fn store(daemon: &Arc<Daemon>) -> Result<Check, Problem> {
         Err(e) => Check::bad(
             "store",
             "error",
-            (format!("数据库无法读取：{e}"), format!("the database cannot be read: {e}")),
+            (format!("数据库无法读取：{}", said(&e)), format!("the database cannot be read: {e}")),
             (
                 "停止节点，保留数据目录副本，再按运行手册恢复",
                 "stop the node, keep a copy of its folder, then follow the runbook",
@@ -109,7 +117,7 @@ fn peers(driver: &DriverStatus) -> Check {
     Check::bad(
         "peers",
         "error",
-        (format!("{zh}（{why}）"), format!("{en} ({why})")),
+        (format!("{zh}（{}）", said(&why)), format!("{en} ({why})")),
         (
             "检查网络与防火墙（UDP），或运行 fenbu doctor --net 对方节点",
             "check the network and the firewall (UDP), or run fenbu doctor --net PEER",
@@ -143,12 +151,61 @@ fn directory_check(driver: &DriverStatus, directory: &Directory) -> Check {
             "directory",
             "error",
             (
-                format!("目录停在第 {} 版：{why}", directory.epoch()),
+                format!("目录停在第 {} 版：{}", directory.epoch(), said(why)),
                 format!("the directory stopped at epoch {}: {why}", directory.epoch()),
             ),
             ("升级本节点的 fenbu", "upgrade fenbu on this node"),
         ),
     }
+}
+
+/// Whether this node can read and write the sealed spaces it is a reader of, and, at the admin node,
+/// whether every reader can.
+fn keys(daemon: &Daemon, directory: &Directory) -> Check {
+    let (me, keyring) = (daemon.me(), daemon.records.shared.keys.now());
+    let sealed = directory.spaces().filter(|s| s.is_sealed() && directory.may_read(&me, &s.id));
+    let sealed: Vec<_> = sealed.collect();
+    let whole = |s: &Space| (1..=s.key_epoch()).all(|n| keyring.key(s, n).is_some());
+    if let Some(space) = sealed.iter().find(|s| s.key_epoch() == 0 || !whole(s)) {
+        let label = &space.label;
+        return Check::bad(
+            "keys",
+            "error",
+            (
+                format!("缺少数据范围“{label}”的密钥：其中一些记录无法读取或写入"),
+                format!(
+                    "keys of space '{label}' are missing: some of its records cannot be read or written"
+                ),
+            ),
+            (
+                "让管理节点运行并与本节点连接，它会补发缺少的密钥",
+                "let the admin node run and meet this one: it hands out what is missing",
+            ),
+        );
+    }
+    let missing = if directory.admin() == me { seal::missing(directory) } else { Vec::new() };
+    if let Some(first) = missing.first() {
+        let name =
+            directory.node(&first.node).map_or_else(|| first.node.short(), |n| n.name.clone());
+        let space = directory.space(&first.space).map_or_else(String::new, |s| s.label.clone());
+        return Check::bad(
+            "keys",
+            "warning",
+            (
+                format!("节点“{name}”没有数据范围“{space}”的旧密钥，本节点也没有"),
+                format!("node '{name}' lacks an old key of space '{space}', and so does this node"),
+            ),
+            (
+                "须由持有该密钥的节点担任管理节点：见运行手册",
+                "a node that holds the key must become the admin: see the runbook",
+            ),
+        );
+    }
+    Check::good(
+        "keys",
+        format!("{} 个加密数据范围的密钥齐全", sealed.len()),
+        format!("all keys of {} sealed spaces are here", sealed.len()),
+    )
 }
 
 async fn refused(daemon: &Arc<Daemon>, driver: &DriverStatus) -> Result<Check, Problem> {
@@ -165,7 +222,7 @@ async fn refused(daemon: &Arc<Daemon>, driver: &DriverStatus) -> Result<Check, P
     Ok(Check::bad(
         "entries",
         "warning",
-        (format!("有条目不计入：{why}"), format!("some entries do not count: {why}")),
+        (format!("有条目不计入：{}", said(&why)), format!("some entries do not count: {why}")),
         ("把此信息报告给管理节点", "report this to the administrator of the admin node"),
     ))
 }
@@ -177,7 +234,7 @@ fn alarms(driver: &DriverStatus) -> Check {
             "alarms",
             "warning",
             (
-                format!("{} 条警报，最近：{last}", driver.alarms.len()),
+                format!("{} 条警报，最近：{}", driver.alarms.len(), said(last)),
                 format!("{} alarms, the last: {last}", driver.alarms.len()),
             ),
             ("查看日志与运行手册", "see the log and the runbook"),
@@ -261,5 +318,5 @@ fn unreachable_check(error: &TransportError) -> Check {
         ),
         _ => ("检查对方节点是否在运行", "check that the peer is running"),
     };
-    Check::bad("net", "error", (error.to_string(), error.to_string()), hint)
+    Check::bad("net", "error", (said(&error), error.to_string()), hint)
 }

@@ -19,6 +19,8 @@ pub(super) async fn metrics(State(daemon): State<Arc<Daemon>>) -> Result<Respons
     let missing = engine.peers.iter().map(lacking).max().unwrap_or(0);
     let entries = engine.logs.iter().map(|l| l.tip.seq).sum();
     let made = daemon.progress.documents.load(Ordering::Relaxed);
+    let rebuilt = daemon.progress.rebuilt.load(Ordering::Relaxed);
+    let damaged = daemon.progress.damaged.load(Ordering::Relaxed);
     let (mut sent, mut received) = (0, 0);
     for stats in status.links.values().map(|l| &l.stats).chain(status.past.values()) {
         sent += stats.stream_bytes_out;
@@ -36,6 +38,18 @@ pub(super) async fn metrics(State(daemon): State<Arc<Daemon>>) -> Result<Respons
     line("fenbu_entries", "gauge", "Entries held durably.", entries);
     line("fenbu_entries_missing", "gauge", "Entries a peer has and this node lacks.", missing);
     line("fenbu_documents_materialised_total", "counter", "Documents made from entries.", made);
+    line(
+        "fenbu_documents_rebuilt_total",
+        "counter",
+        "Documents made again from the logs.",
+        rebuilt,
+    );
+    line(
+        "fenbu_documents_damaged_total",
+        "counter",
+        "Documents whose saved form could not be read, and was made again.",
+        damaged,
+    );
     line("fenbu_stream_bytes_sent_total", "counter", "Stream bytes to peers.", sent);
     line("fenbu_stream_bytes_received_total", "counter", "Stream bytes from peers.", received);
     line("fenbu_logs_refused", "gauge", "Logs this node declines.", engine.refused.len() as u64);

@@ -8,12 +8,14 @@ mod doctor;
 mod metrics;
 mod problem;
 mod records;
+mod repair;
 mod status;
 
 use crate::daemon::Daemon;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::connect_info::Connected;
+use axum::middleware;
 use axum::routing::{get, post};
 use axum::serve::IncomingStream;
 use std::os::unix::fs::PermissionsExt;
@@ -59,6 +61,8 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/schema", get(admin::schema))
         .route("/import", post(records::import))
         .route("/export", get(records::export))
+        .route("/repair/views", post(repair::views))
+        .route("/repair/documents", post(repair::documents))
         .route("/{plural}", get(records::list).post(records::create))
         .route("/{plural}/{id}", get(records::show).patch(records::edit))
         .route("/{plural}/{id}/history", get(records::history));
@@ -69,6 +73,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .fallback(|| async { Problem::not_found("there is no such path here") })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(problem::in_the_readers_language))
         .with_state(daemon)
 }
 
@@ -107,9 +112,15 @@ pub async fn serve(listener: UnixListener, daemon: Arc<Daemon>, mut stop: watch:
     }
 }
 
-/// Runs work that blocks on disk or locks away from the async threads.
+/// Runs work that blocks on disk or locks. Here and now, while the runtime's other tasks move on to
+/// another thread: waking a thread for a call of half a millisecond, and being woken by it, would take
+/// a third of the time it takes.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+        return Ok(tokio::task::block_in_place(work));
+    }
     tokio::task::spawn_blocking(work).await.map_err(|_| Problem::stopping())
 }

@@ -3,17 +3,23 @@
 use crate::admission::AdmissionError;
 use crate::records::RecordError;
 use crate::store::StoreError;
+use crate::words::Lang;
 use crate::writer::{Stopping, WriteError};
+use axum::extract::Request;
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+
+/// Largest answer of a library that is put into a problem's words.
+const PLAIN_BYTES_MAX: usize = 4096;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Problem {
     /// Stable, for programs.
     #[serde(rename = "type")]
     kind: &'static str,
-    title: &'static str,
+    title: String,
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
@@ -30,8 +36,16 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        let status = status.as_u16();
+        let (status, title) = (status.as_u16(), title.to_owned());
         Self { kind, title, detail: detail.into(), hint: None, status, candidates: Vec::new() }
+    }
+
+    /// The same in the reader's language.
+    fn said_in(mut self, lang: Lang) -> Self {
+        self.title = lang.say(&self.title);
+        self.detail = lang.say(&self.detail);
+        self.hint = self.hint.map(|hint| lang.say(&hint));
+        self
     }
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
@@ -55,11 +69,36 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, axum::Json(self)).into_response();
+        let mut response = (status, axum::Json(&self)).into_response();
         let json = header::HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response.extensions_mut().insert(self);
         response
     }
+}
+
+/// Says every problem in the language its reader asked for, also those that are found before a
+/// request reaches our own code.
+pub(super) async fn in_the_readers_language(lang: Lang, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let problem = match response.extensions().get::<Problem>() {
+        Some(problem) => problem.clone(),
+        None if response.status().is_client_error() => plain(response).await,
+        None => return response,
+    };
+    problem.said_in(lang).into_response()
+}
+
+/// What a library refused, in its words.
+async fn plain(response: Response) -> Problem {
+    let status = response.status();
+    let bytes = axum::body::to_bytes(response.into_body(), PLAIN_BYTES_MAX).await;
+    let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).trim().to_owned();
+    let detail = match text.is_empty() {
+        true => "this path takes another method".to_owned(),
+        false => text,
+    };
+    Problem { status: status.as_u16(), ..Problem::bad_request(detail) }
 }
 
 impl From<StoreError> for Problem {
@@ -92,8 +131,10 @@ impl From<RecordError> for Problem {
                 Self::new(StatusCode::CONFLICT, "exists", "It exists already", detail)
             }
             RecordError::Edit(_) => Self::bad_request(detail),
-            RecordError::NotAllowed(_) => Self::not_allowed(detail),
-            RecordError::Load(_) => Self::new(
+            RecordError::NotAllowed(_)
+            | RecordError::NoKey(_)
+            | RecordError::Write(WriteError::NoKey(_)) => Self::not_allowed(detail),
+            RecordError::Damaged { .. } => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "damaged",
                 "The record is damaged",

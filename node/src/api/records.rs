@@ -6,6 +6,7 @@ use crate::driver::DriverStatus;
 use crate::import::{ImportOptions, ImportReport, export_line, import as import_lines};
 use crate::records::{Records, Saved, Shown};
 use crate::store::{Cell, Cursor, ListQuery, ListedRow, Order, OrderBy};
+use crate::words::Lang;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Path, Query, State};
@@ -44,7 +45,7 @@ fn schema_of(plural: &str) -> Result<&'static Schema, Problem> {
         .ok_or_else(|| Problem::not_found(format!("there is no kind of record '{plural}'")))
 }
 
-fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|e| Problem::bad_request(format!("request body: {e}")))
 }
 
@@ -286,11 +287,15 @@ pub(super) async fn import(
     State(daemon): Node,
     ConnectInfo(caller): ConnectInfo<Caller>,
     Query(options): Query<ImportOptions>,
+    lang: Lang,
     body: Bytes,
 ) -> Result<Json<ImportReport>, Problem> {
     let records = daemon.records.clone();
-    let report =
+    let mut report =
         blocking(move || import_lines(&records, &body, options, &caller.account())).await??;
+    for error in &mut report.errors {
+        error.message = lang.say(&error.message);
+    }
     Ok(Json(report))
 }
 

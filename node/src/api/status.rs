@@ -5,6 +5,7 @@ use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
 use crate::store::{Counts, Digests, StoreError};
 use crate::transport::LinkStats;
+use crate::words::Lang;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -58,7 +59,7 @@ async fn gather(daemon: &Arc<Daemon>) -> Result<(DriverStatus, Arc<Directory>), 
     Ok((status, daemon.records.shared.directory.now()))
 }
 
-pub(super) async fn status(State(daemon): Node) -> Result<Json<Value>, Problem> {
+pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value>, Problem> {
     let (driver, directory) = gather(&daemon).await?;
     let asked = daemon.clone();
     let stored = blocking(move || stored(&asked)).await??;
@@ -105,7 +106,7 @@ pub(super) async fn status(State(daemon): Node) -> Result<Json<Value>, Problem> 
         "bytes_received": totals.stream_bytes_in,
         "udp_bytes_sent": totals.udp_bytes_out,
         "udp_bytes_received": totals.udp_bytes_in,
-        "alarms": alarms(&driver),
+        "alarms": alarms(&driver).iter().map(|alarm| lang.say(alarm)).collect::<Vec<_>>(),
     })))
 }
 
@@ -155,7 +156,7 @@ fn add(a: LinkStats, b: LinkStats) -> LinkStats {
     }
 }
 
-pub(super) async fn peers(State(daemon): Node) -> Result<Json<Value>, Problem> {
+pub(super) async fn peers(State(daemon): Node, lang: Lang) -> Result<Json<Value>, Problem> {
     let (driver, directory) = gather(&daemon).await?;
     let peers: Vec<Value> = driver
         .engine
@@ -186,7 +187,7 @@ pub(super) async fn peers(State(daemon): Node) -> Result<Json<Value>, Problem> {
                 "bytes_received": stats.stream_bytes_in,
                 "udp_bytes_sent": stats.udp_bytes_out,
                 "udp_bytes_received": stats.udp_bytes_in,
-                "why": peer.why,
+                "why": peer.why.as_deref().map(|why| lang.say(why)),
             })
         })
         .collect();

@@ -1,10 +1,10 @@
 //! What one commit writes, and the checks that need no database.
 
 use super::row::{Row, ViewSpec};
-use super::{LogId, NodeId, SpaceId, StoreError};
+use super::{LogId, NodeId, Place, SpaceId, StoreError};
 use fenbu_protocol::id::DocId;
 use fenbu_protocol::log::{Kind, Run, Tip};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Everything that becomes durable together. Applied in the order of the fields.
@@ -17,6 +17,9 @@ pub struct WriteBatch {
     /// Verified runs, each with its log's tip after it. What is held already is cut off; a run that
     /// begins at seq 1 makes its log known.
     pub runs: Vec<(Run, Tip)>,
+    /// Documents that are made again from their entries: their rows, and what waits or is refused
+    /// there, go before anything of this batch comes. Nothing of the old row need be readable.
+    pub forget: Vec<Place>,
     pub documents: Vec<DocumentUpdate>,
     /// Rows of documents that did not change: for rebuilding views.
     pub rows: Vec<RowUpdate>,
@@ -33,8 +36,12 @@ pub struct WriteBatch {
     pub acknowledgements: Vec<(NodeId, LogId, u64)>,
     /// Small named values; `None` deletes.
     pub settings: Vec<(String, Option<Vec<u8>>)>,
-    /// Every document has its row: the views are no longer stale.
+    /// Every document has its row: rows without a document go, and the views are no longer stale.
     pub views_rebuilt: bool,
+    /// Last of all, the state sums of these spaces are made again from their documents' heads: where
+    /// heads were damaged, nobody knows what to take out of the sum. Heads that cannot be read count
+    /// for nothing, and rows whose name cannot be read go.
+    pub sum_anew: Vec<SpaceId>,
 }
 
 /// One document as it is after its entries were applied.
@@ -52,11 +59,16 @@ pub struct DocumentUpdate {
     pub conflicts: u32,
 }
 
+impl DocumentUpdate {
+    pub fn place(&self) -> Place {
+        Place { document: self.document, space: self.space, kind: self.kind }
+    }
+}
+
 /// The view's row of a document that is stored.
 #[derive(Debug, Clone)]
 pub struct RowUpdate {
-    pub space: SpaceId,
-    pub document: DocId,
+    pub place: Place,
     pub row: Row,
     pub conflicts: u32,
 }
@@ -64,8 +76,7 @@ pub struct RowUpdate {
 /// An entry and what it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EntryRef {
-    pub space: SpaceId,
-    pub document: DocId,
+    pub place: Place,
     pub log: LogId,
     pub seq: u64,
 }
@@ -90,11 +101,9 @@ impl WriteBatch {
         }
         self.statements.extend(later.statements);
         self.runs.extend(later.runs);
+        self.forget(&later.forget);
         // Rows are written after documents, and a later document brings a newer row.
-        let stale = |row: &RowUpdate| {
-            let key = (row.space, row.document);
-            later.documents.iter().any(|d| (d.space, d.document) == key)
-        };
+        let stale = |row: &RowUpdate| later.documents.iter().any(|d| d.place() == row.place);
         self.rows.retain(|row| !stale(row));
         self.documents.extend(later.documents);
         self.rows.extend(later.rows);
@@ -109,6 +118,20 @@ impl WriteBatch {
         self.acknowledgements.extend(later.acknowledgements);
         self.settings.extend(later.settings);
         self.views_rebuilt |= later.views_rebuilt;
+        self.sum_anew.extend(later.sum_anew);
+    }
+
+    /// What this batch would write of documents that go after it is not written at all.
+    fn forget(&mut self, places: &[Place]) {
+        if places.is_empty() {
+            return;
+        }
+        let gone: BTreeSet<Place> = places.iter().copied().collect();
+        self.documents.retain(|update| !gone.contains(&update.place()));
+        self.rows.retain(|update| !gone.contains(&update.place));
+        self.waiting.retain(|entry| !gone.contains(&entry.place));
+        self.refused.retain(|refusal| !gone.contains(&refusal.entry.place));
+        self.forget.extend(places);
     }
 
     /// Whether everything in it follows from what is stored already: losing it with the power costs
@@ -125,6 +148,7 @@ impl WriteBatch {
         self.drop_statements_from.is_none()
             && self.statements.is_empty()
             && self.runs.is_empty()
+            && self.forget.is_empty()
             && self.documents.is_empty()
             && self.rows.is_empty()
             && self.cursors.is_empty()
@@ -135,6 +159,7 @@ impl WriteBatch {
             && self.acknowledgements.is_empty()
             && self.settings.is_empty()
             && !self.views_rebuilt
+            && self.sum_anew.is_empty()
     }
 }
 
@@ -240,12 +265,8 @@ mod tests {
 
     #[test]
     fn merging_keeps_the_last_word() {
-        let entry = EntryRef {
-            space: SpaceId([1; 16]),
-            document: DocId([2; 16]),
-            log: LogId([3; 32]),
-            seq: 1,
-        };
+        let place = Place { document: DocId([2; 16]), space: SpaceId([1; 16]), kind: Kind(1) };
+        let entry = EntryRef { place, log: LogId([3; 32]), seq: 1 };
         let mut batch = WriteBatch { no_longer_waiting: vec![entry], ..Default::default() };
         batch.merge(WriteBatch { waiting: vec![entry], ..Default::default() });
         assert!(batch.no_longer_waiting.is_empty(), "waits again");
@@ -253,22 +274,31 @@ mod tests {
         assert_eq!(batch.no_longer_waiting, [entry]);
 
         let row = Row { cells: vec![], created_ms: 0, updated_ms: 0 };
-        let (space, document) = (entry.space, entry.document);
-        let old = RowUpdate { space, document, row: row.clone(), conflicts: 0 };
-        let other = RowUpdate { document: DocId([4; 16]), ..old.clone() };
+        let old = RowUpdate { place, row: row.clone(), conflicts: 0 };
+        let elsewhere = Place { document: DocId([4; 16]), ..place };
+        let of_another_kind = Place { kind: Kind(2), ..place };
+        let others = [elsewhere, of_another_kind];
+        let kept = others.map(|place| RowUpdate { place, ..old.clone() });
         let newer = DocumentUpdate {
-            space,
-            document,
-            kind: Kind(1),
+            space: place.space,
+            document: place.document,
+            kind: place.kind,
             genesis: 1,
             snapshot: Arc::default(),
             heads: vec![],
             row,
             conflicts: 1,
         };
-        let mut batch = WriteBatch { rows: vec![old, other], ..Default::default() };
+        let rows = kept.into_iter().chain([old]).collect();
+        let mut batch = WriteBatch { rows, ..Default::default() };
         batch.merge(WriteBatch { documents: vec![newer], ..Default::default() });
-        assert_eq!(batch.rows.iter().map(|r| r.document).collect::<Vec<_>>(), [DocId([4; 16])]);
+        assert_eq!(batch.rows.iter().map(|r| r.place).collect::<Vec<_>>(), others);
+
+        let mut batch = WriteBatch { waiting: vec![entry], ..Default::default() };
+        batch.merge(WriteBatch { forget: vec![place], ..Default::default() });
+        assert!(batch.waiting.is_empty(), "gone with its document");
+        batch.merge(WriteBatch { waiting: vec![entry], ..Default::default() });
+        assert_eq!((&batch.waiting[..], &batch.forget[..]), (&[entry][..], &[place][..]));
 
         let statements = vec![(1, vec![1]), (2, vec![2])];
         let mut batch = WriteBatch { statements, ..Default::default() };

@@ -35,6 +35,16 @@ use std::sync::Arc;
 /// Most matches [`Reader::find_document`] returns: enough to show that a prefix is ambiguous.
 pub const FOUND_MAX: usize = 16;
 
+/// What names a document. Two kinds that meet under one id are two documents: an author of one kind
+/// cannot take an id away from the other, whoever's entry comes first. In the order of
+/// [`Reader::documents`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub document: DocId,
+    pub space: SpaceId,
+    pub kind: Kind,
+}
+
 /// The one writer.
 pub trait Store: Send {
     /// Everything the engine needs at start.
@@ -48,6 +58,12 @@ pub trait Store: Send {
     /// After an error nothing of the batch is visible, and the same batch may be tried again. If a
     /// disk fails while it syncs, nobody knows whether the batch will be there after a restart.
     fn commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError>;
+
+    /// Nobody is waiting: a moment for what makes later commits cheaper. Returns whether more of it is
+    /// left to do.
+    fn idle(&mut self) -> bool {
+        false
+    }
 
     /// A handle for another thread, which sees every batch committed before each of its calls.
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError>;
@@ -70,31 +86,49 @@ pub trait Reader: Send {
     /// in the order of their authors' clocks, so that an entry mostly comes after those it needs.
     fn behind(&self, spaces: &[SpaceId], bytes_max: usize) -> Result<Vec<Run>, StoreError>;
 
-    fn document(
-        &self,
-        space: SpaceId,
-        document: DocId,
-    ) -> Result<Option<StoredDocument>, StoreError>;
+    fn document(&self, place: Place) -> Result<Option<StoredDocument>, StoreError>;
 
-    /// All documents, by document id and then space, from the first after `after`: for rebuilding.
+    /// What is stored of each of these documents, as of one moment.
+    ///
+    /// # Errors
+    /// As [`Reader::document`] of any of them.
+    fn material(&self, places: &[Place]) -> Result<Vec<Material>, StoreError> {
+        let one = |place: &Place| {
+            let waiting = self.waiting(*place)?;
+            Ok(Material { document: self.document(*place)?, waiting })
+        };
+        places.iter().map(one).collect()
+    }
+
+    /// All documents, by document id, space and kind, from the first after `after`: for rebuilding.
     fn documents(
         &self,
-        after: Option<(SpaceId, DocId)>,
+        after: Option<Place>,
         bytes_max: usize,
     ) -> Result<Vec<StoredDocument>, StoreError>;
 
-    /// Documents whose id begins with these hex digits, at most [`FOUND_MAX`], in order.
-    fn find_document(
+    /// What names each document of a space, or of all, from the first after `after`, at most `limit`,
+    /// in the order of [`Reader::documents`]. Reads no more of a row than its name, so a damaged one
+    /// is among them; a row whose name is damaged names nothing and is passed over.
+    fn places(
         &self,
-        kind: Option<Kind>,
-        prefix: &str,
-    ) -> Result<Vec<(SpaceId, DocId)>, StoreError>;
+        space: Option<SpaceId>,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Vec<Place>, StoreError>;
+
+    /// Documents whose id begins with these hex digits, at most [`FOUND_MAX`], in order.
+    fn find_document(&self, kind: Option<Kind>, prefix: &str) -> Result<Vec<Place>, StoreError>;
 
     /// Entries of a document that wait for others, by log and seq.
-    fn waiting(&self, space: SpaceId, document: DocId) -> Result<Vec<EntryRef>, StoreError>;
+    fn waiting(&self, place: Place) -> Result<Vec<EntryRef>, StoreError>;
 
-    /// Waiting entries of all documents, at most `limit`, by log and seq.
-    fn all_waiting(&self, limit: usize) -> Result<Vec<EntryRef>, StoreError>;
+    /// Waiting entries of all documents, at most `limit`, by log and seq, from the first after `after`.
+    fn all_waiting(
+        &self,
+        after: Option<(LogId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<EntryRef>, StoreError>;
 
     /// Entries that do not count, the latest refusal first.
     fn refused(&self, limit: usize) -> Result<Vec<Refusal>, StoreError>;
@@ -107,12 +141,7 @@ pub trait Reader: Send {
     fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError>;
 
     /// The view's row of one document.
-    fn row(
-        &self,
-        kind: Kind,
-        space: SpaceId,
-        document: DocId,
-    ) -> Result<Option<ListedRow>, StoreError>;
+    fn row(&self, place: Place) -> Result<Option<ListedRow>, StoreError>;
 
     /// Rows of a view in these spaces; in all that are stored if `None`.
     fn count(&self, kind: Kind, spaces: Option<&[SpaceId]>) -> Result<u64, StoreError>;
@@ -136,6 +165,9 @@ pub trait Reader: Send {
     fn digests(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError>;
 
     fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError>;
+
+    /// All logs of a space, by log id.
+    fn logs(&self, space: SpaceId) -> Result<Vec<StoredLog>, StoreError>;
 
     /// A log's opening, tip and cursor.
     fn log(&self, log: LogId) -> Result<Option<StoredLog>, StoreError>;
@@ -189,6 +221,20 @@ pub struct StoredDocument {
     /// Change hashes in ascending order.
     pub heads: Vec<[u8; 32]>,
     pub conflicts: u32,
+}
+
+impl StoredDocument {
+    pub fn place(&self) -> Place {
+        Place { document: self.document, space: self.space, kind: self.kind }
+    }
+}
+
+/// What new entries of a document are added to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Material {
+    pub document: Option<StoredDocument>,
+    /// By log and seq.
+    pub waiting: Vec<EntryRef>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -108,11 +108,35 @@ impl Endpoint {
         Self::bind_with(listen, key, settings, Limits::default())
     }
 
+    /// Binds `listen` and answers nobody: for a node that joins and is not there yet. Whoever was told
+    /// of it and dials at once is answered by its daemon, which binds the port next; a handshake
+    /// half done here would only be broken off, and hold up [`Endpoint::close`].
+    ///
+    /// # Errors
+    /// As [`Endpoint::bind`].
+    pub fn bind_to_dial(
+        listen: SocketAddr,
+        key: &SigningKey,
+        settings: &TransportConfig,
+    ) -> Result<Self, TransportError> {
+        Self::open(listen, key, settings, Limits::default(), None)
+    }
+
     pub(crate) fn bind_with(
         listen: SocketAddr,
         key: &SigningKey,
         settings: &TransportConfig,
         limits: Limits,
+    ) -> Result<Self, TransportError> {
+        Self::open(listen, key, settings, limits, Some(server_config(key, settings)?))
+    }
+
+    fn open(
+        listen: SocketAddr,
+        key: &SigningKey,
+        settings: &TransportConfig,
+        limits: Limits,
+        server: Option<quinn::ServerConfig>,
     ) -> Result<Self, TransportError> {
         let window = settings.connection_window_bytes;
         let mut config = quinn::EndpointConfig::default();
@@ -122,21 +146,10 @@ impl Endpoint {
                 .max_udp_payload_size(payload)
                 .map_err(|_| setting("transport.mtu", mtu.into()))?;
         }
-        let crypto = QuicServerConfig::try_from(tls::server(key)?)
-            // INVARIANT: ring has TLS13_AES_128_GCM_SHA256, the one suite QUIC begins with.
-            .expect("the provider has the initial suite");
-        let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-        let mut transport = quinn_transport(settings, window.min(STRANGER_WINDOW_BYTES))?;
-        // One for joining; on a sync link, using it is a violation.
-        transport.max_concurrent_bidi_streams(VarInt::from_u32(1));
-        server.transport_config(Arc::new(transport));
-        accept::bound(&mut server);
-
         let socket = socket::bind(listen)?;
         let runtime = Arc::new(quinn::TokioRuntime);
         let bind_error = |source| TransportError::Bind { listen, source };
-        let quinn =
-            quinn::Endpoint::new(config, Some(server), socket, runtime).map_err(bind_error)?;
+        let quinn = quinn::Endpoint::new(config, server, socket, runtime).map_err(bind_error)?;
         let local = quinn.local_addr().map_err(bind_error)?;
         let (sender, arrived) = mpsc::channel(UNTAKEN_MAX);
         let counters = Arc::new(Counters::default());
@@ -278,6 +291,24 @@ pub(crate) fn peer_of(connection: &Connection) -> Option<NodeId> {
     let identity = connection.peer_identity()?;
     let keys = identity.downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>().ok()?;
     tls::node_id(keys.first()?)
+}
+
+/// How handshakes others begin are answered.
+fn server_config(
+    key: &SigningKey,
+    settings: &TransportConfig,
+) -> Result<quinn::ServerConfig, TransportError> {
+    let crypto = QuicServerConfig::try_from(tls::server(key)?)
+        // INVARIANT: ring has TLS13_AES_128_GCM_SHA256, the one suite QUIC begins with.
+        .expect("the provider has the initial suite");
+    let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    let window = settings.connection_window_bytes.min(STRANGER_WINDOW_BYTES);
+    let mut transport = quinn_transport(settings, window)?;
+    // One for joining; on a sync link, using it is a violation.
+    transport.max_concurrent_bidi_streams(VarInt::from_u32(1));
+    server.transport_config(Arc::new(transport));
+    accept::bound(&mut server);
+    Ok(server)
 }
 
 fn setting(key: &'static str, value: u64) -> TransportError {

@@ -116,8 +116,26 @@ fn check_signature(
     )
 }
 
-fn no_tls12() -> Result<HandshakeSignatureValid, Error> {
-    Err(Error::General("TLS 1.2 is not spoken here".into()))
+/// What both verifiers have in common: their traits ask the same questions under two names.
+macro_rules! raw_ed25519_over_tls13 {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Err(Error::General("TLS 1.2 is not spoken here".into()))
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            vec![SignatureScheme::ED25519]
+        }
+
+        fn requires_raw_public_keys(&self) -> bool {
+            true
+        }
+    };
 }
 
 /// Accepts whoever can prove an Ed25519 key.
@@ -138,15 +156,6 @@ impl ClientCertVerifier for AnyNode {
         check_key(end_entity, intermediates).map(|_| ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        no_tls12()
-    }
-
     fn verify_tls13_signature(
         &self,
         message: &[u8],
@@ -156,13 +165,7 @@ impl ClientCertVerifier for AnyNode {
         check_signature(message, cert, dss)
     }
 
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
-
-    fn requires_raw_public_keys(&self) -> bool {
-        true
-    }
+    raw_ed25519_over_tls13!();
 }
 
 /// Accepts one node, or anyone when probing, and remembers who answered.
@@ -196,15 +199,6 @@ impl ServerCertVerifier for TheNode {
         check_key(end_entity, intermediates).map(|_| ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        no_tls12()
-    }
-
     /// The expected key is demanded here, after the signature, so that "another node answers"
     /// names a node that proved it is there.
     fn verify_tls13_signature(
@@ -224,13 +218,7 @@ impl ServerCertVerifier for TheNode {
         }
     }
 
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
-
-    fn requires_raw_public_keys(&self) -> bool {
-        true
-    }
+    raw_ed25519_over_tls13!();
 }
 
 #[cfg(test)]

@@ -2,19 +2,13 @@
 
 use super::*;
 use crate::clock::Clock;
-use crate::records::{RecordError, Records};
-use crate::shared::{DirectoryView, DocumentLocks, Readers};
+use crate::records::{RecordError, Records, Save};
 use crate::store::{ListQuery, MemoryStore};
-use ed25519_dalek::SigningKey;
-use fenbu_protocol::directory::{
-    Act, AdmitNode, DefineSpace, DefineUnit, Directory, Found, Role, Scope, Template, space_id,
-};
-use fenbu_protocol::id::FederationId;
-use fenbu_protocol::record::schema_named;
+use crate::testing;
+use fenbu_protocol::record::{Edits, schema_named};
+use fenbu_protocol::seal::Reading;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use tokio::sync::watch;
 
 /// A store that the test can reach into while the writer owns it.
 #[derive(Clone)]
@@ -35,86 +29,23 @@ impl Store for SharedStore {
 }
 
 struct Bench {
-    records: Records,
+    node: testing::Bench,
     store: SharedStore,
-    engine: tokio_mpsc::UnboundedReceiver<Input>,
-    thread: JoinHandle<()>,
-    _directory: watch::Sender<Arc<Directory>>,
 }
 
-fn directory(key: &SigningKey) -> Directory {
-    let root = SigningKey::from_bytes(&[1; 32]);
-    let federation = FederationId(root.verifying_key().to_bytes());
-    let node = NodeId(key.verifying_key().to_bytes());
-    let mut directory = Directory::empty(federation);
-    let found = Found { name: "f".into(), admin: node, head_office: "head".into() };
-    let everyone = Scope::everyone();
-    let acts = [
-        Act::Found(found),
-        Act::DefineUnit(DefineUnit { code: "head".into(), name: "局机关".into() }),
-        Act::DefineSpace(DefineSpace {
-            space: space_id(&federation, "federation"),
-            label: "federation".into(),
-            template: Template::FEDERATION,
-            unit: None,
-            readers: everyone.clone(),
-            writers: everyone.clone(),
-            carriers: everyone,
-            cuts: None,
-        }),
-        Act::AdmitNode(AdmitNode {
-            node,
-            unit: "head".into(),
-            name: "head".into(),
-            role: Role::SERVER,
-            addresses: vec![],
-            sealing: fenbu_protocol::seal::sealing_public(key),
-        }),
-    ];
-    for (i, act) in acts.iter().enumerate() {
-        let signed = directory.draft(if i == 0 { &root } else { key }, act, 0);
-        directory.apply(signed).unwrap();
+impl std::ops::Deref for Bench {
+    type Target = testing::Bench;
+
+    fn deref(&self) -> &testing::Bench {
+        &self.node
     }
-    directory
 }
 
 impl Bench {
     fn start(store: MemoryStore) -> Self {
-        let key = SigningKey::from_bytes(&[2; 32]);
-        let mut store = SharedStore(Arc::new(Mutex::new(store)));
-        let loaded = store.load().unwrap();
-        let (sender, view) = watch::channel(Arc::new(directory(&key)));
-        let shared = Shared {
-            me: NodeId(key.verifying_key().to_bytes()),
-            key,
-            clock: Clock::start(),
-            directory: DirectoryView::new(view),
-            readers: Arc::new(Readers::new(store.reader().unwrap(), 2).unwrap()),
-            documents: Arc::new(DocumentLocks::default()),
-        };
-        let (inputs, engine) = tokio_mpsc::unbounded_channel();
-        let reader = store.reader().unwrap();
-        let (writer, handle) = Writer::new(
-            Box::new(store.clone()),
-            shared.clone(),
-            &loaded.logs,
-            reader.as_ref(),
-            inputs,
-        )
-        .unwrap();
-        let thread = std::thread::spawn(move || writer.run());
-        let records = Records { shared, writer: handle };
-        Self { records, store, engine, thread, _directory: sender }
-    }
-
-    fn post(&self, title: &str) -> Result<crate::records::Saved, RecordError> {
-        let schema = schema_named("post").unwrap();
-        self.records.create(schema, &json!({ "title": title }), None, None, "test")
-    }
-
-    fn titles(&self) -> usize {
-        let schema = schema_named("post").unwrap();
-        self.records.list(schema, ListQuery::default()).unwrap().rows.len()
+        let store = SharedStore(Arc::new(Mutex::new(store)));
+        let node = testing::Bench::start(Box::new(store.clone()), Clock::start());
+        Self { node, store }
     }
 
     fn fail_next(&self) {
@@ -123,17 +54,13 @@ impl Bench {
     }
 
     /// Stops the writer; returns the disk and the runs the engine was told of.
-    fn stop(mut self) -> (MemoryStore, Vec<(Run, Tip)>) {
-        self.records.writer.send(Command::Stop).unwrap();
-        self.thread.join().unwrap();
-        let mut told = Vec::new();
-        while let Ok(input) = self.engine.try_recv() {
-            if let Input::Appended { run, tip } = input {
-                told.push((run, tip));
-            }
-        }
+    fn stop(self) -> (MemoryStore, Vec<(Run, Tip)>) {
+        let told = self.node.stop().into_iter().filter_map(|input| match input {
+            Input::Appended { run, tip } => Some((run, tip)),
+            _ => None,
+        });
         let store = self.store.0.lock().unwrap().clone();
-        (store, told)
+        (store, told.collect())
     }
 }
 
@@ -155,7 +82,7 @@ fn a_refused_commit_leaves_no_trace_and_its_place_is_used_again() {
     let (_, told) = bench.stop();
     let mut tip = Tip::start(first.log);
     for (run, after) in told {
-        let opening_node = NodeId(SigningKey::from_bytes(&[2; 32]).verifying_key().to_bytes());
+        let opening_node = NodeId(testing::key().verifying_key().to_bytes());
         tip = run.verify(&opening_node, &tip).unwrap().tip;
         assert_eq!(tip, after);
     }
@@ -236,4 +163,105 @@ fn concurrent_edits_of_one_document_build_on_each_other() {
     let shown = bench.records.show(schema, &id).unwrap();
     assert_eq!(shown.record.to_json()["tags"].as_array().unwrap().len(), 10);
     assert_eq!(shown.record.heads().len(), 1, "one line of history, no forks");
+}
+
+#[test]
+fn a_sealed_space_is_not_written_without_its_key() {
+    let bench = Bench::start(store());
+    let with_keys = bench.directory.send_replace(Arc::new(testing::keyless_directory()));
+    let error = bench.member("王海").unwrap_err();
+    assert!(matches!(error, RecordError::NoKey(_)), "{error}");
+    assert!(error.to_string().contains("start the admin node"), "{error}");
+    bench.post("what every node reads needs none").unwrap();
+
+    // Past the door as well: a key may be replaced between the check and the commit.
+    bench.directory.send_replace(with_keys);
+    let schema = schema_named("member").unwrap();
+    let space = bench.records.home(schema, None).unwrap();
+    bench.records.shared.keys.forget();
+    let edits = Edits::from_json(schema, &json!({ "name": "n" })).unwrap();
+    let save = Save { schema, space, document: Records::new_id(), edits };
+    let error = bench.records.save_all(&[save], "test").unwrap_err();
+    assert!(matches!(error, RecordError::Write(WriteError::NoKey(_))), "{error}");
+    let (mut store, told) = bench.stop();
+    assert_eq!((store.load().unwrap().logs.len(), told.len()), (1, 1), "the post, nothing else");
+}
+
+#[test]
+fn what_is_written_to_a_sealed_space_is_stored_sealed() {
+    let bench = Bench::start(store());
+    let name = "Wang Hai, as nobody else is called";
+    let saved = bench.member(name).unwrap();
+    let entry = saved.entry.unwrap();
+    let shared = &bench.records.shared;
+    let (directory, keyring) = (shared.directory.now(), shared.keys.now());
+    let stored = shared.readers.with(|r| r.entry(entry.log, entry.seq)).unwrap().unwrap();
+    let shape = stored.header.shape;
+    assert_eq!((shape.encoding, shape.key_epoch), (Encoding::SEALED, 1));
+    let body = stored.body.unwrap();
+    assert_eq!(stored.header.body_hash, fenbu_protocol::log::body_hash(&body));
+    assert!(!contains(&body, name.as_bytes()));
+    let read = keyring.read(&directory, &saved.space, &stored.header, &body);
+    let Reading::Plain(plain) = read else { panic!("{read:?}") };
+    assert!(contains(&plain, name.as_bytes()));
+    assert_eq!(body.len(), plain.len() + fenbu_protocol::limits::SEAL_BYTES);
+
+    let schema = schema_named("member").unwrap();
+    let id = saved.document.to_string();
+    bench.records.edit(schema, &id, &json!({ "job": "科长" }), "test").unwrap();
+    assert_eq!(bench.records.history(schema, &id).unwrap().len(), 2);
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|w| w == part)
+}
+
+/// A run another incarnation of this node wrote, as a peer would bring it.
+fn from_elsewhere(bench: &Bench, title: &str) -> (SpaceId, Run, Tip) {
+    let schema = schema_named("post").unwrap();
+    let space = bench.records.home(schema, None).unwrap();
+    let opening = Opening::sign(&testing::key(), space, 7);
+    let mut author = Author::new(opening, Tip::start(opening.log()), 0, 0);
+    let mut record = fenbu_protocol::record::Record::new(schema);
+    let edits = Edits::from_json(schema, &json!({ "title": title })).unwrap();
+    let body = record.edit(opening.log().actor(), 1, "", &edits).unwrap().unwrap();
+    let directory = bench.records.shared.directory.now();
+    author.append(&Draft {
+        epoch: directory.epoch(),
+        directory: directory.head_prefix(),
+        now_ms: 1,
+        shape: Shape {
+            version: HEADER_VERSION,
+            lane: schema.lane,
+            kind: schema.kind,
+            genesis: schema.genesis,
+            encoding: Encoding::CHANGE,
+            key_epoch: 0,
+        },
+        document: fenbu_protocol::id::DocId([9; 16]),
+        body: &body,
+    });
+    let run = author.close(&testing::key()).unwrap();
+    (space, run, author.tip())
+}
+
+/// There is no materialiser here: what is live is readable as soon as it is durable.
+#[test]
+fn what_is_live_is_readable_with_the_commit_that_stores_it() {
+    for held in [false, true] {
+        let bench = Bench::start(store());
+        let (space, run, tip) = from_elsewhere(&bench, "live");
+        let entry = run.entries().next().unwrap();
+        let place = crate::making::place_of(space, &entry.header);
+        let guard = held.then(|| bench.records.shared.documents.lock([place]));
+        let item = Item::Run { space, run: run.clone(), tip };
+        bench.records.writer.send(Command::Persist { ticket: Ticket(1), item }).unwrap();
+        // A write of our own behind it: when it is answered, the run is durable.
+        bench.post("own").unwrap();
+        drop(guard);
+        assert_eq!(bench.titles(), if held { 1 } else { 2 });
+        let (store, _) = bench.stop();
+        let behind = store.reader().unwrap().counts().unwrap().behind;
+        assert_eq!(behind, u64::from(held), "a document somebody holds is left for later");
+    }
 }

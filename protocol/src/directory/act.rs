@@ -185,18 +185,21 @@ pub struct AppointAdmin {
     pub cuts: Option<Vec<Cut>>,
 }
 
-/// Gives readers the key that bodies of a space are sealed with from here on; or, naming an earlier
-/// key, gives it to readers who do not have it.
+/// A space's key, wrapped for readers. The first of a key epoch makes it; further ones bring it to more
+/// readers.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct GrantKey {
     #[n(0)]
     pub space: SpaceId,
-    /// Keys of a space are numbered from 1 without gaps.
+    /// From 1, without gaps.
     #[n(1)]
     pub key_epoch: u32,
-    /// Ascending by node.
+    /// Tells whether a key unwrapped is the one meant.
     #[n(2)]
+    pub check: Hash,
+    /// Ascending by node.
+    #[n(3)]
     pub wraps: Vec<Wrap>,
 }
 
@@ -224,21 +227,6 @@ pub struct SetLimits {
     /// Documents its entries name.
     #[n(3)]
     pub documents: Option<u64>,
-}
-
-/// By the root key alone: everything said after `epoch` is void. Makes epoch `epoch + 1`.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Recover {
-    /// The last epoch that stands.
-    #[n(0)]
-    pub epoch: u64,
-    /// The directory's head there.
-    #[n(1)]
-    pub hash: Hash,
-    /// The last epoch of what is void, as far as is known where this is signed.
-    #[n(2)]
-    pub voided: u64,
 }
 
 /// More cuts than fit the statement just before, which takes a right, or which is such a continuation
@@ -292,6 +280,5 @@ acts! {
     7 AppointAdmin,
     8 GrantKey,
     9 SetLimits,
-    10 Recover,
-    11 ContinueCuts,
+    10 ContinueCuts,
 }

@@ -1,16 +1,16 @@
 //! What each act changes, and when it makes no sense.
 
 use super::act::{
-    Act, AdmitNode, AppointAdmin, ContinueCuts, Cut, DefineSpace, DefineUnit, Found, GrantKey,
-    Recover, RevokeNode, SetLimits, UpdateNode,
+    Act, AdmitNode, AppointAdmin, ContinueCuts, Cut, DefineSpace, DefineUnit, Found, RevokeNode,
+    SetLimits, Template, UpdateNode,
 };
 use super::fold::{Directory, DirectoryError, NodeInfo, Revocation, Unit};
-use super::space::{Cuts, Quota, Removal, Rights, Space, SpaceKey};
+use super::space::{Cuts, Quota, Removal, Rights, Space};
 use super::statement::space_id;
 use crate::id::{NodeId, SpaceId};
 use crate::limits::{
     ADDRESS_BYTES_MAX, ADDRESSES_MAX, CUTS_PER_STATEMENT_MAX, NAME_BYTES_MAX, NODES_MAX,
-    SPACES_MAX, UNIT_CODE_BYTES_MAX, UNITS_MAX, WRAP_BYTES_MAX, WRAPS_PER_STATEMENT_MAX,
+    SPACES_MAX, UNIT_CODE_BYTES_MAX, UNITS_MAX,
 };
 use crate::seal;
 
@@ -33,9 +33,8 @@ impl Directory {
             Act::DefineSpace(space) => self.define_space(epoch, space),
             Act::RevokeNode(revoke) => self.revoke(epoch, revoke).map(Some),
             Act::AppointAdmin(appoint) => self.appoint(epoch, appoint),
-            Act::GrantKey(grant) => self.grant(epoch, grant).map(|()| None),
+            Act::GrantKey(grant) => self.grant(grant).map(|()| None),
             Act::SetLimits(limits) => self.set_limits(epoch, &limits).map(|()| None),
-            Act::Recover(recover) => self.recover(epoch, &recover).map(|()| None),
             Act::ContinueCuts(more) => self.continue_cuts(more).map(Some),
         }?;
         self.taken = taken;
@@ -151,6 +150,9 @@ impl Directory {
         if define.space != space_id(&self.federation, &define.label) {
             return senseless("the space's id is not its label's");
         }
+        if define.template == Template::FEDERATION && !define.readers.all {
+            return senseless("every node reads a federation's space");
+        }
         match self.spaces.get(&define.space) {
             None if self.spaces.len() >= SPACES_MAX => return senseless("too many spaces"),
             Some(space) if space.template != define.template || space.unit != define.unit => {
@@ -203,35 +205,6 @@ impl Directory {
         Ok(taken)
     }
 
-    fn grant(&mut self, epoch: u64, grant: GrantKey) -> Result<(), DirectoryError> {
-        let wraps = &grant.wraps;
-        let ascending = wraps.windows(2).all(|pair| pair[0].node < pair[1].node);
-        if wraps.is_empty() || wraps.len() > WRAPS_PER_STATEMENT_MAX || !ascending {
-            return senseless("a key is given to nobody, to too many, or out of order");
-        }
-        if wraps.iter().any(|w| w.bytes.is_empty() || w.bytes.len() > WRAP_BYTES_MAX) {
-            return senseless("a wrapped key is empty or too long");
-        }
-        if wraps.iter().any(|w| !self.may_read(&w.node, &grant.space)) {
-            return senseless("a key is given to a node that may not read the space");
-        }
-        let space = self.space_mut(&grant.space)?;
-        let at = grant.key_epoch as usize;
-        if at == 0 || at > space.keys.len() + 1 {
-            return senseless("the keys of a space are numbered from 1 without gaps");
-        }
-        if let Some(key) = space.keys.get(at - 1)
-            && wraps.iter().any(|w| key.wraps.contains_key(&w.node))
-        {
-            return senseless("a node has that key already");
-        }
-        if at > space.keys.len() {
-            space.keys.push(SpaceKey::new(epoch));
-        }
-        space.keys[at - 1].extend(grant.wraps);
-        Ok(())
-    }
-
     fn set_limits(&mut self, epoch: u64, limits: &SetLimits) -> Result<(), DirectoryError> {
         let usual = Quota::default();
         let quota = Quota {
@@ -240,17 +213,6 @@ impl Directory {
             documents: limits.documents.unwrap_or(usual.documents),
         };
         self.space_mut(&limits.space)?.quotas.push((epoch, quota));
-        Ok(())
-    }
-
-    /// In the chain it begins, a recovery only says that it is one: what it voids is not there.
-    fn recover(&self, epoch: u64, recover: &Recover) -> Result<(), DirectoryError> {
-        if recover.epoch + 1 != epoch || recover.hash != self.head() {
-            return senseless("a recovery follows the statement it goes back to");
-        }
-        if recover.voided < recover.epoch {
-            return senseless("a recovery voids what comes after");
-        }
         Ok(())
     }
 

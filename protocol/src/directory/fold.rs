@@ -153,7 +153,7 @@ impl Directory {
         let founded = !self.chain.is_empty();
         let allowed = match act {
             Some(Act::Found(_)) => root,
-            Some(Act::AppointAdmin(_) | Act::Recover(_)) => root && founded,
+            Some(Act::AppointAdmin(_)) => root && founded,
             Some(_) => admin && founded,
             None => (root || admin) && founded,
         };
@@ -298,11 +298,6 @@ impl Directory {
         let taken = taken.filter(move |r| info.is_some_and(|n| r.units.contains(&n.unit)));
         let revoked = revoked.filter(|gone| gone.epoch > epoch);
         revoked.map(|gone| &gone.cuts).into_iter().chain(taken.map(|r| &r.cuts))
-    }
-
-    /// The members that read `space` now, ascending: those its keys are wrapped for.
-    pub fn readers_of(&self, space: &SpaceId) -> impl Iterator<Item = &NodeInfo> {
-        self.nodes.values().filter(move |n| self.may_read(&n.node, space))
     }
 
     /// Whether `node` may read `space` now.

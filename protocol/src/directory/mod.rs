@@ -18,12 +18,13 @@
 mod act;
 mod carry;
 mod fold;
+mod keys;
 mod space;
 mod statement;
 
 pub use act::{
     Act, AdmitNode, AppointAdmin, ContinueCuts, Cut, DefineSpace, DefineUnit, Found, GrantKey,
-    Recover, RevokeNode, Role, Scope, SetLimits, Template, UpdateNode, Wrap,
+    RevokeNode, Role, Scope, SetLimits, Template, UpdateNode, Wrap,
 };
 pub use fold::{Directory, DirectoryError, NodeInfo, Revocation, Unit};
 pub use space::{Cuts, Quota, Space};

@@ -1,7 +1,8 @@
 //! A space as the directory has it: its rights, limits and keys, each as of the epoch that set them.
 
-use super::act::{Cut, Scope, Template, Wrap};
-use crate::id::{Hash, LogId, NodeId, SpaceId};
+use super::act::{Cut, Scope, Template};
+use super::keys::SpaceKey;
+use crate::id::{Hash, LogId, SpaceId};
 use crate::limits::{AUTHOR_BYTES_DEFAULT, AUTHOR_DOCUMENTS_DEFAULT, AUTHOR_ENTRIES_DEFAULT};
 use std::collections::BTreeMap;
 
@@ -81,24 +82,6 @@ impl Default for Quota {
     }
 }
 
-/// One key of a space, as the directory knows it: for whom it is wrapped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SpaceKey {
-    /// The epoch that first granted it.
-    pub(super) since: u64,
-    pub(super) wraps: BTreeMap<NodeId, Vec<u8>>,
-}
-
-impl SpaceKey {
-    pub(super) fn new(since: u64) -> Self {
-        Self { since, wraps: BTreeMap::new() }
-    }
-
-    pub(super) fn extend(&mut self, wraps: Vec<Wrap>) {
-        self.wraps.extend(wraps.into_iter().map(|w| (w.node, w.bytes)));
-    }
-}
-
 impl Space {
     pub(super) fn rights_at(&self, epoch: u64) -> Option<&Rights> {
         at(&self.rights, epoch)
@@ -124,28 +107,6 @@ impl Space {
     /// What an author may have here by entries that cite `epoch`.
     pub fn quota_at(&self, epoch: u64) -> Quota {
         at(&self.quotas, epoch).copied().unwrap_or_default()
-    }
-
-    /// Number of the key that bodies are sealed with now; 0 while the space has none.
-    pub fn key_epoch(&self) -> u32 {
-        self.keys.len() as u32
-    }
-
-    /// … and that they were sealed with at `epoch`.
-    pub fn key_epoch_at(&self, epoch: u64) -> u32 {
-        self.keys.partition_point(|key| key.since <= epoch) as u32
-    }
-
-    /// A key of the space, wrapped for `node`; `None` if it was not given that key.
-    pub fn wrap(&self, key_epoch: u32, node: &NodeId) -> Option<&[u8]> {
-        let key = self.keys.get((key_epoch as usize).checked_sub(1)?)?;
-        key.wraps.get(node).map(Vec::as_slice)
-    }
-
-    /// The nodes that were given a key, ascending.
-    pub fn wrapped_for(&self, key_epoch: u32) -> impl Iterator<Item = &NodeId> {
-        let key = (key_epoch as usize).checked_sub(1).and_then(|at| self.keys.get(at));
-        key.into_iter().flat_map(|key| key.wraps.keys())
     }
 }
 

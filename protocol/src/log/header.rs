@@ -37,7 +37,7 @@ impl Encoding {
     /// One uncompressed Automerge change chunk.
     pub const CHANGE: Self = Self(0);
     /// The same, sealed for the space's readers.
-    pub const SEALED_CHANGE: Self = Self(1);
+    pub const SEALED: Self = Self(1);
 }
 
 /// The fields that neighbouring entries usually share; a run states them only where they change.

@@ -2,13 +2,17 @@
 //!
 //! It walks bytes a stranger wrote without believing any count in them: nothing is allocated in
 //! proportion to a claimed number, and reading stops at the first byte out of place. It accepts the
-//! columns Automerge 0.12 writes for plain changes; marks are refused, as no record uses them.
+//! columns Automerge 0.12 writes for plain changes; marks are refused, as no record uses them. What
+//! it accepts is canonical: decoding it and encoding it again gives the same bytes (a test holds this
+//! against Automerge itself), so that the signed bytes can always be given back.
 //! What the operations may *do* is [`super::gate`]'s business.
 
+use super::column::{Booleans, Deltas, Reader, Runs};
 use crate::limits::{CHANGE_ACTORS_MAX, CHANGE_COLUMNS_MAX, CHANGE_DEPS_MAX, CHANGE_OPS_MAX};
+use sha2::{Digest, Sha256};
 
-const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
-const CHANGE: u8 = 1;
+pub(super) const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+pub(super) const CHANGE: u8 = 1;
 /// Bit of a column specification that says its data is deflated.
 const DEFLATED: u32 = 0b1000;
 
@@ -27,7 +31,7 @@ pub enum ChunkError {
     Number,
     #[error("{0} dependencies, or not in ascending order")]
     Dependencies(u64),
-    #[error("{0} other actors, or not in ascending order")]
+    #[error("{0} other actors, not in ascending order, or the author among them")]
     Actors(u64),
     #[error("an actor of {0} bytes where 16 are required")]
     ActorLength(u64),
@@ -45,192 +49,8 @@ pub enum ChunkError {
     Value,
     #[error("an operation names an actor the change does not list")]
     ActorIndex,
-}
-
-/// Reads from the front of a slice.
-#[derive(Debug, Clone, Copy)]
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, n: u64) -> Result<&'a [u8], ChunkError> {
-        let n = usize::try_from(n).map_err(|_| ChunkError::Truncated)?;
-        let (head, rest) = self.0.split_at_checked(n).ok_or(ChunkError::Truncated)?;
-        self.0 = rest;
-        Ok(head)
-    }
-
-    fn byte(&mut self) -> Result<u8, ChunkError> {
-        let (first, rest) = self.0.split_first().ok_or(ChunkError::Truncated)?;
-        self.0 = rest;
-        Ok(*first)
-    }
-
-    fn unsigned(&mut self) -> Result<u64, ChunkError> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            if shift == 63 && byte > 1 {
-                return Err(ChunkError::Number);
-            }
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                let overlong = shift > 0 && byte == 0;
-                return if overlong { Err(ChunkError::Number) } else { Ok(value) };
-            }
-        }
-        Err(ChunkError::Number)
-    }
-
-    fn signed(&mut self) -> Result<i64, ChunkError> {
-        let mut value = 0i64;
-        let mut before = 0u8;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            if shift == 63 && byte != 0 && byte != 0x7f {
-                return Err(ChunkError::Number);
-            }
-            value |= i64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                let sign_only =
-                    (byte == 0 && before & 0x40 == 0) || (byte == 0x7f && before & 0x40 != 0);
-                if shift > 0 && sign_only {
-                    return Err(ChunkError::Number);
-                }
-                if shift < 57 && byte & 0x40 != 0 {
-                    value |= -1i64 << (shift + 7);
-                }
-                return Ok(value);
-            }
-            before = byte;
-        }
-        Err(ChunkError::Number)
-    }
-
-    fn text(&mut self) -> Result<&'a str, ChunkError> {
-        let length = self.unsigned()?;
-        std::str::from_utf8(self.take(length)?).map_err(|_| ChunkError::Utf8)
-    }
-
-    fn actor(&mut self) -> Result<[u8; 16], ChunkError> {
-        let length = self.unsigned()?;
-        self.take(length)?.try_into().map_err(|_| ChunkError::ActorLength(length))
-    }
-}
-
-/// What a run-length encoded column holds.
-trait Item<'a>: Copy {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, ChunkError>;
-}
-
-impl<'a> Item<'a> for u64 {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, ChunkError> {
-        reader.unsigned()
-    }
-}
-
-impl<'a> Item<'a> for i64 {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, ChunkError> {
-        reader.signed()
-    }
-}
-
-impl<'a> Item<'a> for &'a str {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, ChunkError> {
-        reader.text()
-    }
-}
-
-/// A run-length encoded column, read one item at a time.
-#[derive(Debug, Clone, Copy)]
-struct Runs<'a, T> {
-    reader: Reader<'a>,
-    /// Items left in the current run.
-    left: u64,
-    /// The repeated value; `None` in a run of nulls.
-    value: Option<T>,
-    literal: bool,
-    /// Items all runs so far have claimed.
-    claimed: u64,
-}
-
-impl<'a, T: Item<'a>> Runs<'a, T> {
-    fn new(data: &'a [u8]) -> Self {
-        Self { reader: Reader(data), left: 0, value: None, literal: false, claimed: 0 }
-    }
-
-    fn is_done(&self) -> bool {
-        self.left == 0 && self.reader.0.is_empty()
-    }
-
-    /// The next item; a column that has ended holds nulls.
-    fn next(&mut self) -> Result<Option<T>, ChunkError> {
-        if self.left == 0 {
-            if self.reader.0.is_empty() {
-                return Ok(None);
-            }
-            let count = self.reader.signed()?;
-            (self.left, self.literal) = (count.unsigned_abs(), count < 0);
-            if count > 0 {
-                self.value = Some(T::read(&mut self.reader)?);
-            } else if count == 0 {
-                self.left = self.reader.unsigned()?;
-                self.value = None;
-            }
-            self.claimed = self.claimed.saturating_add(self.left);
-            if self.left == 0 || self.claimed > CHANGE_OPS_MAX {
-                return Err(ChunkError::Runs);
-            }
-        }
-        self.left -= 1;
-        if self.literal { T::read(&mut self.reader).map(Some) } else { Ok(self.value) }
-    }
-}
-
-/// A column of integers stored as differences.
-#[derive(Debug, Clone, Copy)]
-struct Deltas<'a> {
-    runs: Runs<'a, i64>,
-    value: i64,
-}
-
-impl Deltas<'_> {
-    fn next(&mut self) -> Result<Option<u64>, ChunkError> {
-        let Some(delta) = self.runs.next()? else { return Ok(None) };
-        self.value = self.value.checked_add(delta).ok_or(ChunkError::Number)?;
-        u64::try_from(self.value).map(Some).map_err(|_| ChunkError::Number)
-    }
-}
-
-/// A column of booleans stored as alternating run lengths, false first.
-#[derive(Debug, Clone, Copy)]
-struct Booleans<'a> {
-    reader: Reader<'a>,
-    left: u64,
-    value: bool,
-    claimed: u64,
-    begun: bool,
-}
-
-impl Booleans<'_> {
-    fn next(&mut self) -> Result<bool, ChunkError> {
-        while self.left == 0 {
-            if self.reader.0.is_empty() {
-                return Err(ChunkError::Ragged);
-            }
-            self.left = self.reader.unsigned()?;
-            if self.left == 0 && self.begun {
-                return Err(ChunkError::Runs);
-            }
-            self.value = self.begun && !self.value;
-            self.begun = true;
-            self.claimed = self.claimed.saturating_add(self.left);
-            if self.claimed > CHANGE_OPS_MAX {
-                return Err(ChunkError::Runs);
-            }
-        }
-        self.left -= 1;
-        Ok(self.value)
-    }
+    #[error("not in the one form an encoder writes")]
+    Canonical,
 }
 
 /// The id of an operation: a counter, and an index into the change's actors (0 is its author).
@@ -264,6 +84,32 @@ pub(super) enum Value<'a> {
     Timestamp(i64),
 }
 
+impl<'a> Value<'a> {
+    /// The scalar of a type number and the bytes of that value.
+    fn read(kind: u64, data: &'a [u8]) -> Result<Self, ChunkError> {
+        let mut number = Reader(data);
+        let value = match kind {
+            0 => Self::Null,
+            1 => Self::Bool(false),
+            2 => Self::Bool(true),
+            3 => Self::Unsigned(number.unsigned()?),
+            4 => Self::Signed(number.signed()?),
+            9 => Self::Timestamp(number.signed()?),
+            5 => {
+                let bytes = data.try_into().map_err(|_| ChunkError::Value)?;
+                return Ok(Self::Float(f64::from_le_bytes(bytes)));
+            }
+            6 => {
+                let text = std::str::from_utf8(data).map_err(|_| ChunkError::Utf8)?;
+                return Ok(Self::Text(text));
+            }
+            7 => return Ok(Self::Bytes(data)),
+            _ => return Err(ChunkError::Value),
+        };
+        if number.0.is_empty() { Ok(value) } else { Err(ChunkError::Value) }
+    }
+}
+
 /// One operation. `action` is Automerge's number: 0, 2, 4, 6 make objects, 1 puts, 3 deletes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Op<'a> {
@@ -273,6 +119,8 @@ pub(super) struct Op<'a> {
     pub(super) insert: bool,
     pub(super) action: u64,
     pub(super) value: Value<'a>,
+    /// The value as its column has it: length and type, and the bytes.
+    pub(super) raw: (u64, &'a [u8]),
 }
 
 pub(super) const MAKE_MAP: u64 = 0;
@@ -293,7 +141,9 @@ pub(super) struct Chunk<'a> {
     pub(super) message: &'a str,
     /// Other actors, 17 bytes each: a length that is always 16, then the actor.
     others: &'a [u8],
-    columns: Columns<'a>,
+    pub(super) columns: Columns<'a>,
+    /// Type, length and contents: what the hash is over.
+    hashed: &'a [u8],
 }
 
 impl<'a> Chunk<'a> {
@@ -305,6 +155,7 @@ impl<'a> Chunk<'a> {
         }
         let mut checksum = [0; 4];
         checksum.copy_from_slice(r.take(4)?);
+        let hashed = r.0;
         let kind = r.byte()?;
         if kind != CHANGE {
             return Err(ChunkError::Type(kind));
@@ -320,12 +171,23 @@ impl<'a> Chunk<'a> {
         let start_op = d.unsigned()?;
         let time = d.signed()?;
         let message = d.text()?;
-        let others = Self::others_of(&mut d)?;
+        let others = Self::others_of(&mut d, actor)?;
         let columns = Columns::parse(&mut d)?;
         if !d.0.is_empty() {
             return Err(ChunkError::Trailing);
         }
-        Ok(Self { checksum, dependencies, actor, seq, start_op, time, message, others, columns })
+        Ok(Self {
+            checksum,
+            dependencies,
+            actor,
+            seq,
+            start_op,
+            time,
+            message,
+            others,
+            columns,
+            hashed,
+        })
     }
 
     fn dependencies_of(r: &mut Reader<'a>) -> Result<&'a [u8], ChunkError> {
@@ -341,7 +203,7 @@ impl<'a> Chunk<'a> {
         Ok(bytes)
     }
 
-    fn others_of(r: &mut Reader<'a>) -> Result<&'a [u8], ChunkError> {
+    fn others_of(r: &mut Reader<'a>, author: [u8; 16]) -> Result<&'a [u8], ChunkError> {
         let count = r.unsigned()?;
         if count > CHANGE_ACTORS_MAX as u64 {
             return Err(ChunkError::Actors(count));
@@ -350,7 +212,7 @@ impl<'a> Chunk<'a> {
         let mut before = None;
         for _ in 0..count {
             let actor = r.actor()?;
-            if before.is_some_and(|b| b >= actor) {
+            if before.is_some_and(|b| b >= actor) || actor == author {
                 return Err(ChunkError::Actors(count));
             }
             before = Some(actor);
@@ -364,6 +226,11 @@ impl<'a> Chunk<'a> {
             hash.copy_from_slice(c);
             hash
         })
+    }
+
+    /// The change's hash; its first four bytes are the checksum.
+    pub(super) fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.hashed).into()
     }
 
     /// The actor an operation id names by index.
@@ -383,12 +250,13 @@ impl<'a> Chunk<'a> {
 
 /// The column data of a chunk; an absent column is empty.
 #[derive(Debug, Clone, Copy, Default)]
-struct Columns<'a> {
-    data: [&'a [u8]; SPECS.len()],
+pub(super) struct Columns<'a> {
+    pub(super) data: [&'a [u8]; SPECS.len()],
 }
 
 /// Specifications (id and type) of the columns a change may have, in their one order.
-const SPECS: [u32; 12] = [0x01, 0x02, 0x11, 0x13, 0x15, 0x34, 0x42, 0x56, 0x57, 0x70, 0x71, 0x73];
+pub(super) const SPECS: [u32; 12] =
+    [0x01, 0x02, 0x11, 0x13, 0x15, 0x34, 0x42, 0x56, 0x57, 0x70, 0x71, 0x73];
 
 impl<'a> Columns<'a> {
     fn parse(r: &mut Reader<'a>) -> Result<Self, ChunkError> {
@@ -432,29 +300,27 @@ pub(super) struct Ops<'a> {
     pred_count: Runs<'a, u64>,
     pred_actor: Runs<'a, u64>,
     pred_counter: Deltas<'a>,
-    actors: usize,
+    /// Which of the other actors an operation has named.
+    named: Vec<bool>,
 }
 
 impl<'a> Ops<'a> {
     fn new(columns: &Columns<'a>, actors: usize) -> Self {
         let d = &columns.data;
-        let deltas = |data| Deltas { runs: Runs::new(data), value: 0 };
-        let insert =
-            Booleans { reader: Reader(d[5]), left: 0, value: false, claimed: 0, begun: false };
         Self {
             object_actor: Runs::new(d[0]),
             object_counter: Runs::new(d[1]),
             key_actor: Runs::new(d[2]),
-            key_counter: deltas(d[3]),
+            key_counter: Deltas::new(d[3]),
             key_text: Runs::new(d[4]),
-            insert,
+            insert: Booleans::new(d[5]),
             action: Runs::new(d[6]),
             value_meta: Runs::new(d[7]),
             value: Reader(d[8]),
             pred_count: Runs::new(d[9]),
             pred_actor: Runs::new(d[10]),
-            pred_counter: deltas(d[11]),
-            actors,
+            pred_counter: Deltas::new(d[11]),
+            named: vec![false; actors - 1],
         }
     }
 
@@ -462,7 +328,7 @@ impl<'a> Ops<'a> {
     /// together.
     pub(super) fn next(&mut self, preds: &mut Vec<OpId>) -> Result<Option<Op<'a>>, ChunkError> {
         if self.action.is_done() {
-            return if self.is_done() { Ok(None) } else { Err(ChunkError::Ragged) };
+            return self.end().map(|()| None);
         }
         let action = self.action.next()?.ok_or(ChunkError::Ragged)?;
         let object = match (self.object_actor.next()?, self.object_counter.next()?) {
@@ -472,36 +338,50 @@ impl<'a> Ops<'a> {
         };
         let key = self.key()?;
         let insert = self.insert.next()?;
-        let value = self.value()?;
+        let (value, raw) = self.value()?;
         preds.clear();
         for _ in 0..self.pred_count.next()?.ok_or(ChunkError::Ragged)? {
             let actor = self.pred_actor.next()?.ok_or(ChunkError::Ragged)?;
             let counter = self.pred_counter.next()?.ok_or(ChunkError::Ragged)?;
             preds.push(self.id(actor, counter)?);
         }
-        Ok(Some(Op { object, key, insert, action, value }))
+        Ok(Some(Op { object, key, insert, action, value, raw }))
     }
 
-    fn is_done(&self) -> bool {
-        self.object_actor.is_done()
+    /// Every column has ended, none holds nulls alone, and every listed actor was named.
+    fn end(&self) -> Result<(), ChunkError> {
+        let done = self.object_actor.is_done()
             && self.object_counter.is_done()
             && self.key_actor.is_done()
             && self.key_counter.runs.is_done()
             && self.key_text.is_done()
-            && self.insert.left == 0
-            && self.insert.reader.0.is_empty()
+            && self.insert.is_done()
             && self.value_meta.is_done()
             && self.value.0.is_empty()
             && self.pred_count.is_done()
             && self.pred_actor.is_done()
-            && self.pred_counter.runs.is_done()
+            && self.pred_counter.runs.is_done();
+        let idle = self.object_actor.is_idle()
+            || self.object_counter.is_idle()
+            || self.key_actor.is_idle()
+            || self.key_counter.runs.is_idle()
+            || self.key_text.is_idle();
+        match done {
+            false => Err(ChunkError::Ragged),
+            true if idle || self.named.contains(&false) => Err(ChunkError::Canonical),
+            true => Ok(()),
+        }
     }
 
-    fn id(&self, actor: u64, counter: u64) -> Result<OpId, ChunkError> {
-        match usize::try_from(actor) {
-            Ok(actor) if actor < self.actors && counter > 0 => Ok(OpId { actor, counter }),
-            _ => Err(ChunkError::ActorIndex),
+    fn id(&mut self, actor: u64, counter: u64) -> Result<OpId, ChunkError> {
+        let actor = usize::try_from(actor).map_err(|_| ChunkError::ActorIndex)?;
+        if counter == 0 {
+            return Err(ChunkError::ActorIndex);
         }
+        if let Some(other) = actor.checked_sub(1) {
+            *self.named.get_mut(other).ok_or(ChunkError::ActorIndex)? = true;
+        }
+        Ok(OpId { actor, counter })
     }
 
     fn key(&mut self) -> Result<Key<'a>, ChunkError> {
@@ -513,28 +393,9 @@ impl<'a> Ops<'a> {
         }
     }
 
-    fn value(&mut self) -> Result<Value<'a>, ChunkError> {
+    fn value(&mut self) -> Result<(Value<'a>, (u64, &'a [u8])), ChunkError> {
         let meta = self.value_meta.next()?.ok_or(ChunkError::Ragged)?;
         let data = self.value.take(meta >> 4)?;
-        let mut number = Reader(data);
-        let value = match meta & 15 {
-            0 => Value::Null,
-            1 => Value::Bool(false),
-            2 => Value::Bool(true),
-            3 => Value::Unsigned(number.unsigned()?),
-            4 => Value::Signed(number.signed()?),
-            9 => Value::Timestamp(number.signed()?),
-            5 => {
-                let bytes = data.try_into().map_err(|_| ChunkError::Value)?;
-                return Ok(Value::Float(f64::from_le_bytes(bytes)));
-            }
-            6 => {
-                let text = std::str::from_utf8(data).map_err(|_| ChunkError::Utf8)?;
-                return Ok(Value::Text(text));
-            }
-            7 => return Ok(Value::Bytes(data)),
-            _ => return Err(ChunkError::Value),
-        };
-        if number.0.is_empty() { Ok(value) } else { Err(ChunkError::Value) }
+        Ok((Value::read(meta & 15, data)?, (meta, data)))
     }
 }

@@ -1,6 +1,6 @@
 //! A record: an Automerge document seen through its schema.
 
-use super::create::create;
+use super::create::{Created, create};
 use super::edits::{Edit, EditError, Edits};
 use super::gate::guarded;
 use super::genesis::genesis;
@@ -9,7 +9,7 @@ use super::schema::{Field, Merge, Schema};
 use super::snapshot::extended;
 use super::writing::Writing;
 use crate::id::hex;
-use crate::limits::{BODY_BYTES_MAX, CHANGE_MESSAGE_BYTES_MAX, CHANGE_OPS_MAX, OP_COUNTER_MAX};
+use crate::limits::{CHANGE_BYTES_MAX, CHANGE_MESSAGE_BYTES_MAX, CHANGE_OPS_MAX, OP_COUNTER_MAX};
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId, ROOT, ReadDoc};
 use automerge::{ScalarValue, Value as Read};
@@ -65,7 +65,8 @@ pub struct Record {
 /// A record just created.
 #[derive(Debug, Clone)]
 struct First {
-    change: Change,
+    created: Created,
+    time_ms: u64,
     edits: Edits,
 }
 
@@ -97,7 +98,8 @@ impl Record {
             let mut document = genesis(self.schema).document.clone();
             if let Some(first) = &self.first {
                 // INVARIANT: we made this change ourselves, on the genesis alone.
-                document.apply_changes([first.change.clone()]).expect("our own first change");
+                let change = Change::try_from(&first.created.body[..]).expect("a sound change");
+                document.apply_changes([change]).expect("our own first change");
             }
             document
         })
@@ -130,7 +132,7 @@ impl Record {
     pub fn heads(&self) -> Vec<[u8; 32]> {
         match (self.document.get(), &self.first) {
             (Some(document), _) => heads_of(document),
-            (None, Some(first)) => vec![first.change.hash().0],
+            (None, Some(first)) => vec![first.created.hash],
             (None, None) => vec![genesis(self.schema).hash],
         }
     }
@@ -159,12 +161,13 @@ impl Record {
         self.check_required(edits)?;
         let time = i64::try_from(time_ms).unwrap_or(i64::MAX);
         if self.is_new() {
-            let Some(change) = create(self.schema, actor, time, account, edits)? else {
+            let Some(created) = create(self.schema, actor, time, account, edits)? else {
                 return Ok(None);
             };
-            let body = change.raw_bytes().to_vec();
+            let body = created.body.clone();
             self.document = OnceLock::new();
-            self.first = Some(First { change, edits: edits.clone() });
+            self.first =
+                Some(First { created, time_ms: time.unsigned_abs(), edits: edits.clone() });
             return Ok(Some(body));
         }
         let document = self.document_mut();
@@ -181,7 +184,7 @@ impl Record {
         let document = self.document_mut();
         let change = document.get_last_local_change();
         let fits =
-            |c: &Change| c.raw_bytes().len() <= BODY_BYTES_MAX && c.max_op() <= OP_COUNTER_MAX;
+            |c: &Change| c.raw_bytes().len() <= CHANGE_BYTES_MAX && c.max_op() <= OP_COUNTER_MAX;
         match change {
             Some(change) if fits(&change) => Ok(Some(change.raw_bytes().to_vec())),
             change => {
@@ -319,7 +322,7 @@ impl Record {
             let written = first.edits.edits.iter().find(|(f, _)| f == &field).map(|(_, e)| e);
             Some(first_cell(field, written))
         };
-        let time = first.change.timestamp().max(0) as u64;
+        let time = first.time_ms;
         let cells = self.schema.columns.iter().filter_map(cell).collect();
         Row { cells, created_ms: time, updated_ms: time, conflicts: 0 }
     }

@@ -2,14 +2,14 @@
 
 use super::gate::KEY_BYTES_MAX;
 use super::schema::{Field, Merge, Schema, ValueType};
-use crate::limits::{BODY_BYTES_MAX, CHANGE_OPS_MAX};
+use crate::limits::{CHANGE_BYTES_MAX, CHANGE_OPS_MAX};
 use automerge::ScalarValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// Text one save may carry. Each character costs at most 22 bytes of columns beside its own, so half
-/// a body of text and [`CHANGE_OPS_MAX`] operations fit [`BODY_BYTES_MAX`].
-pub const EDIT_BYTES_MAX: usize = BODY_BYTES_MAX / 2;
+/// a body of text and [`CHANGE_OPS_MAX`] operations fit [`CHANGE_BYTES_MAX`].
+pub const EDIT_BYTES_MAX: usize = CHANGE_BYTES_MAX / 2;
 
 /// Why an edit is refused. Each message says what to do instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -10,8 +10,7 @@
 use super::chunk::{Chunk, ChunkError, DELETE, Key, Op, OpId, PUT, Value};
 use super::genesis::{ACTOR, Genesis, Shape, genesis};
 use super::schema::Schema;
-use crate::limits::{BODY_BYTES_MAX, CHANGE_MESSAGE_BYTES_MAX, OP_COUNTER_MAX};
-use automerge::Change;
+use crate::limits::{CHANGE_BYTES_MAX, CHANGE_MESSAGE_BYTES_MAX, OP_COUNTER_MAX};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -22,7 +21,7 @@ pub const KEY_BYTES_MAX: usize = 256;
 /// Why a change does not count. The signed bytes are stored and relayed all the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("the change has {0} bytes; at most {BODY_BYTES_MAX} are allowed")]
+    #[error("the change has {0} bytes; at most {CHANGE_BYTES_MAX} are allowed")]
     Size(usize),
     #[error("not one plain change: {0}")]
     Chunk(#[from] ChunkError),
@@ -40,8 +39,6 @@ pub enum Refusal {
     Operation { index: u64, why: &'static str },
     #[error("the checksum does not match")]
     Checksum,
-    #[error("encoding the decoded change again gives other bytes")]
-    Canonical,
     #[error("this author's change {expected} of the document was due, not {found}")]
     Sequence { expected: u64, found: u64 },
     #[error("the author already made another change {0} of this document")]
@@ -67,7 +64,6 @@ impl Refusal {
             Self::Genesis => "genesis",
             Self::Operation { .. } => "operation",
             Self::Checksum => "checksum",
-            Self::Canonical => "canonical",
             Self::Sequence { .. } => "sequence",
             Self::Taken(_) => "taken",
             Self::StartOp { .. } => "start_op",
@@ -122,7 +118,6 @@ pub struct Inspected {
     pub time_ms: i64,
     /// The opaque account id the author's node vouches for.
     pub account: String,
-    pub(super) change: Change,
     pub(super) traces: Vec<Trace>,
     pub(super) references: Vec<Reference>,
 }
@@ -132,7 +127,7 @@ pub struct Inspected {
 /// # Errors
 /// The first reason for which the change cannot count, whatever its past.
 pub fn inspect(schema: &Schema, actor: [u8; 16], body: &[u8]) -> Result<Inspected, Refusal> {
-    if body.len() > BODY_BYTES_MAX {
+    if body.len() > CHANGE_BYTES_MAX {
         return Err(Refusal::Size(body.len()));
     }
     let chunk = Chunk::parse(body)?;
@@ -156,14 +151,10 @@ pub fn inspect(schema: &Schema, actor: [u8; 16], body: &[u8]) -> Result<Inspecte
     if max_op > OP_COUNTER_MAX {
         return Err(Refusal::Counter);
     }
-    let change =
-        guarded(|| Some(Change::try_from(body).ok())).flatten().ok_or(Refusal::Canonical)?;
-    let hash = change.hash().0;
+    let hash = chunk.hash();
     if hash[..4] != chunk.checksum {
         return Err(Refusal::Checksum);
     }
-    guarded(|| (Change::from(change.decode()).raw_bytes() == body).then_some(()))
-        .ok_or(Refusal::Canonical)?;
     Ok(Inspected {
         hash,
         deps: chunk.dependencies().collect(),
@@ -173,7 +164,6 @@ pub fn inspect(schema: &Schema, actor: [u8; 16], body: &[u8]) -> Result<Inspecte
         max_op,
         time_ms: chunk.time,
         account: chunk.message.to_owned(),
-        change,
         traces: reading.traces,
         references: reading.references,
     })
@@ -212,6 +202,10 @@ impl<'a> Reading<'a> {
     }
 
     fn step(&mut self, op: &Op<'a>, preds: &[OpId]) -> Result<(), Refusal> {
+        let lamport = |id: &OpId| (id.counter, self.chunk.actor_at(id.actor));
+        if !preds.is_sorted_by(|a, b| lamport(a) < lamport(b)) {
+            return self.refuse("what it replaces is not in ascending order");
+        }
         if op.action != PUT && op.action != DELETE {
             return self.refuse("only values may be put and deleted");
         }

@@ -6,14 +6,16 @@
 //! by their place in their author's log. Automerge is handed one batch with every dependency
 //! present, on a copy; the copy is saved, read back and compared before it becomes the record.
 
+use super::assemble::{Hashed, assembled};
 use super::doc::{LoadError, Record};
 use super::gate::{Inspected, Refusal, Trace, guarded, inspect, same, traces_of};
-use super::genesis::genesis;
+use super::genesis::{ACTOR, genesis};
+use super::past::Past;
+use super::replay::replay;
 use super::schema::Schema;
-use super::snapshot::extended;
 use crate::id::LogId;
 use automerge::{Automerge, Change, ChangeHash, ReadDoc};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// One entry's plain body.
 #[derive(Debug, Clone, Copy)]
@@ -54,33 +56,27 @@ pub fn materialise(
     snapshot: Option<&[u8]>,
     entries: &[Incoming<'_>],
 ) -> Result<Outcome, LoadError> {
-    let base = match snapshot {
-        Some(bytes) => Record::load(schema, bytes)?,
-        None => Record::new(schema),
-    };
-    let mut sorting = Sorting::new(schema, base.document())?;
+    let base = snapshot.map(|bytes| Record::load(schema, bytes)).transpose()?;
+    let document = base.as_ref().map(Record::document);
+    let history = document.and_then(history);
+    let mut sorting = Sorting::new(schema, document)?;
+    sorting.history = history.as_deref().unwrap_or_default();
     sorting.sort(entries);
     let Sorting { past, accepted, refused, waiting, .. } = sorting;
     if accepted.is_empty() {
-        let snapshot = snapshot.map_or_else(|| base.save(), <[u8]>::to_vec);
-        let heads = base.heads();
-        return Ok(Outcome {
-            record: base,
-            snapshot,
-            heads,
-            accepted: 0,
-            refused,
-            waiting,
-            evicted: Vec::new(),
-        });
+        let record = base.unwrap_or_else(|| Record::new(schema));
+        let snapshot = snapshot.map_or_else(|| record.save(), <[u8]>::to_vec);
+        let (heads, evicted) = (record.heads(), Vec::new());
+        return Ok(Outcome { record, snapshot, heads, accepted: 0, refused, waiting, evicted });
     }
-    let changes = accepted.iter().map(|a| a.inspected.change.clone()).collect();
-    let bodies = accepted.iter().map(|a| a.entry.body);
-    // A new document is its changes behind the genesis; an old one is folded into one chunk, which
-    // makes the next load cheap.
-    let tried = match snapshot.is_none().then(|| extended(schema, None, bodies)).flatten() {
-        Some(longer) => trial_load(longer, &past.heads()),
-        None => trial(base.document(), changes, &past.heads()),
+    let heads = past.heads();
+    let document = document.unwrap_or(&genesis(schema).document);
+    // A new document has no history; a long one is not read back.
+    let assembly = (snapshot.is_none() || history.is_some())
+        .then(|| assemble(schema, history.as_deref().unwrap_or_default(), &accepted, &heads));
+    let tried = match assembly.flatten() {
+        Some(saved) => trial_load(saved, &heads),
+        None => trial(document, accepted.iter().map(|a| a.entry.body), &heads),
     };
     let mut outcome = match tried {
         Some((document, snapshot)) => {
@@ -89,8 +85,8 @@ pub fn materialise(
             let accepted = accepted.len();
             Outcome { record, snapshot, heads, accepted, refused, waiting, evicted: Vec::new() }
         }
-        None => replay(schema, base.document(), &accepted, refused, waiting, &mut |d, c, heads| {
-            trial(d, vec![c.clone()], heads).map(|(document, _)| document)
+        None => replay(schema, document, &accepted, refused, waiting, &mut |d, c, heads| {
+            trial(d, std::iter::once(c.body), heads).map(|(document, _)| document)
         }),
     };
     outcome.refused.sort_by_key(|(log, seq, _)| (*log, *seq));
@@ -98,8 +94,47 @@ pub fn materialise(
     Ok(outcome)
 }
 
-/// Loads a saved form with the changes behind it, and compares heads. What loads here is what is
-/// kept, byte for byte, so it will load again.
+/// Changes a document may have to be put together anew. Beyond, reading them all back costs more than
+/// applying what is new.
+const HISTORY_MAX: u64 = 256;
+
+/// The changes of a document, if they are few.
+fn history(document: &Automerge) -> Option<Vec<Change>> {
+    let few = document.stats().num_changes <= HISTORY_MAX;
+    few.then(|| guarded(|| Some(document.get_changes(&[])))).flatten()
+}
+
+/// The saved form of the document with what was accepted, put together from all its changes.
+fn assemble(
+    schema: &'static Schema,
+    history: &[Change],
+    accepted: &[Accepted<'_>],
+    heads: &[[u8; 32]],
+) -> Option<Vec<u8>> {
+    let held = history.iter().map(|c| Hashed { hash: c.hash().0, body: c.raw_bytes() });
+    let fresh = accepted.iter().map(|a| Hashed { hash: a.inspected.hash, body: a.entry.body });
+    let changes: Vec<_> = held.filter(|c| c.hash != genesis(schema).hash).chain(fresh).collect();
+    let saved = assembled(schema, &changes, heads)?;
+    #[cfg(debug_assertions)]
+    if let Some(applied) = guarded(|| Some(applied(schema, &changes))) {
+        assert!(saved == applied, "put together otherwise than Automerge would");
+    }
+    Some(saved)
+}
+
+/// What Automerge saves after applying the changes in this order.
+#[cfg(debug_assertions)]
+fn applied(schema: &'static Schema, changes: &[Hashed<'_>]) -> Vec<u8> {
+    let mut document = genesis(schema).document.clone();
+    for change in changes {
+        let change = Change::try_from(change.body).expect("a change that passed the gate");
+        document.apply_changes([change]).expect("a change whose past is there");
+    }
+    document.save_nocompress()
+}
+
+/// Loads a saved form and compares heads. What loads here is what is kept, byte for byte, so it will
+/// load again.
 fn trial_load(saved: Vec<u8>, heads: &[[u8; 32]]) -> Option<(Automerge, Vec<u8>)> {
     guarded(|| {
         let document = Automerge::load(&saved).ok()?;
@@ -108,14 +143,15 @@ fn trial_load(saved: Vec<u8>, heads: &[[u8; 32]]) -> Option<(Automerge, Vec<u8>)
 }
 
 /// Applies changes to a copy, saves it, reads it back, and compares heads.
-fn trial(
+pub(super) fn trial<'a>(
     base: &Automerge,
-    changes: Vec<Change>,
+    changes: impl Iterator<Item = &'a [u8]>,
     heads: &[[u8; 32]],
 ) -> Option<(Automerge, Vec<u8>)> {
     guarded(|| {
+        let changes: Option<Vec<Change>> = changes.map(|c| Change::try_from(c).ok()).collect();
         let mut copy = base.clone();
-        copy.apply_changes(changes).ok()?;
+        copy.apply_changes(changes?).ok()?;
         let snapshot = copy.save_nocompress();
         let again = Automerge::load(&snapshot).ok()?;
         (heads_of(&copy) == heads && heads_of(&again) == heads).then_some((again, snapshot))
@@ -128,160 +164,21 @@ pub(super) fn heads_of(document: &Automerge) -> Vec<[u8; 32]> {
     heads
 }
 
-/// One step of a replay: the document with the change, or nothing if that fails.
-type Step<'a> = dyn FnMut(&Automerge, &Change, &[[u8; 32]]) -> Option<Automerge> + 'a;
-
-/// Rebuilds the document from genesis, one change at a time in (topological, hash) order, leaving
-/// out each change that fails and what builds on it.
-fn replay(
-    schema: &'static Schema,
-    base: &Automerge,
-    accepted: &[Accepted<'_>],
-    mut refused: Vec<(LogId, u64, Refusal)>,
-    mut waiting: Vec<(LogId, u64)>,
-    step: &mut Step<'_>,
-) -> Outcome {
-    let genesis = genesis(schema);
-    let mut left: BTreeMap<[u8; 32], Change> =
-        base.get_changes(&[]).into_iter().map(|c| (c.hash().0, c)).collect();
-    left.remove(&genesis.hash);
-    let mut new = BTreeMap::new();
-    for a in accepted {
-        left.insert(a.inspected.hash, a.inspected.change.clone());
-        new.insert(a.inspected.hash, (a.entry.log, a.entry.seq));
-    }
-    let mut document = genesis.document.clone();
-    let mut heads = BTreeSet::from([genesis.hash]);
-    let mut done = BTreeSet::from([genesis.hash]);
-    let mut failed = BTreeSet::new();
-    let mut taken = 0;
-    let ready = |left: &BTreeMap<[u8; 32], Change>, done: &BTreeSet<[u8; 32]>| {
-        left.iter().find(|(_, c)| c.deps().iter().all(|d| done.contains(&d.0))).map(|(h, _)| *h)
-    };
-    while let Some(hash) = ready(&left, &done) {
-        // INVARIANT: just found there.
-        let change = left.remove(&hash).expect("a change that is left");
-        let mut with: BTreeSet<_> = heads.clone();
-        with.retain(|head| !change.deps().contains(&ChangeHash(*head)));
-        with.insert(hash);
-        let expected: Vec<_> = with.iter().copied().collect();
-        if let Some(next) = step(&document, &change, &expected) {
-            (document, heads) = (next, with);
-            done.insert(hash);
-            taken += usize::from(new.contains_key(&hash));
-        } else {
-            failed.insert(hash);
-        }
-    }
-    let mut evicted = Vec::new();
-    for hash in failed.iter().chain(left.keys()) {
-        match new.get(hash) {
-            Some((log, seq)) if failed.contains(hash) => {
-                refused.push((*log, *seq, Refusal::Trial));
-            }
-            Some(place) => waiting.push(*place),
-            None => evicted.push(*hash),
-        }
-    }
-    let record = Record::of(schema, document);
-    let (snapshot, heads) = (record.save(), record.heads());
-    Outcome { record, snapshot, heads, accepted: taken, refused, waiting, evicted }
-}
-
-/// A change of the document: what its descendants need to know of it.
-#[derive(Debug)]
-struct Node {
-    hash: [u8; 32],
-    start_op: u64,
-    max_op: u64,
-    /// For each interned actor the sequence of its last change in this one's past, itself included.
-    clock: Vec<u64>,
-    has_child: bool,
-}
-
-/// The changes of a document, and the questions the gate asks about a causal past.
-#[derive(Debug, Default)]
-struct Past {
-    nodes: Vec<Node>,
-    by_hash: BTreeMap<[u8; 32], usize>,
-    actors: BTreeMap<[u8; 16], usize>,
-    /// Each interned actor's changes in sequence.
-    by_actor: Vec<Vec<usize>>,
-}
-
-impl Past {
-    fn actor(&mut self, actor: [u8; 16]) -> usize {
-        let next = self.by_actor.len();
-        let at = *self.actors.entry(actor).or_insert(next);
-        if at == next {
-            self.by_actor.push(Vec::new());
-        }
-        at
-    }
-
-    /// The joint clock of some changes, and the greatest operation counter below them.
-    fn below(&self, deps: &[usize]) -> (Vec<u64>, u64) {
-        let mut clock = Vec::new();
-        let mut max_op = 0;
-        for dep in deps {
-            let node = &self.nodes[*dep];
-            max_op = max_op.max(node.max_op);
-            if clock.len() < node.clock.len() {
-                clock.resize(node.clock.len(), 0);
-            }
-            for (mine, theirs) in clock.iter_mut().zip(&node.clock) {
-                *mine = (*mine).max(*theirs);
-            }
-        }
-        (clock, max_op)
-    }
-
-    fn push(&mut self, hash: [u8; 32], actor: usize, deps: &[usize], ops: (u64, u64)) {
-        let (mut clock, _) = self.below(deps);
-        if clock.len() <= actor {
-            clock.resize(actor + 1, 0);
-        }
-        clock[actor] += 1;
-        for dep in deps {
-            self.nodes[*dep].has_child = true;
-        }
-        let at = self.nodes.len();
-        self.nodes.push(Node { hash, start_op: ops.0, max_op: ops.1, clock, has_child: false });
-        self.by_hash.insert(hash, at);
-        self.by_actor[actor].push(at);
-    }
-
-    /// The change in the past `clock` describes that made operation `counter` of `actor`.
-    fn find(&self, clock: &[u64], actor: [u8; 16], counter: u64) -> Option<usize> {
-        let actor = *self.actors.get(&actor)?;
-        let seen = usize::try_from(*clock.get(actor)?).ok()?;
-        let changes = self.by_actor[actor].get(..seen)?;
-        let after = changes.partition_point(|n| self.nodes[*n].start_op <= counter);
-        let node = changes[after.checked_sub(1)?];
-        (counter <= self.nodes[node].max_op).then_some(node)
-    }
-
-    fn heads(&self) -> Vec<[u8; 32]> {
-        let mut heads: Vec<_> =
-            self.nodes.iter().filter(|n| !n.has_child).map(|n| n.hash).collect();
-        heads.sort_unstable();
-        heads
-    }
-}
-
 /// An entry that passed.
 #[derive(Debug)]
-struct Accepted<'a> {
-    entry: Incoming<'a>,
-    inspected: Inspected,
+pub(super) struct Accepted<'a> {
+    pub(super) entry: Incoming<'a>,
+    pub(super) inspected: Inspected,
 }
 
 /// Sorts entries into accepted, refused and waiting.
-struct Sorting<'a, 'd> {
+pub(super) struct Sorting<'a, 'd> {
     schema: &'static Schema,
-    document: &'d Automerge,
+    document: Option<&'d Automerge>,
+    /// Changes already in the document, if they were read.
+    history: &'d [Change],
     past: Past,
-    accepted: Vec<Accepted<'a>>,
+    pub(super) accepted: Vec<Accepted<'a>>,
     /// Index into `accepted` of a change accepted in this call.
     fresh: BTreeMap<[u8; 32], usize>,
     /// What operations of changes already in the document left behind, read when first needed.
@@ -291,9 +188,16 @@ struct Sorting<'a, 'd> {
 }
 
 impl<'a, 'd> Sorting<'a, 'd> {
-    fn new(schema: &'static Schema, document: &'d Automerge) -> Result<Self, LoadError> {
+    pub(super) fn new(
+        schema: &'static Schema,
+        document: Option<&'d Automerge>,
+    ) -> Result<Self, LoadError> {
         let mut past = Past::default();
-        for meta in document.get_changes_meta(&[]) {
+        if document.is_none() {
+            let (genesis, actor) = (genesis(schema), past.actor(ACTOR));
+            past.push(genesis.hash, actor, &[], (1, genesis.max_op));
+        }
+        for meta in document.map(|d| d.get_changes_meta(&[])).unwrap_or_default() {
             let actor = meta.actor.to_bytes().try_into().map_err(|_| LoadError::Foreign)?;
             let deps: Option<Vec<usize>> =
                 meta.deps.iter().map(|d| past.by_hash.get(&d.0).copied()).collect();
@@ -304,6 +208,7 @@ impl<'a, 'd> Sorting<'a, 'd> {
         Ok(Self {
             schema,
             document,
+            history: &[],
             past,
             accepted: Vec::new(),
             fresh: BTreeMap::new(),
@@ -313,7 +218,7 @@ impl<'a, 'd> Sorting<'a, 'd> {
         })
     }
 
-    fn sort(&mut self, entries: &[Incoming<'a>]) {
+    pub(super) fn sort(&mut self, entries: &[Incoming<'a>]) {
         let mut logs: BTreeMap<LogId, Vec<(Incoming<'a>, Inspected)>> = BTreeMap::new();
         let mut order: Vec<&Incoming<'a>> = entries.iter().collect();
         order.sort_by_key(|e| (e.log, e.seq));
@@ -400,60 +305,13 @@ impl<'a, 'd> Sorting<'a, 'd> {
             return Some((accepted.entry.body, &accepted.inspected.traces));
         }
         if !self.held.contains_key(&hash) {
-            let change = guarded(|| self.document.get_change_by_hash(&ChangeHash(hash)))?;
+            let read = self.history.iter().find(|c| c.hash().0 == hash).cloned();
+            let change =
+                read.or_else(|| guarded(|| self.document?.get_change_by_hash(&ChangeHash(hash))))?;
             let body = change.raw_bytes().to_vec();
             let traces = traces_of(self.schema, &body)?;
             self.held.insert(hash, (body, traces));
         }
         self.held.get(&hash).map(|(body, traces)| (&body[..], &traces[..]))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::{Edits, schema_named};
-    use serde_json::json;
-
-    #[test]
-    fn a_replay_leaves_out_what_fails_and_what_builds_on_it() {
-        let schema = schema_named("post").unwrap();
-        let logs = [LogId([1; 32]), LogId([2; 32])];
-        let write = |record: &mut Record, author: usize, title: &str| {
-            let edits = Edits::from_json(schema, &json!({ "title": title })).unwrap();
-            record.edit(logs[author].actor(), 1, "", &edits).unwrap().unwrap()
-        };
-        let mut alice = Record::new(schema);
-        let first = write(&mut alice, 0, "a");
-        let held = alice.save();
-        let mut bob = alice.clone();
-        let bodies =
-            [write(&mut alice, 0, "b"), write(&mut alice, 0, "c"), write(&mut bob, 1, "d")];
-        let entries: Vec<_> = [(0, 2), (0, 3), (1, 1)]
-            .into_iter()
-            .zip(&bodies)
-            .map(|((author, seq), body)| Incoming { log: logs[author], seq, body })
-            .collect();
-        let base = Record::load(schema, &held).unwrap();
-        let mut sorting = Sorting::new(schema, base.document()).unwrap();
-        sorting.sort(&entries);
-        assert_eq!(sorting.accepted.len(), 3);
-        let run = |fails: &[u8]| {
-            let fails = Change::try_from(fails).unwrap().hash();
-            replay(schema, base.document(), &sorting.accepted, vec![], vec![], &mut |d, c, h| {
-                (c.hash() != fails).then(|| trial(d, vec![c.clone()], h).unwrap().0)
-            })
-        };
-
-        let outcome = run(&bodies[0]);
-        assert_eq!(outcome.refused, [(logs[0], 2, Refusal::Trial)]);
-        assert_eq!((outcome.waiting, outcome.accepted), (vec![(logs[0], 3)], 1));
-        assert_eq!((outcome.heads, outcome.evicted), (bob.heads(), vec![]));
-        assert_eq!(Record::load(schema, &outcome.snapshot).unwrap().to_json(), bob.to_json());
-
-        let outcome = run(&first);
-        assert_eq!(outcome.evicted, [Change::try_from(&first[..]).unwrap().hash().0]);
-        assert_eq!((outcome.waiting.len(), outcome.accepted), (3, 0));
-        assert!(outcome.record.is_new());
     }
 }

@@ -11,22 +11,27 @@
 //! | `schema`, `post`, `member`, `meeting` | what a kind consists of |
 //! | `genesis` | the change every document of a kind begins from |
 //! | `edits`, `create`, `writing`, `doc`, `history` | writing, reading, looking back |
-//! | `chunk`, `gate`, `materialise` | what a stranger's change must survive |
+//! | `column`, `chunk`, `gate`, `past`, `materialise`, `assemble`, `replay` | what a stranger's change must survive |
 //!
 //! This module knows no network, no disk and no clock, and not who may write: times and accounts
 //! come in as arguments, rights are [`crate::directory`]'s.
 
+mod assemble;
 mod chunk;
+mod column;
 mod create;
 mod doc;
 mod edits;
+mod encode;
 mod gate;
 mod genesis;
 mod history;
 mod materialise;
 mod meeting;
 mod member;
+mod past;
 mod post;
+mod replay;
 mod schema;
 mod snapshot;
 mod writing;

@@ -318,7 +318,11 @@ impl Engine {
             return;
         }
         let wait = match entry.attempt {
-            // The smaller key dials at once, the larger gives it a moment: mostly one link comes up.
+            // Not heard of since this node started: the peer has most likely given up dialling us for
+            // a while, so we do not wait for it.
+            0 if entry.last_contact_ms.is_none() => 0,
+            // Both have just lost the link. The smaller key dials at once, the larger gives it a moment:
+            // mostly one link comes up.
             0 if self.me < peer => 0,
             0 => self.jitter.around(self.settings.redial_min_ms),
             n => {

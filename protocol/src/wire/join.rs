@@ -24,7 +24,6 @@ pub struct JoinRequest {
     pub name: String,
     #[n(4)]
     pub addresses: Vec<String>,
-    /// What space keys are to be wrapped to; the connection vouches for it as for the rest.
     #[n(5)]
     pub sealing: SealingKey,
 }

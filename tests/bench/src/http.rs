@@ -27,6 +27,15 @@ impl Client {
 
     /// Any status but 2xx is an error that quotes the answer; an answer that is not JSON is null.
     pub fn request(&mut self, method: &str, path: &str, body: &str) -> Result<Value> {
+        let (status, body) = self.exchange(method, path, body)?;
+        if !(200..300).contains(&status) {
+            bail!("{method} {path}: {status} {}", String::from_utf8_lossy(&body));
+        }
+        Ok(serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    /// The status and the body, whatever they are.
+    pub fn exchange(&mut self, method: &str, path: &str, body: &str) -> Result<(u16, Vec<u8>)> {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: node\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n",
@@ -34,11 +43,7 @@ impl Client {
         );
         let stream = self.reader.get_mut();
         stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
-        let (status, body) = self.response()?;
-        if !(200..300).contains(&status) {
-            bail!("{method} {path}: {status} {}", String::from_utf8_lossy(&body));
-        }
-        Ok(serde_json::from_slice(&body).unwrap_or_default())
+        self.response()
     }
 
     fn response(&mut self) -> Result<(u16, Vec<u8>)> {

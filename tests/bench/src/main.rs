@@ -20,31 +20,45 @@
 //! | `limits` | `quinn`, `sqlite`, `fsync_*` | what this machine can do at all |
 //!
 //! fenbu's `bulk_stored` is when all entries were committed at the joiner but not yet all readable.
+//! In BULK, NOOP and DELTA both processes run, with stores open and sockets bound, before the joiner
+//! is let connect; that is where the clock starts.
 //!
 //! Every line says in `durable` what would have survived a power cut when the clock stopped; the
-//! figures of two systems with different words there are not the same feat. Bytes are both ways
-//! together; `bytes_are` says at which layer they were counted.
+//! figures of two systems with different words there are not the same feat. `disk` says of each
+//! system when it has its data written through to the disk. Bytes are both ways together; `bytes_are`
+//! says at which layer they were counted, and fenbu's are given at two.
+//!
+//! At the end stands what fenbu aims at (`aims.rs`), each aim with what was reached in this run; an
+//! aim whose figures were not asked for is not judged. With `--json` a line has either `system` and
+//! `metric` or `aim`.
 //!
 //! # The systems
 //!
-//! `samod`, `iroh-docs` and `fenbu` are two processes each over loopback with their data on disk.
-//! `automerge`, `quinn-raw`, `sqlite-raw` and `fsync` are floors and limits, one process each.
+//! `samod`, `subduction`, `iroh-docs` and `fenbu` are two processes each over loopback with their data
+//! on disk. `automerge`, `quinn-raw`, `sqlite-raw` and `fsync` are floors and limits, one process each.
+//!
+//! What a record is differs. samod and fenbu move its history of four changes, and it is readable once
+//! it is a document or a row; so does subduction, whose commits are applied to a document by the bench
+//! as an application would; iroh-docs moves the current value. New records are one change for fenbu and
+//! subduction, four for samod, a value for iroh-docs. fenbu and iroh-docs encrypt what they send.
 //!
 //! The text of the workload is put together from a list of clauses and compresses better than
 //! people's prose: compare bytes with that in mind where one system compresses and another does not.
 //!
-//! Left out: subduction is not measured yet; automerge-repo and PouchDB need Node.js and
-//! Syncthing a Go build, none of which a Cargo workspace can bring.
+//! Left out: automerge-repo and PouchDB need Node.js and Syncthing a Go build, none of which a Cargo
+//! workspace can bring.
 //!
 //! A step that does not end within `--timeout-s` is reported with a null value and an `error`, and
 //! what depends on it is not measured.
 
+mod aims;
 mod http;
 mod load;
 mod peer;
 mod process;
 mod report;
 mod systems;
+mod tcp;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -78,7 +92,7 @@ pub struct Options {
     /// One JSON object a line instead of a table
     #[arg(long)]
     pub json: bool,
-    /// The fenbu binary [default: built in the main workspace if missing]
+    /// The fenbu binary [default: built in the main workspace]
     #[arg(long)]
     pub fenbu: Option<PathBuf>,
     /// Where the systems keep their data; must be on a disk [default: target/data of the bench]
@@ -148,8 +162,8 @@ fn run(options: &Options) -> anyhow::Result<()> {
                 break;
             }
         }
-        report.finish(system);
+        report.finish(system, systems::disk_of(system));
     }
-    report.table();
+    report.close();
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! A crash loses what is written and not synced. Reads that peers cause wait for the sync under way,
 //! as a database shows nobody what it has not committed.
 
-use super::writes::{LocalWrite, views};
+use super::writes::LocalWrite;
 use fenbu_node::store::{Loaded, MemoryStore, Reader, Store, StoreError, WriteBatch};
 use fenbu_protocol::directory::{Act, Directory, Signed};
 use fenbu_protocol::id::{Hash, LogId, NodeId, SpaceId};
@@ -39,7 +39,8 @@ pub(super) enum Done {
     LocalRefused,
     Declared {
         act: Act,
-        signed: Signed,
+        /// The act's statement, and those about keys that follow from it.
+        signed: Vec<Signed>,
     },
 }
 
@@ -68,7 +69,8 @@ impl fmt::Debug for Disk {
 
 impl Disk {
     pub(super) fn new() -> Self {
-        let store = MemoryStore::new(&views()).expect("the record kinds have distinct plain names");
+        let store = MemoryStore::new(&fenbu_node::views::specs())
+            .expect("the record kinds have distinct plain names");
         let reader = store.reader().expect("a store in memory opens");
         Self {
             store,
@@ -81,6 +83,15 @@ impl Disk {
             spaces: BTreeMap::new(),
             filled_with: None,
         }
+    }
+
+    /// A copy of what is written, as a backup keeps it.
+    pub(super) fn copy(&self) -> Self {
+        let store = self.store.clone();
+        let reader = store.reader().expect("a store in memory opens");
+        let (synced, spaces) = (self.synced.clone(), self.spaces.clone());
+        let filled_with = self.filled_with.clone();
+        Self { store, reader, synced, spaces, filled_with, ..Self::new() }
     }
 
     /// Puts a whole directory on the disk, as joining does.

@@ -75,6 +75,7 @@ impl World {
             Output::DirectoryChanged => {
                 // A space may have become readable whose entries are here already.
                 self.nodes[node].disk.behind = true;
+                self.nodes[node].learn_keys();
                 self.after(0, Event::Kick { node });
             }
             Output::Notice(notice) => {

@@ -2,18 +2,16 @@
 
 use super::invariants::Breach;
 use super::world::World;
-use super::writes::update_of;
+use super::writes::{Entries, Opened};
 use fenbu_node::store::Reader;
-use fenbu_protocol::directory::Signed;
+use fenbu_node::views::update_of;
+use fenbu_protocol::directory::{Signed, Template};
 use fenbu_protocol::id::{DocId, LogId, SpaceId};
 use fenbu_protocol::limits::RUN_BYTES_MAX;
-use fenbu_protocol::log::Kind;
+use fenbu_protocol::log::{Header, Kind};
 use fenbu_protocol::record::{self, Incoming};
 use fenbu_protocol::sync::Engine;
 use std::collections::BTreeMap;
-
-/// Every entry of a document: log, seq, body.
-type Entries = Vec<(LogId, u64, Vec<u8>)>;
 
 impl World {
     /// Why the nodes are not level yet; `None` once they are.
@@ -76,6 +74,9 @@ impl World {
             if !readers.is_empty() {
                 self.space_is_whole(space.id, &readers)?;
             }
+            if space.template == Template::UNIT {
+                self.carriers_see_nothing(space.id, &readers)?;
+            }
         }
         Ok(())
     }
@@ -112,7 +113,12 @@ impl World {
             }
         }
         for ((document, kind), entries) in entries {
-            let rebuilt = rebuild(kind, &entries).map_err(|what| ("I10", what))?;
+            let rebuilt = self.nodes[rebuilder].open(space, &entries);
+            let rebuilt = rebuilt.and_then(|(opened, locked)| match locked.is_empty() {
+                true => rebuild(kind, &opened),
+                false => Err("a reader lacks the key of an entry".into()),
+            });
+            let rebuilt = rebuilt.map_err(|what| ("I10", what))?;
             let expected = update_of(space, document, &rebuilt, Vec::new());
             for reader in readers {
                 self.shows(*reader, &expected)?;
@@ -126,15 +132,30 @@ impl World {
         Ok(())
     }
 
+    /// Who never was a reader has no key and no record of the space.
+    fn carriers_see_nothing(&self, space: SpaceId, readers: &[usize]) -> Result<(), Breach> {
+        for (n, node) in self.nodes.iter().enumerate().filter(|(n, _)| !readers.contains(n)) {
+            let defined = node.directory().and_then(|d| d.space(&space));
+            let key = defined.is_some_and(|space| node.keyring.newest(space).is_some());
+            let shown = record::ALL.iter().any(|schema| {
+                node.disk.reader().count(schema.kind, Some(&[space])).is_ok_and(|n| n > 0)
+            });
+            if key || shown {
+                return Err(("I8", format!("node {n} reads space {}", space.short())));
+            }
+        }
+        Ok(())
+    }
+
     /// A reader's document and view row are those of a rebuild.
     fn shows(
         &self,
         node: usize,
         expected: &fenbu_node::store::DocumentUpdate,
     ) -> Result<(), Breach> {
-        let (space, document) = (expected.space, expected.document);
+        let (place, document) = (expected.place(), expected.document);
         let reader = self.nodes[node].disk.reader();
-        let stored = reader.document(space, document).ok().flatten();
+        let stored = reader.document(place).ok().flatten();
         let differs = |what| Err(("I10", format!("node {node}, document {document}: {what}")));
         let Some(stored) = stored else { return differs("not there") };
         if stored.heads != expected.heads {
@@ -143,7 +164,7 @@ impl World {
         if stored.conflicts != expected.conflicts {
             return differs("other conflicts than a rebuild gives");
         }
-        match reader.row(expected.kind, space, document).ok().flatten() {
+        match reader.row(place).ok().flatten() {
             Some(listed) if listed.row == expected.row => Ok(()),
             Some(_) => differs("another row than a rebuild gives"),
             None => differs("no row"),
@@ -151,35 +172,30 @@ impl World {
     }
 
     /// All entries of a space on a node's disk, by document.
-    fn entries_of(&self, node: usize, space: SpaceId) -> BTreeMap<(DocId, Kind), Entries> {
+    fn entries_of(&self, node: usize, space: SpaceId) -> BTreeMap<(DocId, Kind), Entries<'static>> {
         let disk = &self.nodes[node].disk;
-        let mut documents: BTreeMap<(DocId, Kind), Entries> = BTreeMap::new();
+        let mut documents: BTreeMap<(DocId, Kind), Entries<'static>> = BTreeMap::new();
         for (log, _) in disk.spaces.iter().filter(|(_, s)| **s == space) {
-            for_each_entry(disk.reader(), *log, |seq, document, kind, body| {
-                documents.entry((document, kind)).or_default().push((*log, seq, body));
+            for_each_entry(disk.reader(), *log, |header, body| {
+                let key = (header.document, header.shape.kind);
+                documents.entry(key).or_default().push((header, body.into()));
             });
         }
         documents
     }
 }
 
-fn for_each_entry(
-    reader: &dyn Reader,
-    log: LogId,
-    mut each: impl FnMut(u64, DocId, Kind, Vec<u8>),
-) {
+fn for_each_entry(reader: &dyn Reader, log: LogId, mut each: impl FnMut(Header, Vec<u8>)) {
     let mut from = 1;
     while let Ok(Some(run)) = reader.run(log, from, RUN_BYTES_MAX) {
         for entry in run.entries() {
-            let header = &entry.header;
-            let body = entry.body.unwrap_or_default().to_vec();
-            each(header.seq, header.document, header.shape.kind, body);
+            each(entry.header, entry.body.unwrap_or_default().to_vec());
         }
         from = run.last() + 1;
     }
 }
 
-fn rebuild(kind: Kind, entries: &Entries) -> Result<record::Record, String> {
+fn rebuild(kind: Kind, entries: &Opened<'_>) -> Result<record::Record, String> {
     let schema = record::schema(kind).ok_or("an unknown kind")?;
     let incoming: Vec<_> =
         entries.iter().map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body }).collect();

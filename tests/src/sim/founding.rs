@@ -5,8 +5,8 @@ use fenbu_protocol::directory::{
     Act, AdmitNode, DefineSpace, DefineUnit, Directory, Found, Role, Scope, Signed, Template,
     space_id,
 };
-use fenbu_protocol::id::{FederationId, NodeId};
-use fenbu_protocol::seal::sealing_public;
+use fenbu_protocol::id::{FederationId, Hash, NodeId, SpaceId};
+use fenbu_protocol::seal::{self, Keyring, sealing_public};
 
 const HEAD_OFFICE: &str = "head";
 
@@ -32,6 +32,11 @@ pub(super) fn unit_code(unit: usize) -> String {
     if unit == 0 { HEAD_OFFICE.into() } else { format!("unit-{unit}") }
 }
 
+/// The space every node reads.
+pub(super) fn common_space() -> SpaceId {
+    space_id(&federation(), "federation")
+}
+
 /// Admits a node to the unit its number gives.
 pub(super) fn admission(node: usize, units: usize) -> Act {
     Act::AdmitNode(AdmitNode {
@@ -47,6 +52,18 @@ pub(super) fn admission(node: usize, units: usize) -> Act {
 /// A space every node reads, writes and carries, founded while the others already talk.
 pub(super) fn late_space() -> Act {
     Act::DefineSpace(space("task-force", Template::TEMPORARY, None, Scope::everyone()))
+}
+
+/// The same space, which the last unit reads no more.
+pub(super) fn narrowed_space(units: usize) -> Act {
+    let readers = Scope::units((0..units.max(2) - 1).map(unit_code));
+    let everyone = space("task-force", Template::TEMPORARY, None, Scope::everyone());
+    Act::DefineSpace(DefineSpace { readers, ..everyone })
+}
+
+/// What stands in for randomness: never the same for one node twice.
+pub(super) fn chance(node: usize, draw: u64) -> [u8; 32] {
+    Hash::of("simulated chance", &[&(node as u64).to_be_bytes(), &draw.to_be_bytes()]).0
 }
 
 fn space(label: &str, template: Template, unit: Option<String>, scope: Scope) -> DefineSpace {
@@ -86,6 +103,16 @@ pub(super) fn directory(units: usize, members: usize) -> Directory {
     }
     for node in 0..members {
         declare(&admin, admission(node, units));
+    }
+    let mut draws = 0;
+    let keys = seal::due(&directory, &Keyring::default(), &mut || {
+        draws += 1;
+        // Of a node that there is not, so that the admin's own draws are others.
+        chance(usize::MAX, draws)
+    });
+    for act in keys {
+        let signed = directory.draft(&admin, &act, 0);
+        directory.apply(signed).expect("the founding statements follow each other");
     }
     directory
 }

@@ -2,16 +2,17 @@
 //!
 //! I1 an acknowledged write is never lost · I2 equal logs mean equal states · I3 nobody shows two
 //! entries for one place of a log · I5 nothing is told that is not synced · I6 queues and frames are
-//! bounded · I7 nodes come level (`finale`) · "honest" no node of these is ever to blame.
+//! bounded · I7 nodes come level (`finale`) · I8 what leaves a node is sealed for its readers · "honest" no node of these is ever to blame.
 
 use super::disk::Disk;
+use super::founding;
 use super::writes::SpaceState;
 use crate::model::Model;
 use fenbu_protocol::id::{Hash, LogId, SpaceId};
 use fenbu_protocol::limits::{
     FRAME_BYTES_MAX, OUTBOX_BYTES_MAX, RUN_BYTES_MAX, UNPERSISTED_BYTES_MAX,
 };
-use fenbu_protocol::log::{Run, StateDigest};
+use fenbu_protocol::log::{Encoding, Run, StateDigest};
 use fenbu_protocol::sync::{Close, Notice, Output};
 use fenbu_protocol::wire::Message;
 use std::collections::BTreeMap;
@@ -48,10 +49,19 @@ impl Ledger {
     pub(super) fn leaves(&mut self, disk: &Disk, run: &Run) -> Result<(), Breach> {
         let synced = disk.synced.get(&run.log()).map_or(&[][..], Vec::as_slice);
         let left = self.left.entry(run.log()).or_default();
+        // The one space that every node reads.
+        let plain = disk.spaces.get(&run.log()) == Some(&founding::common_space());
         for entry in run.entries() {
             let seq = entry.header.seq;
             if synced.get(seq as usize - 1) != Some(&entry.hash) {
                 return Err(("I5", format!("{run:?} was sent and seq {seq} is not synced")));
+            }
+            let expected = if plain { Encoding::CHANGE } else { Encoding::SEALED };
+            if entry.header.shape.encoding != expected {
+                return Err((
+                    "I8",
+                    format!("{run:?}: the body of seq {seq} is not as it should be"),
+                ));
             }
             if *left.entry(seq).or_insert(entry.hash) != entry.hash {
                 return Err(("I3", format!("{run:?}: another seq {seq} was shown before")));

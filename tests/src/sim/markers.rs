@@ -36,6 +36,8 @@ markers! {
     carried_by_third,
     /// An entry waited for a change it builds on, and was let in when that came.
     waiting_released,
+    /// A reader left a space, and the space got another key.
+    key_rotated,
     /// The disk refused a peer's entries, and they became durable later.
     disk_refusal_retried,
     /// The disk refused a local write, which was never acknowledged.

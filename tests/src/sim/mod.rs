@@ -19,6 +19,7 @@
 //! | `invariants`, `finale` | what must hold after every step, and at the end |
 //! | `markers`, `trace` | proof of what happened |
 //! | `replica` | one node without a network, for properties of delivery |
+//! | `scenario` | scripted stories over the same pieces |
 
 mod disk;
 mod driver;
@@ -31,6 +32,7 @@ mod network;
 mod node;
 mod people;
 pub mod replica;
+pub mod scenario;
 mod storage;
 mod trace;
 mod world;
@@ -38,7 +40,6 @@ mod writes;
 
 pub use markers::Markers;
 pub use trace::TAIL_LINES;
-pub use writes::views;
 
 use fenbu_protocol::id::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};

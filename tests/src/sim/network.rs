@@ -105,6 +105,12 @@ impl Network {
         self.cut.insert((from, to));
     }
 
+    /// Ends the cut between two nodes, both ways.
+    pub(super) fn mend(&mut self, a: usize, b: usize) {
+        self.cut.remove(&(a, b));
+        self.cut.remove(&(b, a));
+    }
+
     /// Links that a new cut makes silent.
     pub(super) fn silent(&self) -> Vec<LinkId> {
         let is_silent = |link: LinkId, end: &End| {

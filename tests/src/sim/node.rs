@@ -6,8 +6,9 @@ use ed25519_dalek::SigningKey;
 use fenbu_protocol::directory::{Directory, Signed};
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Author, Opening, Tip};
+use fenbu_protocol::seal::{Keyring, sealing_secret};
 use fenbu_protocol::sync::{Engine, LinkId, Settings, StoredLog};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug)]
 pub(super) struct Node {
@@ -20,6 +21,14 @@ pub(super) struct Node {
     pub(super) disk: Disk,
     /// Our logs, resumed from the disk at each start.
     pub(super) authors: BTreeMap<SpaceId, Author>,
+    /// Keys of the spaces it reads, as of `keys_epoch`.
+    pub(super) keyring: Keyring,
+    pub(super) keys_epoch: u64,
+    /// Spaces with entries that wait for a key.
+    pub(super) locked: BTreeSet<SpaceId>,
+    /// Counts what was taken from chance.
+    draws: u64,
+    number: usize,
     /// When the next tick comes.
     pub(super) tick_at: Option<u64>,
     pub(super) slow_disk: bool,
@@ -40,6 +49,11 @@ impl Node {
             engine: None,
             disk: Disk::new(),
             authors: BTreeMap::new(),
+            keyring: Keyring::default(),
+            keys_epoch: 0,
+            locked: BTreeSet::new(),
+            draws: 0,
+            number,
             tick_at: None,
             slow_disk: false,
             unpersisted: 0,
@@ -64,7 +78,8 @@ impl Node {
         self.authors.clear();
         for log in &loaded.logs {
             let opening = log.opening;
-            if opening.node == self.id {
+            let newer = |a: &Author| a.opening().incarnation > opening.incarnation;
+            if opening.node == self.id && !self.authors.get(&opening.space).is_some_and(newer) {
                 let (clock, epoch) = self.disk.last_clock(log.log, log.tip.seq);
                 let author = Author::new(opening, log.tip, clock, epoch);
                 self.authors.insert(opening.space, author);
@@ -80,7 +95,23 @@ impl Node {
         self.engine =
             Some(Engine::new(now, seed, self.id, settings, directory, logs, acknowledged));
         self.disk.behind = true;
+        self.keyring = Keyring::default();
+        self.keys_epoch = 0;
+        self.learn_keys();
         Ok(())
+    }
+
+    /// Takes the keys that the directory of the moment brings.
+    pub(super) fn learn_keys(&mut self) {
+        if let Some(engine) = &self.engine {
+            self.keyring.learn(engine.directory(), &self.id, &sealing_secret(&self.key));
+        }
+    }
+
+    /// 32 bytes nobody foresees, for this simulation.
+    pub(super) fn chance(&mut self) -> [u8; 32] {
+        self.draws += 1;
+        founding::chance(self.number, self.draws)
     }
 
     /// Power is gone. Returns whether the disk lost something it had not synced.
@@ -100,6 +131,16 @@ impl Node {
             let opening = Opening::sign(&self.key, space, 0);
             Author::new(opening, Tip::start(opening.log()), 0, 0)
         })
+    }
+
+    /// A peer holds more of a log of ours than we do: the next entry begins a new one, returned here
+    /// where that log is the one we write.
+    pub(super) fn leave_log(&mut self, log: LogId) -> Option<LogId> {
+        let author = self.authors.values_mut().find(|author| author.log() == log)?;
+        let opening = author.opening();
+        let opening = Opening::sign(&self.key, opening.space, opening.incarnation + 1);
+        *author = Author::new(opening, Tip::start(opening.log()), 0, 0);
+        Some(opening.log())
     }
 
     pub(super) fn directory(&self) -> Option<&Directory> {

@@ -39,6 +39,8 @@ impl World {
             .spaces()
             .map(|s| s.id)
             .filter(|s| directory.may_write(&me.id, s, directory.epoch()))
+            // One who may write and not read has nothing to seal with.
+            .filter(|s| me.keyring.sealing(directory, s).is_ok())
             .collect();
         if spaces.is_empty() { None } else { Some(self.rng.pick(&spaces)) }
     }
@@ -100,6 +102,12 @@ impl World {
         self.trace.note(self.now, 0, "declared", [u64::from(act.number()), 0], || {
             format!("act {}", act.number())
         });
+        if matches!(act, Act::DefineSpace(_))
+            && let Some(space) =
+                self.nodes[0].directory().and_then(|d| d.space_labelled("task-force"))
+        {
+            self.markers.key_rotated += u64::from(space.key_epoch() > 1);
+        }
         if let Act::AdmitNode(admit) = act
             && let Some(directory) = self.nodes[0].directory().cloned()
         {

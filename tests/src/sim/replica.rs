@@ -11,7 +11,7 @@ use fenbu_protocol::log::{Kind, LogDigest, Run, StateDigest};
 use fenbu_protocol::sync::{Input, LinkId, Output, Settings};
 use fenbu_protocol::wire::{Hello, Message, WIRE_VERSION};
 use serde_json::{Map, json};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 const LINK: LinkId = LinkId(1);
 
@@ -24,6 +24,8 @@ pub struct Story {
     /// In the order they were written.
     pub runs: Vec<Run>,
     pub entries: u64,
+    /// Documents told of: an id under which two kinds are written is two.
+    pub documents: u64,
 }
 
 impl Story {
@@ -32,7 +34,9 @@ impl Story {
         let mut rng = Rng::derive(seed, "story", 0);
         let (archive, reader) = (authors, authors + 1);
         let directory = founding::directory(1, authors + 2);
-        let mut story = Self { directory, archive, reader, runs: Vec::new(), entries: 0 };
+        let mut story =
+            Self { directory, archive, reader, runs: Vec::new(), entries: 0, documents: 0 };
+        let mut places = BTreeSet::new();
         let space = space_id(&founding::federation(), "federation");
         let documents: Vec<DocId> = (0..3).map(|_| rng.doc_id()).collect();
         let mut replicas: Vec<Replica> =
@@ -42,13 +46,18 @@ impl Story {
             let known: Vec<Run> = story.runs.iter().filter(|_| rng.chance(400)).cloned().collect();
             replicas[author].receive(known.iter(), 2);
             let document = rng.pick(&documents);
-            let fields = Map::from_iter([("title".into(), json!(format!("title {save}")))]);
-            let edit = LocalEdit { kind: Kind(1), document, word: format!("w{save}"), fields };
+            // A few authors claim one id for records of two kinds.
+            let (kind, field) =
+                rng.pick(&[(Kind(1), "title"), (Kind(1), "title"), (Kind(2), "name")]);
+            let fields = Map::from_iter([(field.into(), json!(format!("{field} {save}")))]);
+            let edit = LocalEdit { kind, document, word: format!("w{save}"), fields };
+            places.insert((kind, document));
             let time_ms = EPOCH_MS + save as u64;
             let write = LocalWrite { space, edits: vec![edit], time_ms };
             story.entries += write.edits.len() as u64;
             story.runs.extend(replicas[author].write(write));
         }
+        story.documents = places.len() as u64;
         story
     }
 }
@@ -59,6 +68,7 @@ pub struct Sums {
     pub spaces: Vec<(SpaceId, LogDigest, StateDigest)>,
     pub entries: u64,
     pub waiting: u64,
+    pub documents: u64,
 }
 
 /// A node fed by hand.
@@ -180,6 +190,7 @@ impl Replica {
             spaces: digests.into_iter().map(|(space, d)| (space, d.log, d.state)).collect(),
             entries: counts.entries,
             waiting: counts.waiting,
+            documents: counts.documents,
         }
     }
 }

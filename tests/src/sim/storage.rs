@@ -84,7 +84,9 @@ impl World {
                     self.writes_left -= 1;
                 }
                 Done::Declared { act, signed } => {
-                    self.handle(node, Input::Declared { statement: signed });
+                    for statement in signed {
+                        self.handle(node, Input::Declared { statement });
+                    }
                     self.declared(&act);
                 }
             }

@@ -206,6 +206,8 @@ impl World {
         if self.mix.late_space {
             let place = self.rng.below(self.acts.len() + 1);
             self.acts.insert(place, founding::late_space());
+            let after = place + 1 + self.rng.below(self.acts.len() - place);
+            self.acts.insert(after, founding::narrowed_space(self.mix.units));
         }
         for _ in 0..self.acts.len() {
             let at = self.rng.below(end as usize) as u64;

@@ -4,16 +4,19 @@
 use super::disk::{Done, Job};
 use super::node::Node;
 use crate::model::words_field;
-use fenbu_node::store::{
-    Cell, DocumentUpdate, EntryRef, Row, StoredDocument, ViewColumn, ViewSpec, WriteBatch,
-};
+use fenbu_node::store::{EntryRef, Place, StoredDocument, WriteBatch};
+use fenbu_node::views::update_of;
+use fenbu_protocol::directory::{Directory, Signed};
 use fenbu_protocol::id::{DocId, LogId, SpaceId};
-use fenbu_protocol::log::{Draft, Encoding, HEADER_VERSION, Kind, LogDigest, Shape, StateDigest};
-use fenbu_protocol::record::{self, Edits, Incoming, Record, Schema, ValueType};
+use fenbu_protocol::log::{
+    Draft, Encoding, HEADER_VERSION, Header, Kind, LogDigest, Shape, StateDigest,
+};
+use fenbu_protocol::record::{self, Edits, Incoming, Record};
+use fenbu_protocol::seal::{self, NONCE_BYTES, Reading, Sealing, SpaceKey, seal};
 use fenbu_protocol::sync::Item;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Midnight of the founding picture's day: what the nodes' wall clocks began from.
 pub(super) const EPOCH_MS: u64 = 1_544_457_600_000;
@@ -21,8 +24,10 @@ pub(super) const EPOCH_MS: u64 = 1_544_457_600_000;
 /// Bytes of entries turned into documents in one go.
 const MATERIALISE_BYTES: usize = 4 << 20;
 
-/// Entries of one document: log, seq, body.
-type Entries<'a> = Vec<(LogId, u64, Cow<'a, [u8]>)>;
+/// Entries of one document, with their stored bodies.
+pub(super) type Entries<'a> = Vec<(Header, Cow<'a, [u8]>)>;
+/// Entries with their plain bodies: log, seq, body.
+pub(super) type Opened<'a> = Vec<(LogId, u64, Cow<'a, [u8]>)>;
 
 /// One save by a person: records of one space, a word added to each.
 #[derive(Debug, Clone)]
@@ -58,57 +63,6 @@ pub(super) struct Started {
     pub(super) states: Vec<SpaceState>,
     /// Entries that had waited and now count.
     pub(super) released: u64,
-}
-
-/// The views the daemon keeps, one for each kind.
-pub fn views() -> Vec<ViewSpec> {
-    record::ALL.iter().map(|schema| view(schema)).collect()
-}
-
-fn view(schema: &Schema) -> ViewSpec {
-    let column = |name: &&str| {
-        let field = schema.field(name);
-        let integer = field.is_some_and(|f| {
-            let number = matches!(f.value, ValueType::Int | ValueType::Instant | ValueType::Bool);
-            number && !f.merge.is_container()
-        });
-        ViewColumn { name: (*name).to_owned(), integer, indexed: false }
-    };
-    ViewSpec {
-        kind: schema.kind,
-        table: schema.plural.to_owned(),
-        columns: schema.columns.iter().map(column).collect(),
-    }
-}
-
-/// A record as its document is stored.
-pub(super) fn update_of(
-    space: SpaceId,
-    document: DocId,
-    record: &Record,
-    snapshot: Vec<u8>,
-) -> DocumentUpdate {
-    let row = record.row();
-    let cell = |cell| match cell {
-        record::Cell::Null => Cell::Null,
-        record::Cell::Int(value) => Cell::Int(value),
-        record::Cell::Text(text) => Cell::Text(text),
-    };
-    let conflicts = record.to_json()["conflicts"].as_object().map_or(0, Map::len);
-    DocumentUpdate {
-        space,
-        document,
-        kind: record.schema().kind,
-        genesis: record.schema().genesis,
-        snapshot: snapshot.into(),
-        heads: record.heads(),
-        row: Row {
-            cells: row.cells.into_iter().map(cell).collect(),
-            created_ms: row.created_ms,
-            updated_ms: row.updated_ms,
-        },
-        conflicts: conflicts as u32,
-    }
 }
 
 impl Node {
@@ -172,10 +126,19 @@ impl Node {
         }
     }
 
+    /// Says an act, and what is due about keys because of it.
     fn declare(&mut self, act: fenbu_protocol::directory::Act) -> Result<Option<Done>, String> {
-        let Some(directory) = self.engine.as_ref().map(|e| e.directory()) else { return Ok(None) };
-        let signed = directory.draft(&self.key, &act, EPOCH_MS);
-        let statements = vec![(directory.epoch() + 1, signed.to_wire())];
+        let Some(mut directory) = self.directory().cloned() else { return Ok(None) };
+        let from = directory.epoch();
+        let said = directory.draft(&self.key, &act, EPOCH_MS);
+        directory.apply(said).map_err(|e| e.to_string())?;
+        let keyring = self.keyring.clone();
+        for due in seal::due(&directory.clone(), &keyring, &mut || self.chance()) {
+            let said = directory.draft(&self.key, &due, EPOCH_MS);
+            directory.apply(said).map_err(|e| e.to_string())?;
+        }
+        let signed = directory.statements_after(from).to_vec();
+        let statements = (from + 1..).zip(signed.iter().map(Signed::to_wire)).collect();
         let written = self.disk.write(&WriteBatch { statements, ..Default::default() })?;
         Ok(written.then_some(Done::Declared { act, signed }))
     }
@@ -185,6 +148,11 @@ impl Node {
             return Ok(Done::LocalRefused);
         };
         let (epoch, prefix) = (directory.epoch(), directory.head_prefix());
+        let key = match self.keyring.sealing(directory, &write.space) {
+            Ok(Sealing::Plain) => None,
+            Ok(Sealing::Under { key_epoch, key }) => Some((key_epoch, key.clone())),
+            Err(_) => return Ok(Done::LocalRefused),
+        };
         let before = self.author(write.space).clone();
         let actor = before.log().actor();
         let mut batch = WriteBatch::default();
@@ -200,6 +168,8 @@ impl Node {
                 .map_err(|e| e.to_string())?
                 .ok_or("a new word changes a record")?;
             let schema = record.schema();
+            let place = Place { document: edit.document, space: write.space, kind: schema.kind };
+            let (encoding, key_epoch, body) = self.stored_form(key.as_ref(), place, body);
             self.author(write.space).append(&Draft {
                 epoch,
                 directory: prefix,
@@ -209,8 +179,8 @@ impl Node {
                     lane: schema.lane,
                     kind: schema.kind,
                     genesis: schema.genesis,
-                    encoding: Encoding::CHANGE,
-                    key_epoch: 0,
+                    encoding,
+                    key_epoch,
                 },
                 document: edit.document,
                 body: &body,
@@ -232,9 +202,31 @@ impl Node {
         Ok(Done::Local { write, run, tip })
     }
 
+    /// A body as it goes to the end of our log.
+    fn stored_form(
+        &mut self,
+        key: Option<&(u32, SpaceKey)>,
+        place: Place,
+        plain: Vec<u8>,
+    ) -> (Encoding, u32, Vec<u8>) {
+        let Some((key_epoch, key)) = key else { return (Encoding::CHANGE, 0, plain) };
+        let mut nonce = [0; NONCE_BYTES];
+        nonce.copy_from_slice(&self.chance()[..NONCE_BYTES]);
+        let author = self.author(place.space);
+        let place = seal::Place {
+            space: place.space,
+            log: author.log(),
+            seq: author.tip().seq + 1,
+            document: place.document,
+            kind: place.kind,
+            key_epoch: *key_epoch,
+        };
+        (Encoding::SEALED, *key_epoch, seal(key, nonce, &place, &plain))
+    }
+
     fn record(&self, space: SpaceId, edit: &LocalEdit) -> Result<Record, String> {
         let schema = record::schema(edit.kind).ok_or("a known kind")?;
-        match self.document(space, edit.document)? {
+        match self.document(Place { document: edit.document, space, kind: edit.kind })? {
             Some(stored) => {
                 Record::load(schema, &stored.snapshot).map_err(|e| format!("document: {e}"))
             }
@@ -242,16 +234,15 @@ impl Node {
         }
     }
 
-    pub(super) fn document(
-        &self,
-        space: SpaceId,
-        document: DocId,
-    ) -> Result<Option<StoredDocument>, String> {
-        self.disk.reader().document(space, document).map_err(|e| e.to_string())
+    pub(super) fn document(&self, place: Place) -> Result<Option<StoredDocument>, String> {
+        self.disk.reader().document(place).map_err(|e| e.to_string())
     }
 
     /// Turns entries of readable spaces into documents until none is behind.
     fn materialise(&mut self, started: &mut Started) -> Result<(), String> {
+        if !self.retry_waiting(started)? {
+            return Ok(());
+        }
         let spaces = self.readable();
         loop {
             let runs = self.disk.reader().behind(&spaces, MATERIALISE_BYTES);
@@ -264,14 +255,15 @@ impl Node {
             for run in &runs {
                 let space = self.disk.spaces[&run.log()];
                 for entry in run.entries() {
-                    let key = (space, entry.header.document, entry.header.shape.kind);
+                    let kind = entry.header.shape.kind;
+                    let place = Place { document: entry.header.document, space, kind };
                     let body = Cow::Borrowed(entry.body.unwrap_or_default());
-                    documents.entry(key).or_default().push((run.log(), entry.header.seq, body));
+                    documents.entry(place).or_default().push((entry.header, body));
                 }
                 batch.cursors.push((run.log(), run.last()));
             }
-            for ((space, document, kind), entries) in documents {
-                self.apply(space, document, kind, entries, &mut batch, started)?;
+            for (place, entries) in documents {
+                self.apply(place, entries, &mut batch, started)?;
             }
             if !self.disk.write(&batch)? {
                 // Tried again with the next group.
@@ -280,8 +272,9 @@ impl Node {
         }
         self.disk.behind = false;
         let digests = self.disk.reader().digests().map_err(|e| e.to_string())?;
-        started.states = spaces
-            .into_iter()
+        // What waits for a key may come to more than what is shown.
+        let open = spaces.into_iter().filter(|space| !self.locked.contains(space));
+        started.states = open
             .map(|space| {
                 let sums = digests.get(&space).copied().unwrap_or_default();
                 SpaceState { space, log: sums.log, state: sums.state }
@@ -290,29 +283,71 @@ impl Node {
         Ok(())
     }
 
-    /// Applies new and waiting entries to one document.
-    fn apply(
+    /// Looks again at what waits, once the directory has grown. `false` if the disk refused.
+    fn retry_waiting(&mut self, started: &mut Started) -> Result<bool, String> {
+        let epoch = self.directory().map_or(0, Directory::epoch);
+        if self.keys_epoch == epoch {
+            return Ok(true);
+        }
+        let waiting =
+            self.disk.reader().all_waiting(None, usize::MAX).map_err(|e| e.to_string())?;
+        self.locked.clear();
+        let mut batch = WriteBatch::default();
+        for place in waiting.iter().map(|e| e.place).collect::<BTreeSet<_>>() {
+            self.apply(place, Vec::new(), &mut batch, started)?;
+        }
+        let written = self.disk.write(&batch)?;
+        if written {
+            self.keys_epoch = epoch;
+        }
+        Ok(written)
+    }
+
+    /// Plain bodies, and the entries whose key is not here.
+    pub(super) fn open<'a>(
         &self,
         space: SpaceId,
-        document: DocId,
-        kind: Kind,
+        entries: &'a Entries<'_>,
+    ) -> Result<(Opened<'a>, Vec<(LogId, u64)>), String> {
+        let (mut opened, mut locked) = (Vec::new(), Vec::new());
+        let directory = self.directory().ok_or("a node that runs has a directory")?;
+        for (header, body) in entries {
+            let (log, seq) = (header.log, header.seq);
+            match self.keyring.read(directory, &space, header, body) {
+                Reading::Plain(body) => opened.push((log, seq, body)),
+                Reading::Waits => locked.push((log, seq)),
+                Reading::Refused(why) => {
+                    return Err(format!("an honest body is refused: {} {seq}: {why}", log.short()));
+                }
+            }
+        }
+        Ok((opened, locked))
+    }
+
+    /// Applies new and waiting entries to one document.
+    fn apply(
+        &mut self,
+        place: Place,
         mut entries: Entries<'_>,
         batch: &mut WriteBatch,
         started: &mut Started,
     ) -> Result<(), String> {
-        let schema = record::schema(kind).ok_or("only known kinds are written")?;
+        let schema = record::schema(place.kind).ok_or("only known kinds are written")?;
         let reader = self.disk.reader();
-        let waited = reader.waiting(space, document).map_err(|e| e.to_string())?;
+        let waited = reader.waiting(place).map_err(|e| e.to_string())?;
         for entry in &waited {
             let stored = reader.entry(entry.log, entry.seq).map_err(|e| e.to_string())?;
-            let body = stored.and_then(|s| s.body).ok_or("a waiting entry is gone")?;
-            entries.push((entry.log, entry.seq, Cow::Owned(body)));
+            let stored = stored.ok_or("a waiting entry is gone")?;
+            let body = stored.body.ok_or("a waiting entry's body is gone")?;
+            entries.push((stored.header, Cow::Owned(body)));
         }
-        let incoming: Vec<_> = entries
-            .iter()
-            .map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body })
-            .collect();
-        let stored = self.document(space, document)?;
+        let (opened, locked) = self.open(place.space, &entries)?;
+        if !locked.is_empty() {
+            self.locked.insert(place.space);
+        }
+        let incoming: Vec<_> =
+            opened.iter().map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body }).collect();
+        let stored = self.document(place)?;
         let snapshot = stored.as_ref().map(|stored| &stored.snapshot[..]);
         let outcome =
             record::materialise(schema, snapshot, &incoming).map_err(|e| e.to_string())?;
@@ -323,24 +358,22 @@ impl Node {
             ));
         }
         if !outcome.evicted.is_empty() {
-            return Err(format!("honest changes left document {document}"));
+            return Err(format!("honest changes left document {}", place.document));
         }
-        let still = |log: LogId, seq: u64| outcome.waiting.contains(&(log, seq));
+        let still = |log: LogId, seq: u64| {
+            outcome.waiting.contains(&(log, seq)) || locked.contains(&(log, seq))
+        };
         let known = |log: LogId, seq: u64| waited.iter().any(|e| (e.log, e.seq) == (log, seq));
         let released = waited.iter().filter(|entry| !still(entry.log, entry.seq));
         let before = batch.no_longer_waiting.len();
         batch.no_longer_waiting.extend(released);
         started.released += (batch.no_longer_waiting.len() - before) as u64;
-        let waiting = outcome.waiting.iter().filter(|(log, seq)| !known(*log, *seq));
-        batch.waiting.extend(waiting.map(|(log, seq)| EntryRef {
-            space,
-            document,
-            log: *log,
-            seq: *seq,
-        }));
+        let new = |(log, seq): &&(LogId, u64)| !known(*log, *seq);
+        let waiting = outcome.waiting.iter().chain(&locked).filter(new);
+        batch.waiting.extend(waiting.map(|(log, seq)| EntryRef { place, log: *log, seq: *seq }));
         if outcome.accepted > 0 {
             let snapshot = outcome.snapshot;
-            batch.documents.push(update_of(space, document, &outcome.record, snapshot));
+            batch.documents.push(update_of(place.space, place.document, &outcome.record, snapshot));
         }
         Ok(())
     }

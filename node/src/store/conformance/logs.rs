@@ -95,7 +95,8 @@ pub(super) fn behind_goes_by_the_clock(disk: &mut dyn Disk) {
 pub(super) fn entries_wait_and_are_refused(disk: &mut dyn Disk) {
     let mut alice = Writer::new(1, SPACE);
     let (document, log) = (DocId([5; 16]), alice.log());
-    let entry = |seq| EntryRef { space: SPACE, document, log, seq };
+    let place = Place { document, space: SPACE, kind: POSTS };
+    let entry = |seq| EntryRef { place, log, seq };
     let refusal = |seq, code: &str| Refusal {
         entry: entry(seq),
         code: code.into(),
@@ -114,8 +115,12 @@ pub(super) fn entries_wait_and_are_refused(disk: &mut dyn Disk) {
     };
     commit(disk, change);
     let r = reader(disk);
-    assert_eq!(r.waiting(SPACE, document).unwrap(), [entry(4), entry(5), entry(7)]);
-    assert_eq!(r.waiting(OTHER_SPACE, document).unwrap(), []);
+    assert_eq!(r.waiting(place).unwrap(), [entry(4), entry(5), entry(7)]);
+    assert_eq!(r.waiting(Place { space: OTHER_SPACE, ..place }).unwrap(), []);
+    assert_eq!(r.waiting(Place { kind: Kind(9), ..place }).unwrap(), []);
+    assert_eq!(r.all_waiting(None, 2).unwrap(), [entry(4), entry(5)]);
+    assert_eq!(r.all_waiting(Some((entry(5).log, 5)), 2).unwrap(), [entry(7)]);
+    assert_eq!(r.all_waiting(Some((entry(7).log, 7)), 2).unwrap(), []);
     assert_eq!(r.refused(9).unwrap(), [refusal(6, "d"), refusal(1, "c")]);
     assert_eq!(r.refused(1).unwrap(), [refusal(6, "d")]);
     let counts = r.counts().unwrap();

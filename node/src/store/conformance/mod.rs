@@ -83,6 +83,7 @@ cases!(
     behind_follows_the_cursors,
     behind_goes_by_the_clock,
     documents_and_sums_agree,
+    documents_are_forgotten_and_made_again,
     documents_are_found_by_prefix_and_walked,
     lists_filter_count_and_page,
     questions_that_make_no_sense_are_explained,
@@ -220,12 +221,12 @@ fn a_batch_is_written_whole_or_not_at_all(disk: &mut dyn Disk) {
     let before = everything(disk);
 
     let log = alice.log();
-    let nowhere = EntryRef { space: SPACE, document: DocId([1; 16]), log, seq: 99 };
+    let place = |id| Place { document: DocId([id; 16]), space: SPACE, kind: POSTS };
+    let nowhere = EntryRef { place: place(1), log, seq: 99 };
     let good_row = row("draft", "a", None, 1);
     let bad_row = Row { cells: vec![Cell::Null], ..good_row.clone() };
     let wrong_type = Row { cells: vec![Cell::Int(1), Cell::Null, Cell::Null], ..good_row.clone() };
-    let orphan =
-        RowUpdate { space: SPACE, document: DocId([7; 16]), row: good_row.clone(), conflicts: 0 };
+    let orphan = RowUpdate { place: place(7), row: good_row.clone(), conflicts: 0 };
     let mut unsorted = document(SPACE, 8, good_row.clone());
     unsorted.heads = vec![[2; 32], [1; 32]];
     let wrong = [
@@ -320,9 +321,8 @@ fn reopening_changes_nothing(disk: &mut dyn Disk) {
         batch.cursors = vec![(alice.log(), u64::from(turn) * 40)];
         batch.acknowledgements = vec![(NodeId([3; 32]), bob.log(), u64::from(turn))];
         batch.settings = vec![(format!("setting {turn}"), Some(vec![turn]))];
-        let document = DocId([9; 16]);
-        let entry = EntryRef { space: SPACE, document, log: alice.log(), seq: 1 };
-        batch.waiting = vec![entry];
+        let place = Place { document: DocId([9; 16]), space: SPACE, kind: POSTS };
+        batch.waiting = vec![EntryRef { place, log: alice.log(), seq: 1 }];
         commit(disk, batch);
         let before = everything(disk);
         disk.reopen();

@@ -23,10 +23,10 @@ pub(super) fn documents_and_sums_agree(disk: &mut dyn Disk) {
     commit(disk, documents(changed));
 
     let r = reader(disk);
-    let stored = r.document(SPACE, last.document).unwrap().unwrap();
+    let stored = r.document(last.place()).unwrap().unwrap();
     assert_eq!((&stored.heads, &stored.snapshot), (&last.heads, &last.snapshot));
     assert_eq!((stored.kind, stored.genesis, stored.conflicts), (POSTS, 1, 2));
-    assert_eq!(r.document(OTHER_SPACE, last.document).unwrap(), None);
+    assert_eq!(r.document(Place { space: OTHER_SPACE, ..last.place() }).unwrap(), None);
     let mut sums: BTreeMap<SpaceId, StateDigest> = BTreeMap::new();
     for document in r.documents(None, usize::MAX).unwrap() {
         sums.entry(document.space).or_default().advance(document.document, &[], &document.heads);
@@ -35,11 +35,64 @@ pub(super) fn documents_and_sums_agree(disk: &mut dyn Disk) {
         r.digests().unwrap().into_iter().map(|(space, both)| (space, both.state)).collect();
     assert_eq!(kept, sums);
 
-    let unknown = DocumentUpdate { kind: Kind(77), ..last.clone() };
-    commit(disk, documents(vec![unknown]));
-    assert_eq!(r.row(POSTS, SPACE, last.document).unwrap(), None, "another kind, another view");
-    assert_eq!(r.count(POSTS, None).unwrap(), 20);
-    assert_eq!(r.counts().unwrap().documents, 21);
+    let without_view = DocumentUpdate { kind: Kind(77), ..last.clone() };
+    commit(disk, documents(vec![without_view.clone()]));
+    assert_eq!(r.row(last.place()).unwrap().unwrap().row, last.row);
+    assert_eq!(r.count(POSTS, None).unwrap(), 21);
+    assert_eq!(r.counts().unwrap().documents, 22, "another kind under an id is another document");
+    for place in [last.place(), without_view.place()] {
+        assert_eq!(r.document(place).unwrap().unwrap().kind, place.kind);
+    }
+    let found = r.find_document(None, &last.document.to_string()).unwrap();
+    assert_eq!(found, [last.place(), without_view.place()]);
+}
+
+pub(super) fn documents_are_forgotten_and_made_again(disk: &mut dyn Disk) {
+    let mut alice = Writer::new(1, SPACE);
+    let log = alice.log();
+    let at = |id, kind| Place { document: DocId([id; 16]), space: SPACE, kind };
+    let entry = |place, seq| EntryRef { place, log, seq };
+    let refusal = |entry| Refusal { entry, code: "seq".into(), reason: "not the next".into() };
+    let (one, two, twin) = (at(1, POSTS), at(2, POSTS), at(1, Kind(9)));
+    let entries = [entry(one, 1), entry(two, 2), entry(twin, 3)];
+    let refused = [entry(one, 4), entry(twin, 5)];
+    let mut batch = with_runs([alice.run(5, 10)]);
+    batch.documents = (1..4).map(|id| document(SPACE, id, row("draft", "a", None, 1))).collect();
+    batch.documents.push(DocumentUpdate { kind: Kind(9), ..batch.documents[0].clone() });
+    batch.waiting = entries.to_vec();
+    batch.refused = refused.map(refusal).to_vec();
+    commit(disk, batch.clone());
+    let r = reader(disk);
+    assert_eq!(r.logs(SPACE).unwrap().iter().map(|l| l.log).collect::<Vec<_>>(), [log]);
+    assert_eq!(r.logs(OTHER_SPACE).unwrap(), []);
+    let places = [one, twin, two, at(3, POSTS)];
+    assert_eq!(r.places(Some(SPACE), None, 9).unwrap(), places);
+    assert_eq!(r.places(None, Some(one), 2).unwrap(), places[1..3]);
+    assert_eq!(r.places(Some(OTHER_SPACE), None, 9).unwrap(), []);
+
+    // One is made again as something else, another is gone; its namesake of another kind stays.
+    let again = DocumentUpdate { heads: vec![[7; 32]], ..batch.documents[0].clone() };
+    let forget = WriteBatch {
+        forget: vec![one, at(3, POSTS), at(4, POSTS)],
+        documents: vec![again.clone()],
+        waiting: vec![entry(one, 4)],
+        ..Default::default()
+    };
+    commit(disk, forget);
+    assert_eq!(r.document(one).unwrap().unwrap().heads, again.heads);
+    assert_eq!(r.row(at(3, POSTS)).unwrap(), None);
+    assert_eq!(r.count(POSTS, None).unwrap(), 2);
+    assert_eq!(r.places(None, None, 9).unwrap(), places[..3]);
+    assert_eq!(r.waiting(one).unwrap(), [entry(one, 4)]);
+    assert_eq!(r.waiting(twin).unwrap(), [entry(twin, 3)]);
+    assert_eq!(r.refused(9).unwrap(), [refusal(refused[1])]);
+    let mut sum = StateDigest::default();
+    for document in r.documents(None, usize::MAX).unwrap() {
+        sum.advance(document.document, &[], &document.heads);
+    }
+    assert_eq!(r.digests().unwrap()[&SPACE].state, sum);
+    commit(disk, WriteBatch { sum_anew: vec![SPACE], ..Default::default() });
+    assert_eq!(r.digests().unwrap()[&SPACE].state, sum, "it was right");
 }
 
 pub(super) fn documents_are_found_by_prefix_and_walked(disk: &mut dyn Disk) {
@@ -49,7 +102,7 @@ pub(super) fn documents_are_found_by_prefix_and_walked(disk: &mut dyn Disk) {
     let r = reader(disk);
     let found = |prefix: &str| {
         let found = r.find_document(None, prefix).unwrap();
-        found.iter().map(|(space, document)| (space.0[0], document.0[0])).collect::<Vec<_>>()
+        found.iter().map(|at| (at.space.0[0], at.document.0[0])).collect::<Vec<_>>()
     };
     assert_eq!(found("1"), [(1, 0x10), (1, 0x12), (2, 0x12)]);
     assert_eq!(found("101"), [(1, 0x10)]);
@@ -67,7 +120,7 @@ pub(super) fn documents_are_found_by_prefix_and_walked(disk: &mut dyn Disk) {
         let page = r.documents(after, 250).unwrap();
         let Some(last) = page.last() else { break };
         assert!(page.len() <= 2, "two snapshots of 100 fit");
-        after = Some((last.space, last.document));
+        after = Some(last.place());
         walked.extend(page);
     }
     assert_eq!(walked, r.documents(None, usize::MAX).unwrap());
@@ -124,18 +177,14 @@ pub(super) fn lists_filter_count_and_page(disk: &mut dyn Disk) {
     assert_eq!(counts("status", None), map(&[("draft", 3), ("published", 1), ("returned", 1)]));
     assert_eq!(counts("words", Some(&[SPACE])), map(&[("", 2), ("7", 1)]));
 
-    let listed = r.row(POSTS, SPACE, DocId([1; 16])).unwrap().unwrap();
+    let place = Place { document: DocId([1; 16]), space: SPACE, kind: POSTS };
+    let listed = r.row(place).unwrap().unwrap();
     assert_eq!(listed, r.list(POSTS, &all).unwrap().rows[1]);
-    let update = RowUpdate {
-        space: SPACE,
-        document: DocId([1; 16]),
-        row: row("archived", "", None, 1),
-        conflicts: 3,
-    };
+    let update = RowUpdate { place, row: row("archived", "", None, 1), conflicts: 3 };
     commit(disk, WriteBatch { rows: vec![update.clone()], ..Default::default() });
-    let listed = r.row(POSTS, SPACE, DocId([1; 16])).unwrap().unwrap();
+    let listed = r.row(place).unwrap().unwrap();
     assert_eq!((listed.row, listed.conflicts), (update.row, 3));
-    assert_eq!(r.document(SPACE, DocId([1; 16])).unwrap().unwrap().conflicts, 3);
+    assert_eq!(r.document(place).unwrap().unwrap().conflicts, 3);
 }
 
 pub(super) fn questions_that_make_no_sense_are_explained(disk: &mut dyn Disk) {

@@ -10,11 +10,11 @@ use super::batch::{self, Extension, other_statement, unknown_document};
 use super::row::check_specs;
 use super::runs::{self, SMALL_RUNS_MAX};
 use super::{
-    Digests, DocumentUpdate, EntryRef, Loaded, Reader, Refusal, Row, Store, StoreError,
+    Digests, DocumentUpdate, EntryRef, Loaded, Place, Reader, Refusal, Row, Store, StoreError,
     StoredDocument, StoredLog, ViewSpec, WriteBatch,
 };
-use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Kind, Run};
+use fenbu_protocol::id::{LogId, NodeId, SpaceId};
+use fenbu_protocol::log::{Kind, Run, StateDigest};
 use read::MemoryReader;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -134,8 +134,7 @@ fn write(state: &RwLock<State>) -> RwLockWriteGuard<'_, State> {
 struct State {
     logs: BTreeMap<LogId, Log>,
     digests: BTreeMap<SpaceId, Digests>,
-    /// By document and then space, as they are listed.
-    documents: BTreeMap<(DocId, SpaceId), Document>,
+    documents: BTreeMap<Place, Document>,
     waiting: BTreeMap<(LogId, u64), EntryRef>,
     refused: BTreeMap<(LogId, u64), (u64, Refusal)>,
     /// Refusals so far, which orders them.
@@ -177,13 +176,13 @@ impl State {
             added.insert(*epoch, bytes);
         }
         for update in &batch.rows {
-            let key = (update.document, update.space);
-            let fresh = batch.documents.iter().rev().find(|d| (d.document, d.space) == key);
-            let held = || self.documents.get(&key).map(|held| held.stored.kind);
-            let Some(kind) = fresh.map(|d| d.kind).or_else(held) else {
-                return Err(unknown_document(update.document));
-            };
-            if let Some(view) = views.iter().find(|view| view.kind == kind) {
+            let place = update.place;
+            let fresh = batch.documents.iter().any(|d| d.place() == place);
+            let held = self.documents.contains_key(&place) && !batch.forget.contains(&place);
+            if !fresh && !held {
+                return Err(unknown_document(place.document));
+            }
+            if let Some(view) = views.iter().find(|view| view.kind == place.kind) {
                 view.check(&update.row)?;
             }
         }
@@ -198,14 +197,17 @@ impl State {
         for extension in extensions {
             self.extend(extension);
         }
+        for place in &batch.forget {
+            self.forget(*place);
+        }
         for update in &batch.documents {
             let has_view = views.iter().any(|view| view.kind == update.kind);
             self.document(update, has_view);
         }
         for update in &batch.rows {
-            if let Some(held) = self.documents.get_mut(&(update.document, update.space)) {
+            if let Some(held) = self.documents.get_mut(&update.place) {
                 held.stored.conflicts = update.conflicts;
-                let has_view = views.iter().any(|view| view.kind == held.stored.kind);
+                let has_view = views.iter().any(|view| view.kind == update.place.kind);
                 held.row = has_view.then(|| Arc::new(stored_row(&update.row)));
             }
         }
@@ -223,6 +225,22 @@ impl State {
                 Some(value) => self.settings.insert(name.clone(), value.clone()),
                 None => self.settings.remove(name),
             };
+        }
+        for space in &batch.sum_anew {
+            let mut sum = StateDigest::default();
+            for held in self.documents.values().filter(|held| held.stored.space == *space) {
+                sum.advance(held.stored.document, &[], &held.stored.heads);
+            }
+            self.digests.entry(*space).or_default().state = sum;
+        }
+    }
+
+    fn forget(&mut self, place: Place) {
+        self.waiting.retain(|_, entry| entry.place != place);
+        self.refused.retain(|_, (_, refusal)| refusal.entry.place != place);
+        if let Some(held) = self.documents.remove(&place) {
+            let state = &mut self.digests.entry(place.space).or_default().state;
+            state.advance(place.document, &held.stored.heads, &[]);
         }
     }
 
@@ -250,7 +268,7 @@ impl State {
     }
 
     fn document(&mut self, update: &DocumentUpdate, has_view: bool) {
-        let key = (update.document, update.space);
+        let key = update.place();
         let old = self.documents.get(&key).map_or(&[][..], |held| &held.stored.heads);
         let state = &mut self.digests.entry(update.space).or_default().state;
         state.advance(update.document, old, &update.heads);
@@ -269,9 +287,10 @@ impl State {
 
     /// Entries that wait or are refused. The space is the log's, whatever the batch says.
     fn judged(&mut self, batch: &WriteBatch) {
-        let of_log = |logs: &BTreeMap<LogId, Log>, entry: &EntryRef| EntryRef {
-            space: logs.get(&entry.log).map_or(entry.space, |log| log.stored.opening.space),
-            ..*entry
+        let of_log = |logs: &BTreeMap<LogId, Log>, entry: &EntryRef| {
+            let space = logs.get(&entry.log).map(|log| log.stored.opening.space);
+            let place = Place { space: space.unwrap_or(entry.place.space), ..entry.place };
+            EntryRef { place, ..*entry }
         };
         for entry in &batch.waiting {
             self.waiting.insert((entry.log, entry.seq), of_log(&self.logs, entry));

@@ -5,13 +5,14 @@ use crate::store::query::{Key, Resolved, page, prefix_range};
 use crate::store::row::{text_of, view_of};
 use crate::store::runs::{self, Room};
 use crate::store::{
-    Counts, Cursor, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Page, Reader, Refusal, Row,
-    StoreError, StoredDocument, StoredEntry, StoredLog, ViewSpec,
+    Counts, Cursor, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Page, Place, Reader,
+    Refusal, Row, StoreError, StoredDocument, StoredEntry, StoredLog, ViewSpec,
 };
-use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
+use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, Run, Tip};
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::Bound;
 use std::sync::{Arc, RwLock};
 
 #[derive(Debug)]
@@ -72,22 +73,17 @@ impl Reader for MemoryReader {
         Ok(out)
     }
 
-    fn document(
-        &self,
-        space: SpaceId,
-        document: DocId,
-    ) -> Result<Option<StoredDocument>, StoreError> {
+    fn document(&self, place: Place) -> Result<Option<StoredDocument>, StoreError> {
         let state = read(&self.state);
-        Ok(state.documents.get(&(document, space)).map(|held| held.stored.clone()))
+        Ok(state.documents.get(&place).map(|held| held.stored.clone()))
     }
 
     fn documents(
         &self,
-        after: Option<(SpaceId, DocId)>,
+        after: Option<Place>,
         bytes_max: usize,
     ) -> Result<Vec<StoredDocument>, StoreError> {
         let state = read(&self.state);
-        let after = after.map(|(space, document)| (document, space));
         let mut out: Vec<StoredDocument> = Vec::new();
         let mut bytes = 0;
         for (key, held) in &state.documents {
@@ -103,26 +99,44 @@ impl Reader for MemoryReader {
         Ok(out)
     }
 
-    fn find_document(
+    fn places(
         &self,
-        kind: Option<Kind>,
-        prefix: &str,
-    ) -> Result<Vec<(SpaceId, DocId)>, StoreError> {
-        let (low, high) = prefix_range(prefix)?;
+        space: Option<SpaceId>,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Vec<Place>, StoreError> {
         let state = read(&self.state);
-        let range = state.documents.range((low, SpaceId([0; 16]))..=(high, SpaceId([0xff; 16])));
-        let found = range.filter(|(_, held)| kind.is_none_or(|kind| held.stored.kind == kind));
-        Ok(found.map(|((document, space), _)| (*space, *document)).take(FOUND_MAX).collect())
+        let wanted = |place: &Place| {
+            after.is_none_or(|after| *place > after) && space.is_none_or(|s| place.space == s)
+        };
+        Ok(state.documents.keys().copied().filter(wanted).take(limit).collect())
     }
 
-    fn waiting(&self, space: SpaceId, document: DocId) -> Result<Vec<EntryRef>, StoreError> {
+    fn find_document(&self, kind: Option<Kind>, prefix: &str) -> Result<Vec<Place>, StoreError> {
+        let (low, high) = prefix_range(prefix)?;
         let state = read(&self.state);
-        let of = |e: &&EntryRef| e.space == space && e.document == document;
+        let low = Place { document: low, space: SpaceId([0; 16]), kind: Kind(0) };
+        let high = Place { document: high, space: SpaceId([0xff; 16]), kind: Kind(u16::MAX) };
+        let found = state.documents.range(low..=high).map(|(place, _)| *place);
+        let found = found.filter(|place| kind.is_none_or(|kind| place.kind == kind));
+        Ok(found.take(FOUND_MAX).collect())
+    }
+
+    fn waiting(&self, place: Place) -> Result<Vec<EntryRef>, StoreError> {
+        let state = read(&self.state);
+        let of = |e: &&EntryRef| e.place == place;
         Ok(state.waiting.values().filter(of).copied().collect())
     }
 
-    fn all_waiting(&self, limit: usize) -> Result<Vec<EntryRef>, StoreError> {
-        Ok(read(&self.state).waiting.values().take(limit).copied().collect())
+    fn all_waiting(
+        &self,
+        after: Option<(LogId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<EntryRef>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let state = read(&self.state);
+        let waiting = state.waiting.range((from, Bound::Unbounded));
+        Ok(waiting.map(|(_, entry)| *entry).take(limit).collect())
     }
 
     fn refused(&self, limit: usize) -> Result<Vec<Refusal>, StoreError> {
@@ -167,15 +181,10 @@ impl Reader for MemoryReader {
         Ok(page(rows, resolved.limit, resolved.key))
     }
 
-    fn row(
-        &self,
-        kind: Kind,
-        space: SpaceId,
-        document: DocId,
-    ) -> Result<Option<ListedRow>, StoreError> {
-        view_of(&self.views, kind)?;
+    fn row(&self, place: Place) -> Result<Option<ListedRow>, StoreError> {
+        view_of(&self.views, place.kind)?;
         let state = read(&self.state);
-        let held = state.documents.get(&(document, space)).filter(|h| h.stored.kind == kind);
+        let held = state.documents.get(&place);
         Ok(held.and_then(|held| {
             held.row.as_ref().map(|row| listed(&held.stored, row, Key::Updated).1)
         }))
@@ -220,6 +229,12 @@ impl Reader for MemoryReader {
 
     fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError> {
         Ok(read(&self.state).logs.iter().map(|(id, log)| (*id, log.stored.tip)).collect())
+    }
+
+    fn logs(&self, space: SpaceId) -> Result<Vec<StoredLog>, StoreError> {
+        let state = read(&self.state);
+        let logs = state.logs.values().map(|log| log.stored);
+        Ok(logs.filter(|log| log.opening.space == space).collect())
     }
 
     fn log(&self, log: LogId) -> Result<Option<StoredLog>, StoreError> {

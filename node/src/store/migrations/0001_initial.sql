@@ -46,13 +46,14 @@ CREATE TABLE documents (
     conflicts INTEGER NOT NULL,
     heads BLOB NOT NULL,
     snapshot BLOB NOT NULL,
-    UNIQUE (document, space_id)
+    UNIQUE (document, space_id, kind)
 );
 
 CREATE TABLE waiting (
     log_id INTEGER NOT NULL REFERENCES logs (id),
     seq INTEGER NOT NULL,
     document BLOB NOT NULL,
+    kind INTEGER NOT NULL,
     PRIMARY KEY (log_id, seq)
 ) WITHOUT ROWID;
 CREATE INDEX waiting_document ON waiting (document);
@@ -63,10 +64,12 @@ CREATE TABLE refused (
     log_id INTEGER NOT NULL REFERENCES logs (id),
     seq INTEGER NOT NULL,
     document BLOB NOT NULL,
+    kind INTEGER NOT NULL,
     code TEXT NOT NULL,
     reason TEXT NOT NULL,
     UNIQUE (log_id, seq)
 );
+CREATE INDEX refused_document ON refused (document);
 
 CREATE TABLE statements (
     epoch INTEGER PRIMARY KEY,

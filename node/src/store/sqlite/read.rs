@@ -1,19 +1,18 @@
 //! Questions, each answered from one moment of the database. What comes back is checked as it is
 //! read: damage is an error, never a panic.
 
+use super::run_rows::{behind, joined_run, log_row, run_with};
 use super::{Fault, Shared, views};
 use crate::store::query::{page, prefix_range};
 use crate::store::row::view_of;
-use crate::store::runs::{self, Room};
 use crate::store::{
-    Counts, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Loaded, Page, Reader, Refusal,
-    StoreError, StoredDocument, StoredEntry, StoredLog,
+    Counts, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Loaded, Material, Page, Place,
+    Reader, Refusal, StoreError, StoredDocument, StoredEntry, StoredLog,
 };
 use fenbu_protocol::id::{DocId, Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
 use rusqlite::{Connection, OptionalExtension, Row, Rows, params};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A read connection on loan; it goes back to the idle ones when this is dropped.
@@ -81,32 +80,41 @@ impl Reader for SqliteReader {
         self.ask("reading what is to be materialised", |c| behind(c, spaces, bytes_max))
     }
 
-    fn document(
-        &self,
-        space: SpaceId,
-        document: DocId,
-    ) -> Result<Option<StoredDocument>, StoreError> {
-        self.ask("reading a document", |c| {
-            let sql = format!("{DOCUMENT} WHERE d.document = ?1 AND s.space = ?2");
-            let mut statement = c.prepare_cached(&sql)?;
-            let mut rows = statement.query(params![document.0, space.0])?;
-            rows.next()?.map(stored_document).transpose()
+    fn document(&self, place: Place) -> Result<Option<StoredDocument>, StoreError> {
+        self.ask("reading a document", |c| document_of(c, place))
+    }
+
+    fn material(&self, places: &[Place]) -> Result<Vec<Material>, StoreError> {
+        self.ask("reading documents", |c| {
+            let mut any = c.prepare_cached("SELECT EXISTS (SELECT 1 FROM waiting)")?;
+            let any: bool = any.query_row([], |row| row.get(0))?;
+            let one = |place: &Place| {
+                let waiting = if any { waiting_of(c, *place)? } else { Vec::new() };
+                Ok(Material { document: document_of(c, *place)?, waiting })
+            };
+            places.iter().map(one).collect()
         })
     }
 
     fn documents(
         &self,
-        after: Option<(SpaceId, DocId)>,
+        after: Option<Place>,
         bytes_max: usize,
     ) -> Result<Vec<StoredDocument>, StoreError> {
         self.ask("reading documents", |c| {
-            let (space, document) = after.map_or(([0; 16], [0; 16]), |(s, d)| (s.0, d.0));
             let sql = format!(
-                "{DOCUMENT} WHERE d.document >= ?1 AND (?3 OR (d.document, s.space) > (?1, ?2))
-                 ORDER BY d.document, s.space"
+                "{DOCUMENT} WHERE d.document >= ?1
+                 AND (?4 OR (d.document, s.space, d.kind) > (?1, ?2, ?3))
+                 ORDER BY d.document, s.space, d.kind"
             );
+            let from = after.unwrap_or(FIRST);
             let mut statement = c.prepare_cached(&sql)?;
-            let mut rows = statement.query(params![document, space, after.is_none()])?;
+            let mut rows = statement.query(params![
+                from.document.0,
+                from.space.0,
+                from.kind.0,
+                after.is_none()
+            ])?;
             let mut out: Vec<StoredDocument> = Vec::new();
             let mut bytes = 0;
             while let Some(row) = rows.next()? {
@@ -121,44 +129,71 @@ impl Reader for SqliteReader {
         })
     }
 
-    fn find_document(
+    fn places(
         &self,
-        kind: Option<Kind>,
-        prefix: &str,
-    ) -> Result<Vec<(SpaceId, DocId)>, StoreError> {
+        space: Option<SpaceId>,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Vec<Place>, StoreError> {
+        self.ask("listing documents", |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT s.space, d.document, d.kind FROM documents d
+                 JOIN spaces s ON s.id = d.space_id
+                 WHERE d.document >= ?1 AND (?4 OR (d.document, s.space, d.kind) > (?1, ?2, ?3))
+                 AND ifnull(s.space = ?5, 1) AND typeof(d.document) = 'blob'
+                 AND length(d.document) = 16
+                 AND typeof(d.kind) = 'integer' AND d.kind BETWEEN 0 AND 65535
+                 ORDER BY d.document, s.space, d.kind LIMIT ?6",
+            )?;
+            let from = after.unwrap_or(FIRST);
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut rows = statement.query(params![
+                from.document.0,
+                from.space.0,
+                from.kind.0,
+                after.is_none(),
+                space.map(|space| space.0),
+                limit
+            ])?;
+            collect(&mut rows, place)
+        })
+    }
+
+    fn find_document(&self, kind: Option<Kind>, prefix: &str) -> Result<Vec<Place>, StoreError> {
         let (low, high) = prefix_range(prefix)?;
         self.ask("finding a document", |c| {
             let mut statement = c.prepare_cached(
-                "SELECT s.space, d.document FROM documents d JOIN spaces s ON s.id = d.space_id
+                "SELECT s.space, d.document, d.kind FROM documents d
+                 JOIN spaces s ON s.id = d.space_id
                  WHERE d.document BETWEEN ?1 AND ?2 AND ifnull(d.kind = ?3, 1)
-                 ORDER BY d.document, s.space LIMIT ?4",
+                 ORDER BY d.document, s.space, d.kind LIMIT ?4",
             )?;
             let mut rows =
                 statement.query(params![low.0, high.0, kind.map(|k| k.0), FOUND_MAX as i64])?;
-            collect(&mut rows, |row| Ok((SpaceId(row.get(0)?), DocId(row.get(1)?))))
+            collect(&mut rows, place)
         })
     }
 
-    fn waiting(&self, space: SpaceId, document: DocId) -> Result<Vec<EntryRef>, StoreError> {
-        self.ask("reading waiting entries", |c| {
-            let mut statement = c.prepare_cached(
-                "SELECT s.space, w.document, l.log, w.seq FROM waiting w
-                 JOIN logs l ON l.id = w.log_id JOIN spaces s ON s.id = l.space_id
-                 WHERE w.document = ?1 AND s.space = ?2 ORDER BY l.log, w.seq",
-            )?;
-            let mut rows = statement.query(params![document.0, space.0])?;
-            collect(&mut rows, entry_ref)
-        })
+    fn waiting(&self, place: Place) -> Result<Vec<EntryRef>, StoreError> {
+        self.ask("reading waiting entries", |c| waiting_of(c, place))
     }
 
-    fn all_waiting(&self, limit: usize) -> Result<Vec<EntryRef>, StoreError> {
+    fn all_waiting(
+        &self,
+        after: Option<(LogId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<EntryRef>, StoreError> {
+        // No entry has seq 0, so this is before the first.
+        let (log, seq) = after.unwrap_or((LogId([0; 32]), 0));
         self.ask("reading waiting entries", |c| {
             let mut statement = c.prepare_cached(
-                "SELECT s.space, w.document, l.log, w.seq FROM waiting w
+                "SELECT s.space, w.document, w.kind, l.log, w.seq FROM waiting w
                  JOIN logs l ON l.id = w.log_id JOIN spaces s ON s.id = l.space_id
-                 ORDER BY l.log, w.seq LIMIT ?1",
+                 WHERE (l.log, w.seq) > (?1, ?2) ORDER BY l.log, w.seq LIMIT ?3",
             )?;
-            let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+            let (seq, limit) = (i64::try_from(seq), i64::try_from(limit));
+            let (seq, limit) = (seq.unwrap_or(i64::MAX), limit.unwrap_or(i64::MAX));
+            let mut rows = statement.query(params![log.0, seq, limit])?;
             collect(&mut rows, entry_ref)
         })
     }
@@ -166,13 +201,13 @@ impl Reader for SqliteReader {
     fn refused(&self, limit: usize) -> Result<Vec<Refusal>, StoreError> {
         self.ask("reading refused entries", |c| {
             let mut statement = c.prepare_cached(
-                "SELECT s.space, r.document, l.log, r.seq, r.code, r.reason FROM refused r
+                "SELECT s.space, r.document, r.kind, l.log, r.seq, r.code, r.reason FROM refused r
                  JOIN logs l ON l.id = r.log_id JOIN spaces s ON s.id = l.space_id
                  ORDER BY r.id DESC LIMIT ?1",
             )?;
             let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
             collect(&mut rows, |row| {
-                Ok(Refusal { entry: entry_ref(row)?, code: row.get(4)?, reason: row.get(5)? })
+                Ok(Refusal { entry: entry_ref(row)?, code: row.get(5)?, reason: row.get(6)? })
             })
         })
     }
@@ -216,14 +251,9 @@ impl Reader for SqliteReader {
         })
     }
 
-    fn row(
-        &self,
-        kind: Kind,
-        space: SpaceId,
-        document: DocId,
-    ) -> Result<Option<ListedRow>, StoreError> {
-        let view = view_of(&self.shared.views, kind)?;
-        self.ask("reading a row", |c| views::row(c, view, space, document))
+    fn row(&self, place: Place) -> Result<Option<ListedRow>, StoreError> {
+        let view = view_of(&self.shared.views, place.kind)?;
+        self.ask("reading a row", |c| views::row(c, view, place))
     }
 
     fn count(&self, kind: Kind, spaces: Option<&[SpaceId]>) -> Result<u64, StoreError> {
@@ -268,6 +298,16 @@ impl Reader for SqliteReader {
             Ok(collect(&mut rows, |row| Ok((LogId(row.get(0)?), tip(row, 1)?)))?
                 .into_iter()
                 .collect())
+        })
+    }
+
+    fn logs(&self, space: SpaceId) -> Result<Vec<StoredLog>, StoreError> {
+        self.ask("reading a space's logs", |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT l.log, l.opening, l.cursor, l.seq, l.hash, l.body_bytes FROM logs l
+                 JOIN spaces s ON s.id = l.space_id WHERE s.space = ?1 ORDER BY l.log",
+            )?;
+            collect(&mut statement.query([space.0])?, stored_log)
         })
     }
 
@@ -344,108 +384,25 @@ fn settings(c: &Connection) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
     Ok(collect(&mut rows, |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect())
 }
 
-/// The rowid and last seq of a log.
-fn log_row(c: &Connection, log: LogId) -> Result<Option<(i64, u64)>, Fault> {
-    let mut statement = c.prepare_cached("SELECT id, seq FROM logs WHERE log = ?1")?;
-    let mut rows = statement.query([log.0])?;
-    rows.next()?.map(|row| Ok((row.get(0)?, unsigned(row, 1)?))).transpose()
-}
-
-/// Stored runs from the one that holds a seq on.
-const RUNS_FROM: &str = "SELECT bytes, length(bytes), first, last, clock FROM runs
-    WHERE log_id = ?1 AND first >=
-        (SELECT first FROM runs WHERE log_id = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1)
-    ORDER BY first";
-
-/// The stored run that holds `seq`, which is within the log.
-fn run_with(c: &Connection, id: i64, log: LogId, seq: u64) -> Result<Run, Fault> {
-    let mut statement = c.prepare_cached(RUNS_FROM)?;
-    let mut rows = statement.query(params![id, seq.cast_signed()])?;
-    let found = rows.next()?.map(|row| run(row, 0, log)).transpose()?;
-    found
-        .filter(|run| run.first() <= seq && seq <= run.last())
-        .ok_or_else(|| Fault::Damaged(format!("entry {seq} of log {log} is missing")))
-}
-
-fn joined_run(
-    c: &Connection,
-    log: LogId,
-    from: u64,
-    bytes_max: usize,
-) -> Result<Option<Run>, Fault> {
-    let Some((id, tip)) = log_row(c, log)? else { return Ok(None) };
-    if !(1..=tip).contains(&from) {
-        return Ok(None);
-    }
-    let missing = || Fault::Damaged(format!("log {log} has a gap after entry {from}"));
-    let mut statement = c.prepare_cached(RUNS_FROM)?;
-    let mut rows = statement.query(params![id, from.cast_signed()])?;
-    let first = rows.next()?.map(|row| run(row, 0, log)).transpose()?;
-    let first = first.and_then(|run| run.starting_at(from)).ok_or_else(missing)?;
-    if first.first() != from {
-        return Err(missing());
-    }
-    let mut room = Room::after(&first, bytes_max);
-    let mut found = vec![first];
-    while let Some(row) = rows.next()? {
-        let (first, last) = (unsigned(row, 2)?, unsigned(row, 3)?);
-        let entries = last.saturating_sub(first).saturating_add(1);
-        if !room.admits(entries, length(row, 1)?) {
-            break;
-        }
-        found.push(run(row, 0, log)?);
-    }
-    runs::join(found).map(Some).ok_or_else(missing)
-}
-
-/// A log that is behind, by the clock of its next run: the least is taken first.
-type Head = Reverse<(i64, LogId, i64, u64)>;
-
-fn behind(c: &Connection, spaces: &[SpaceId], bytes_max: usize) -> Result<Vec<Run>, Fault> {
-    let mut heads = BinaryHeap::new();
-    let mut logs = c.prepare_cached(
-        "SELECT l.id, l.log, l.cursor FROM logs l JOIN spaces s ON s.id = l.space_id
-         WHERE s.space = ?1 AND l.cursor < l.seq",
-    )?;
-    for space in spaces {
-        let mut rows = logs.query([space.0])?;
-        while let Some(row) = rows.next()? {
-            let from = unsigned(row, 2)?.saturating_add(1);
-            heads.extend(head(c, row.get(0)?, LogId(row.get(1)?), from)?);
-        }
-    }
-    let mut out = Vec::new();
-    let mut bytes = 0;
-    while let Some(Reverse((_, log, id, from))) = heads.pop() {
-        let found = run_with(c, id, log, from)?;
-        let next = found.last() + 1;
-        let found = found
-            .starting_at(from)
-            .ok_or_else(|| Fault::Damaged(format!("entry {from} of log {log} is missing")))?;
-        bytes += found.as_bytes().len();
-        if bytes > bytes_max && !out.is_empty() {
-            break;
-        }
-        out.push(found);
-        heads.extend(head(c, id, log, next)?);
-    }
-    Ok(out)
-}
-
-/// `None` at the log's end.
-fn head(c: &Connection, id: i64, log: LogId, from: u64) -> Result<Option<Head>, Fault> {
-    let mut statement = c.prepare_cached(
-        "SELECT clock, last FROM runs WHERE log_id = ?1 AND first <= ?2
-         ORDER BY first DESC LIMIT 1",
-    )?;
-    let mut rows = statement.query(params![id, from.cast_signed()])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let ended = unsigned(row, 1)? < from;
-    Ok(if ended { None } else { Some(Reverse((row.get(0)?, log, id, from))) })
-}
-
 const DOCUMENT: &str = "SELECT s.space, d.document, d.kind, d.genesis, d.conflicts, d.heads,
     d.snapshot FROM documents d JOIN spaces s ON s.id = d.space_id";
+
+fn document_of(c: &Connection, place: Place) -> Result<Option<StoredDocument>, Fault> {
+    let sql = format!("{DOCUMENT} WHERE d.document = ?1 AND s.space = ?2 AND d.kind = ?3");
+    let mut statement = c.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![place.document.0, place.space.0, place.kind.0])?;
+    rows.next()?.map(stored_document).transpose()
+}
+
+fn waiting_of(c: &Connection, place: Place) -> Result<Vec<EntryRef>, Fault> {
+    let mut statement = c.prepare_cached(
+        "SELECT s.space, w.document, w.kind, l.log, w.seq FROM waiting w
+         JOIN logs l ON l.id = w.log_id JOIN spaces s ON s.id = l.space_id
+         WHERE w.document = ?1 AND s.space = ?2 AND w.kind = ?3 ORDER BY l.log, w.seq",
+    )?;
+    let mut rows = statement.query(params![place.document.0, place.space.0, place.kind.0])?;
+    collect(&mut rows, entry_ref)
+}
 
 fn stored_document(row: &Row<'_>) -> Result<StoredDocument, Fault> {
     Ok(StoredDocument {
@@ -459,13 +416,16 @@ fn stored_document(row: &Row<'_>) -> Result<StoredDocument, Fault> {
     })
 }
 
+/// No place comes before it.
+const FIRST: Place = Place { document: DocId([0; 16]), space: SpaceId([0; 16]), kind: Kind(0) };
+
+/// Space, document and kind, in the first three columns.
+fn place(row: &Row<'_>) -> Result<Place, Fault> {
+    Ok(Place { space: SpaceId(row.get(0)?), document: DocId(row.get(1)?), kind: Kind(row.get(2)?) })
+}
+
 fn entry_ref(row: &Row<'_>) -> Result<EntryRef, Fault> {
-    Ok(EntryRef {
-        space: SpaceId(row.get(0)?),
-        document: DocId(row.get(1)?),
-        log: LogId(row.get(2)?),
-        seq: unsigned(row, 3)?,
-    })
+    Ok(EntryRef { place: place(row)?, log: LogId(row.get(3)?), seq: unsigned(row, 4)? })
 }
 
 pub(super) fn collect<T>(
@@ -495,16 +455,6 @@ pub(super) fn tip(row: &Row<'_>, at: usize) -> Result<Tip, Fault> {
     Ok(Tip { seq: unsigned(row, at)?, hash, body_bytes: unsigned(row, at + 2)? })
 }
 
-/// A stored run, which must be of `log`.
-pub(super) fn run(row: &Row<'_>, at: usize, log: LogId) -> Result<Run, Fault> {
-    let damaged = |what: String| Fault::Damaged(format!("a run of log {log}: {what}"));
-    let run = Run::parse(blob(row, at)?).map_err(|e| damaged(e.to_string()))?;
-    if run.log() != log {
-        return Err(damaged("it belongs to another log".into()));
-    }
-    Ok(run)
-}
-
 pub(super) fn heads(bytes: &[u8]) -> Result<Vec<[u8; 32]>, Fault> {
     let (heads, rest) = bytes.as_chunks::<32>();
     if !rest.is_empty() {
@@ -513,7 +463,7 @@ pub(super) fn heads(bytes: &[u8]) -> Result<Vec<[u8; 32]>, Fault> {
     Ok(heads.to_vec())
 }
 
-fn blob<'a>(row: &'a Row<'_>, at: usize) -> Result<&'a [u8], Fault> {
+pub(super) fn blob<'a>(row: &'a Row<'_>, at: usize) -> Result<&'a [u8], Fault> {
     row.get_ref(at)?
         .as_blob()
         .map_err(|e| Fault::Damaged(format!("a value of the wrong type: {e}")))

@@ -274,8 +274,7 @@ fn views_that_changed_are_emptied_and_rebuilt() {
     let rows = r.documents(None, usize::MAX).unwrap().into_iter().map(|document| {
         let mut row = row("draft");
         row.cells.push(Cell::Text("hq".into()));
-        let (space, document) = (document.space, document.document);
-        RowUpdate { space, document, row, conflicts: 1 }
+        RowUpdate { place: document.place(), row, conflicts: 1 }
     });
     let batch = WriteBatch { rows: rows.collect(), views_rebuilt: true, ..Default::default() };
     store.commit(&batch).unwrap();
@@ -348,4 +347,48 @@ fn what_is_derived_does_not_wait_for_the_disk_and_what_is_not_does() {
         store.commit(batch).unwrap();
         assert_eq!(level(&store), expected);
     }
+}
+
+/// With STAT4 compiled in, a join is prepared again at each call unless plans are stable.
+#[test]
+fn a_statement_is_prepared_once() {
+    let (_folder, path) = folder();
+    filled(&path);
+    let connection = connect(&path, OpenFlags::empty()).unwrap();
+    let mut statement = connection
+        .prepare(
+            "SELECT d.id FROM documents d JOIN spaces s ON s.id = d.space_id
+             WHERE d.document = ?1 AND s.space = ?2",
+        )
+        .unwrap();
+    for id in 0..4u8 {
+        let _ = statement.query([[id; 16], SPACE.0]).unwrap().next().unwrap();
+    }
+    assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
+}
+
+/// Zeros behind the last frame are no frames, whenever the power goes.
+#[test]
+fn a_lengthened_log_loses_and_invents_nothing() {
+    let (_folder, path) = folder();
+    let (_other, copy) = folder();
+    let mut store = SqliteStore::open(&path, &views()).unwrap();
+    let mut alice = Writer::new(1, SPACE);
+    for round in 0..3 {
+        store.commit(&with_runs([alice.run(20, 500)])).unwrap();
+        while round < 2 && store.idle() {}
+        for end in ["", "-wal"] {
+            let from = format!("{}{end}", path.display());
+            fs::copy(from, format!("{}{end}", copy.display())).unwrap();
+        }
+        let wal = fs::metadata(format!("{}-wal", copy.display())).unwrap().len();
+        assert!(wal >= u64::from(CHECKPOINT_PAGES) * 4096, "{wal} bytes");
+        let found = SqliteStore::open(&copy, &views()).unwrap();
+        let counts = found.reader().unwrap().counts().unwrap();
+        assert_eq!(counts.entries, 20 * (round + 1));
+        found.check().unwrap();
+        drop(found);
+        remove_wal(&copy);
+    }
+    assert!(!store.idle(), "long enough");
 }

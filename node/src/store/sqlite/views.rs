@@ -7,7 +7,7 @@ use super::Fault;
 use super::read;
 use crate::store::query::{Cursor, Key, Resolved, stored_ms};
 use crate::store::row::{Cell, Row, text_of};
-use crate::store::{ListedRow, ViewSpec};
+use crate::store::{ListedRow, Place, ViewSpec};
 use fenbu_protocol::id::{DocId, Hash, SpaceId};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, ToSql, TransactionBehavior, params};
@@ -109,6 +109,17 @@ pub(super) fn delete(connection: &Connection, view: &ViewSpec, id: i64) -> Resul
     connection
         .prepare_cached(&format!("DELETE FROM view_{} WHERE document_id = ?1", view.table))?
         .execute([id])?;
+    Ok(())
+}
+
+/// Rows whose document is gone, or is another's.
+pub(super) fn delete_orphans(connection: &Connection, view: &ViewSpec) -> Result<(), Fault> {
+    let sql = format!(
+        "DELETE FROM view_{} WHERE NOT EXISTS
+         (SELECT 1 FROM documents d WHERE d.id = document_id AND d.kind = ?1)",
+        view.table
+    );
+    connection.prepare_cached(&sql)?.execute([view.kind.0])?;
     Ok(())
 }
 
@@ -243,17 +254,16 @@ fn follow(sql: &mut Sql, key: &str, descending: bool, after: &Cursor) {
 pub(super) fn row(
     connection: &Connection,
     view: &ViewSpec,
-    space: SpaceId,
-    document: DocId,
+    place: Place,
 ) -> Result<Option<ListedRow>, Fault> {
     let sql = format!(
         "SELECT {} FROM view_{} WHERE document_id = (SELECT d.id FROM documents d
-         JOIN spaces s ON s.id = d.space_id WHERE d.document = ?1 AND s.space = ?2)",
+         JOIN spaces s ON s.id = d.space_id WHERE d.document = ?1 AND s.space = ?2 AND d.kind = ?3)",
         select(view),
         view.table
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![document.0, space.0])?;
+    let mut rows = statement.query(params![place.document.0, place.space.0, place.kind.0])?;
     rows.next()?.map(|row| listed(row, view)).transpose()
 }
 

@@ -1,10 +1,10 @@
 //! One commit: what changes in the tables, and in the writer's memory once it is durable.
 
-use super::{Fault, read, views};
+use super::{Fault, read, run_rows, views};
 use crate::store::batch::{self, Extension, other_statement, unknown_document};
 use crate::store::runs::{self, SMALL_RUNS_MAX};
-use crate::store::{DocumentUpdate, RowUpdate, StoreError, ViewSpec, WriteBatch};
-use fenbu_protocol::id::{DocId, Hash, LogId, SpaceId};
+use crate::store::{DocumentUpdate, EntryRef, Place, RowUpdate, StoreError, ViewSpec, WriteBatch};
+use fenbu_protocol::id::{Hash, LogId, SpaceId};
 use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
@@ -27,9 +27,9 @@ struct LogRow {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct SpaceRow {
-    id: i64,
-    state: StateDigest,
+pub(super) struct SpaceRow {
+    pub(super) id: i64,
+    pub(super) state: StateDigest,
     log: LogDigest,
 }
 
@@ -68,9 +68,9 @@ impl Cache {
 
 /// A commit under way.
 pub(super) struct Writing<'a> {
-    tx: &'a Transaction<'a>,
+    pub(super) tx: &'a Transaction<'a>,
     base: &'a Cache,
-    views: &'a [ViewSpec],
+    pub(super) views: &'a [ViewSpec],
     touched: Cache,
 }
 
@@ -86,6 +86,9 @@ impl<'a> Writing<'a> {
         for extension in extensions {
             self.extend(&extension)?;
         }
+        for place in &batch.forget {
+            self.forget(*place)?;
+        }
         for update in &batch.documents {
             self.document(update)?;
         }
@@ -100,7 +103,11 @@ impl<'a> Writing<'a> {
         }
         self.waiting(batch)?;
         self.refused(batch)?;
-        self.small_values(batch)
+        self.small_values(batch)?;
+        for space in &batch.sum_anew {
+            self.sum_anew(*space)?;
+        }
+        Ok(())
     }
 
     /// Writes the sums of the spaces that changed, and hands out what to remember.
@@ -122,7 +129,7 @@ impl<'a> Writing<'a> {
         row.copied().ok_or_else(|| Fault::Damaged(format!("log {log} has no row")))
     }
 
-    fn space(&mut self, space: SpaceId) -> Result<&mut SpaceRow, Fault> {
+    pub(super) fn space(&mut self, space: SpaceId) -> Result<&mut SpaceRow, Fault> {
         if !self.touched.spaces.contains_key(&space) {
             let row = match self.base.spaces.get(&space) {
                 Some(row) => *row,
@@ -239,7 +246,7 @@ impl<'a> Writing<'a> {
         let mut rows = statement.query(params![log_id, SMALL_RUNS_MAX as i64])?;
         while let Some(row) = rows.next()? {
             ids.push(row.get::<_, i64>(0)?);
-            tail.push(read::run(row, 1, log)?);
+            tail.push(run_rows::run(row, 1, log)?);
         }
         tail.reverse();
         let joined = runs::compacted(tail)
@@ -256,18 +263,17 @@ impl<'a> Writing<'a> {
 
     fn document(&mut self, update: &DocumentUpdate) -> Result<(), Fault> {
         let space_id = self.space(update.space)?.id;
-        let held = self.held(update.document, space_id)?;
+        let held = self.held(update.place(), space_id)?;
         let heads = update.heads.as_flattened();
         let id = match &held {
             Some(held) => {
                 self.tx
                     .prepare_cached(
-                        "UPDATE documents SET kind = ?2, genesis = ?3, conflicts = ?4, heads = ?5,
-                         snapshot = ?6 WHERE id = ?1",
+                        "UPDATE documents SET genesis = ?2, conflicts = ?3, heads = ?4,
+                         snapshot = ?5 WHERE id = ?1",
                     )?
                     .execute(params![
                         held.id,
-                        update.kind.0,
                         update.genesis,
                         update.conflicts,
                         heads,
@@ -296,11 +302,6 @@ impl<'a> Writing<'a> {
         };
         let old = held.as_ref().map_or(&[][..], |h| &h.heads);
         self.space(update.space)?.state.advance(update.document, old, &update.heads);
-        if let Some(held) = held.filter(|h| h.kind != update.kind)
-            && let Some(view) = self.view(held.kind)
-        {
-            views::delete(self.tx, view, id)?;
-        }
         let Some(view) = self.view(update.kind) else {
             return Ok(());
         };
@@ -309,38 +310,38 @@ impl<'a> Writing<'a> {
     }
 
     fn row(&mut self, update: &RowUpdate) -> Result<(), Fault> {
-        let space_id = self.space(update.space)?.id;
-        let Some(held) = self.held(update.document, space_id)? else {
-            return Err(unknown_document(update.document).into());
+        let RowUpdate { place, row, conflicts } = update;
+        let space_id = self.space(place.space)?.id;
+        let Some(held) = self.held(*place, space_id)? else {
+            return Err(unknown_document(place.document).into());
         };
         self.tx
             .prepare_cached("UPDATE documents SET conflicts = ?2 WHERE id = ?1")?
-            .execute(params![held.id, update.conflicts])?;
-        let Some(view) = self.view(held.kind) else {
+            .execute(params![held.id, conflicts])?;
+        let Some(view) = self.view(place.kind) else {
             return Ok(());
         };
-        view.check(&update.row)?;
-        let key = views::RowKey { id: held.id, space: update.space, document: update.document };
-        views::put(self.tx, view, key, &update.row, update.conflicts)
+        view.check(row)?;
+        let key = views::RowKey { id: held.id, space: place.space, document: place.document };
+        views::put(self.tx, view, key, row, *conflicts)
     }
 
-    fn view(&self, kind: Kind) -> Option<&'a ViewSpec> {
+    pub(super) fn view(&self, kind: Kind) -> Option<&'a ViewSpec> {
         self.views.iter().find(|view| view.kind == kind)
     }
 
-    fn held(&self, document: DocId, space_id: i64) -> Result<Option<Held>, Fault> {
+    fn held(&self, place: Place, space_id: i64) -> Result<Option<Held>, Fault> {
         let found = self
             .tx
             .prepare_cached(
-                "SELECT id, kind, heads FROM documents WHERE document = ?1 AND space_id = ?2",
+                "SELECT id, heads FROM documents
+                 WHERE document = ?1 AND space_id = ?2 AND kind = ?3",
             )?
-            .query_row(params![document.0, space_id], |row| {
-                Ok((row.get(0)?, Kind(row.get(1)?), row.get::<_, Vec<u8>>(2)?))
+            .query_row(params![place.document.0, space_id, place.kind.0], |row| {
+                Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?))
             })
             .optional()?;
-        found
-            .map(|(id, kind, heads)| Ok(Held { id, kind, heads: read::heads(&heads)? }))
-            .transpose()
+        found.map(|(id, heads)| Ok(Held { id, heads: read::heads(&heads)? })).transpose()
     }
 
     fn statements(&self, batch: &WriteBatch) -> Result<(), Fault> {
@@ -374,18 +375,28 @@ impl<'a> Writing<'a> {
         for entry in &batch.waiting {
             self.tx
                 .prepare_cached(
-                    "INSERT OR REPLACE INTO waiting (log_id, seq, document) VALUES (?1, ?2, ?3)",
+                    "INSERT OR REPLACE INTO waiting (log_id, seq, document, kind)
+                     VALUES (?1, ?2, ?3, ?4)",
                 )?
                 .execute(params![
                     self.log(entry.log)?.id,
                     entry.seq.cast_signed(),
-                    entry.document.0
+                    entry.place.document.0,
+                    entry.place.kind.0
                 ])?;
         }
-        for entry in &batch.no_longer_waiting {
-            self.tx
-                .prepare_cached("DELETE FROM waiting WHERE log_id = ?1 AND seq = ?2")?
-                .execute(params![self.log(entry.log)?.id, entry.seq.cast_signed()])?;
+        self.no_longer("waiting", &batch.no_longer_waiting)
+    }
+
+    /// Entries that neither wait nor are refused any more.
+    fn no_longer(&self, table: &str, entries: &[EntryRef]) -> Result<(), Fault> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let sql = format!("DELETE FROM {table} WHERE log_id = ?1 AND seq = ?2");
+        let mut delete = self.tx.prepare_cached(&sql)?;
+        for entry in entries {
+            delete.execute(params![self.log(entry.log)?.id, entry.seq.cast_signed()])?;
         }
         Ok(())
     }
@@ -395,23 +406,19 @@ impl<'a> Writing<'a> {
             let entry = &refusal.entry;
             self.tx
                 .prepare_cached(
-                    "INSERT OR REPLACE INTO refused (log_id, seq, document, code, reason)
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                    "INSERT OR REPLACE INTO refused (log_id, seq, document, kind, code, reason)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?
                 .execute(params![
                     self.log(entry.log)?.id,
                     entry.seq.cast_signed(),
-                    entry.document.0,
+                    entry.place.document.0,
+                    entry.place.kind.0,
                     refusal.code,
                     refusal.reason
                 ])?;
         }
-        for entry in &batch.no_longer_refused {
-            self.tx
-                .prepare_cached("DELETE FROM refused WHERE log_id = ?1 AND seq = ?2")?
-                .execute(params![self.log(entry.log)?.id, entry.seq.cast_signed()])?;
-        }
-        Ok(())
+        self.no_longer("refused", &batch.no_longer_refused)
     }
 
     fn small_values(&self, batch: &WriteBatch) -> Result<(), Fault> {
@@ -440,6 +447,9 @@ impl<'a> Writing<'a> {
             };
         }
         if batch.views_rebuilt {
+            for view in self.views {
+                views::delete_orphans(self.tx, view)?;
+            }
             self.tx.prepare_cached("UPDATE views SET complete = 1")?.execute([])?;
         }
         Ok(())
@@ -449,6 +459,5 @@ impl<'a> Writing<'a> {
 /// A document as it stands before an update.
 struct Held {
     id: i64,
-    kind: Kind,
     heads: Vec<[u8; 32]>,
 }

@@ -38,6 +38,29 @@ async fn joining_binds_request_and_answer_to_the_connection() {
     assert_ne!(exporters[0], exporters[1], "each connection has its own");
 }
 
+/// The issuer, and whoever hears from it, dials the new node before its daemon runs: a handshake
+/// begun with the command that joins held that up for three seconds.
+#[tokio::test]
+async fn one_who_joins_answers_nobody() {
+    let settings = TransportConfig::default();
+    let joiner = Endpoint::bind_to_dial(LOOPBACK, &key(ALICE), &settings).unwrap();
+    let limits = Limits { handshake_timeout: Duration::from_millis(300), ..Limits::default() };
+    let issuer = endpoint_with(BOB, &settings, limits);
+    let (here, there) = (address(&joiner), address(&issuer));
+    let asking = joiner.join(id(BOB), &there, |_| b"let me in".to_vec());
+    let answering = async {
+        let mut join = accept_join(&issuer).await;
+        join.request().await.unwrap();
+        let dialed = issuer.connect(id(ALICE), &here).await.unwrap_err();
+        assert!(matches!(dialed, TransportError::Silent { .. }), "{dialed}");
+        join.answer(pattern(100, 0)).await.unwrap();
+    };
+    let (answer, ()) = soon(async { tokio::join!(asking, answering) }).await;
+    assert_eq!(answer.unwrap(), pattern(100, 0));
+    soon(joiner.close(0, "joined")).await;
+    assert_eq!(joiner.stats(), crate::transport::EndpointStats::default());
+}
+
 #[tokio::test]
 async fn a_refused_join_shows_the_reason() {
     let (a, b) = (endpoint(ALICE), endpoint(BOB));

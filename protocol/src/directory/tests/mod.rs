@@ -1,7 +1,7 @@
 //! The chain: who may say what, and what is refused. `rights`: what follows from what was said.
 
 use super::*;
-use crate::id::{FederationId, NodeId, SpaceId};
+use crate::id::{FederationId, Hash, NodeId, SpaceId};
 use crate::seal::sealing_public;
 use ed25519_dalek::SigningKey;
 
@@ -18,7 +18,6 @@ fn node(n: u8) -> NodeId {
 const ROOT: u8 = 1;
 const HEAD: u8 = 2;
 const ALICE: u8 = 3;
-const BOB: u8 = 4;
 
 fn say(directory: &mut Directory, by: u8, act: Act) -> Result<(), DirectoryError> {
     let signed = directory.draft(&key(by), &act, 0);
@@ -219,4 +218,101 @@ fn a_node_nobody_could_seal_to_is_not_admitted() {
     assert!(matches!(say(&mut d, HEAD, unsound), Err(DirectoryError::Senseless(_))));
     say(&mut d, HEAD, admit(ALICE, "head")).unwrap();
     assert_eq!(d.node(&node(ALICE)).unwrap().sealing, sealing_public(&key(ALICE)));
+}
+
+/// A grant of a key of Nantong's space; its wraps are anything, as far as the fold can tell.
+fn grant(d: &Directory, key_epoch: u32, check: u8, nodes: &[u8]) -> GrantKey {
+    let mut nodes: Vec<NodeId> = nodes.iter().map(|n| node(*n)).collect();
+    nodes.sort_unstable();
+    let wraps = nodes.into_iter().map(|node| Wrap { node, bytes: vec![1; 80] }).collect();
+    let space = space_id(&d.federation(), "nantong");
+    GrantKey { space, key_epoch, check: Hash([check; 32]), wraps }
+}
+
+fn with_space() -> Directory {
+    let mut d = founded();
+    say(&mut d, HEAD, unit("nantong")).unwrap();
+    say(&mut d, HEAD, admit(ALICE, "nantong")).unwrap();
+    let act = space(&d, "nantong", &["nantong", "head"]);
+    say(&mut d, HEAD, act).unwrap();
+    d
+}
+
+#[test]
+fn keys_are_given_to_readers_in_order() {
+    let mut d = with_space();
+    let id = space_id(&d.federation(), "nantong");
+    let mut give = |key_epoch, check, nodes: &[u8]| {
+        let act = grant(&d, key_epoch, check, nodes);
+        say(&mut d, HEAD, Act::GrantKey(act)).map(|()| d.space(&id).unwrap().key_epoch())
+    };
+    assert_eq!(give(1, 1, &[HEAD]), Ok(1));
+    assert_eq!(give(1, 1, &[ALICE]), Ok(1), "the same key for one more");
+    assert_eq!(give(2, 2, &[HEAD, ALICE]), Ok(2));
+    let space = d.space(&id).unwrap();
+    let both = d.readers_of(&id).map(|n| &n.node).collect::<Vec<_>>();
+    for key_epoch in [1, 2] {
+        assert_eq!(space.wrapped_for(key_epoch).collect::<Vec<_>>(), both);
+        assert_eq!(space.wrap(key_epoch, &node(ALICE)), Some(&[1; 80][..]));
+        assert_eq!(space.key_check(key_epoch), Some(Hash([key_epoch as u8; 32])));
+    }
+    assert_eq!((space.key_check(0), space.key_check(3)), (None, None));
+    assert_eq!(space.wrapped_for(3).count(), 0);
+}
+
+#[test]
+fn grants_that_mislead_are_refused_and_change_nothing() {
+    let mut d = with_space();
+    let federation = space_id(&d.federation(), "federation");
+    let everyone = Scope::everyone();
+    let define = |readers: Scope| {
+        Act::DefineSpace(DefineSpace {
+            space: federation,
+            label: "federation".into(),
+            template: Template::FEDERATION,
+            unit: None,
+            readers,
+            writers: everyone.clone(),
+            carriers: everyone.clone(),
+            cuts: None,
+        })
+    };
+    let narrow = say(&mut d, HEAD, define(Scope::units(["head".to_owned()])));
+    assert!(matches!(narrow, Err(DirectoryError::Senseless(_))), "every node reads it");
+    say(&mut d, HEAD, define(everyone.clone())).unwrap();
+    say(&mut d, HEAD, unit("suzhou")).unwrap();
+    say(&mut d, HEAD, admit(9, "suzhou")).unwrap();
+    let first = grant(&d, 1, 1, &[HEAD]);
+    say(&mut d, HEAD, Act::GrantKey(first.clone())).unwrap();
+    let before = d.clone();
+    let wrap = |n: u8, len| Wrap { node: node(n), bytes: vec![1; len] };
+    let mut backwards = grant(&d, 2, 2, &[HEAD, ALICE]);
+    backwards.wraps.reverse();
+    for (why, bent) in [
+        ("a gap", grant(&d, 3, 3, &[HEAD])),
+        ("no number", grant(&d, 0, 3, &[HEAD])),
+        ("another key under its number", grant(&d, 1, 2, &[ALICE])),
+        ("twice", first),
+        ("nobody", grant(&d, 2, 2, &[])),
+        ("out of order", backwards),
+        ("no reader", grant(&d, 2, 2, &[9])),
+        ("empty", GrantKey { wraps: vec![wrap(HEAD, 0)], ..grant(&d, 2, 2, &[]) }),
+        ("too long", GrantKey { wraps: vec![wrap(HEAD, 129)], ..grant(&d, 2, 2, &[]) }),
+        ("a space all read", GrantKey { space: federation, ..grant(&d, 1, 1, &[HEAD]) }),
+    ] {
+        let said = say(&mut d, HEAD, Act::GrantKey(bent));
+        assert!(matches!(said, Err(DirectoryError::Senseless(_))), "{why}: {said:?}");
+        assert_eq!(d, before, "{why}");
+    }
+    let foreign = grant(&d, 2, 2, &[HEAD]);
+    assert_eq!(say(&mut d, ALICE, Act::GrantKey(foreign)), Err(DirectoryError::Author));
+}
+
+#[test]
+fn nobody_is_admitted_to_whom_nothing_can_be_sealed() {
+    let mut d = founded();
+    let Act::AdmitNode(admit) = admit(ALICE, "head") else { unreachable!() };
+    let unsound = AdmitNode { sealing: crate::id::SealingKey([0; 32]), ..admit };
+    let said = say(&mut d, HEAD, Act::AdmitNode(unsound));
+    assert!(matches!(said, Err(DirectoryError::Senseless(_))), "{said:?}");
 }

@@ -1,5 +1,6 @@
 //! Records from outside: what people write and merge, what a stranger's change cannot do.
 
+mod canonical;
 mod order;
 mod people;
 mod strangers;
@@ -7,7 +8,7 @@ mod strangers;
 use super::chunk::{Chunk, ChunkError};
 use super::*;
 use crate::id::{LogId, hex};
-use crate::limits::{BODY_BYTES_MAX, CHANGE_OPS_MAX};
+use crate::limits::{CHANGE_BYTES_MAX, CHANGE_OPS_MAX};
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
 use automerge::{ActorId, Change, ChangeHash, ExpandedChange, ObjType};
 use proptest::prelude::*;

@@ -113,7 +113,7 @@ fn the_largest_text_of_one_save_passes_the_gate() {
     let mut record = Record::new(post());
     let text: String = ('\u{4e00}'..).take(CHANGE_OPS_MAX as usize - 1).collect();
     let body = write(&mut record, ALICE, json!({ "title": "t", "body": text }));
-    assert!(body.len() < BODY_BYTES_MAX);
+    assert!(body.len() < CHANGE_BYTES_MAX);
     assert_eq!(with(&Record::new(post()), &[(ALICE, 1, &body)]).to_json(), record.to_json());
 }
 

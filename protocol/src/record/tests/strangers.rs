@@ -1,5 +1,6 @@
 //! What a stranger's change cannot do.
 
+use super::canonical::automerge_gives_back;
 use super::*;
 
 #[test]
@@ -30,7 +31,9 @@ fn one_meaning_has_one_encoding() {
     assert_eq!(verdict(EVE, &signed(two_puts(&[2, 1]))), Ok(()));
     for twisted in [&[1, 1, 1, 1][..], &[0x7e, 1, 1], &[0x7f, 1, 0x7f, 1], &[0x7f, 1, 1, 1]] {
         let body = signed(two_puts(twisted));
-        assert_eq!(verdict(EVE, &body), Err(Refusal::Canonical), "{twisted:?}");
+        let refused = Err(Refusal::Chunk(ChunkError::Canonical));
+        assert_eq!(verdict(EVE, &body), refused, "{twisted:?}");
+        assert!(!automerge_gives_back(&body));
     }
     let overlong = two_puts(&[0x82, 0x00, 1]);
     assert_eq!(verdict(EVE, &overlong), Err(Refusal::Chunk(ChunkError::Number)));
@@ -65,7 +68,7 @@ fn nothing_deflated_unknown_or_trailing_passes() {
     assert_eq!(verdict(ALICE, &changed), Err(Refusal::Checksum));
     assert_eq!(verdict(BOB, &body), Err(Refusal::Actor));
     assert_eq!(verdict(0, &body), Err(Refusal::Actor));
-    assert_eq!(verdict(ALICE, &vec![0; BODY_BYTES_MAX + 1]).unwrap_err().code(), "size");
+    assert_eq!(verdict(ALICE, &vec![0; CHANGE_BYTES_MAX + 1]).unwrap_err().code(), "size");
 }
 
 /// Alice's first change with something else done to it.

@@ -1,30 +1,38 @@
 //! fenbu: two real daemons joined by hand, records in and out through their control sockets.
 //!
-//! The joiner's clock starts before its daemon's process does: of the systems here fenbu alone has
-//! its program's start, its recovery and its dialling inside BULK, NOOP and DELTA. `started_ms` says
-//! how much of the time had gone when the daemon first answered.
+//! Peers that are libraries are told to connect when their stores are open and their sockets bound;
+//! a fenbu daemon connects by itself as it starts. So the joiner's clock starts when its UDP port is
+//! first seen bound, which is before it dials; `started_ms` says how long the process had run by then.
+//! `connected_ms` is when it was linked.
+//!
+//! A library's events tell when something is readable; a daemon is asked. The looks cost time and the
+//! joiner's own cores, so they are few: `looks` and `looking_ms` say what they took. What is seen by
+//! looking was there a little earlier.
 
-use std::net::UdpSocket;
+mod daemon;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use fenbu::sample::WorkRecord;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use self::daemon::{Daemon, Holds, Looks, binary, free_address, run};
 use super::pair::{IDLE_AFTER, LIVE_PAUSE, WRITES, report_cost, report_idle};
+use super::{Disk, Fsync};
+use crate::Options;
 use crate::http::Client;
 use crate::load::{Load, Retitle, WRITE_SEED, delta_edits, live_edits};
-use crate::process::{Owned, Usage, reset_peak, usage};
+use crate::process::reset_peak;
 use crate::report::{Report, percentile};
-use crate::{Options, manifest_dir};
 
-const DURABLE: &str = "everything: committed with synchronous=FULL";
-const BYTES_ARE: &str = "QUIC stream payload";
-/// A look at the joiner may cost it so much of the time that has passed.
-const LOOK_SHARE: u32 = 50;
+pub const DISK: Disk = Disk {
+    fsync: Fsync::Always,
+    how: "SQLite, WAL, synchronous=FULL for entries; what is derived from them is made again if lost",
+};
+const DURABLE: &str = "every entry: committed with synchronous=FULL";
 /// Between two looks for a live edit.
 const LIVE_LOOK: Duration = Duration::from_micros(200);
 
@@ -45,145 +53,10 @@ pub fn measure(options: &Options, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The daemon's program, built now if it is missing.
-fn binary(options: &Options) -> Result<PathBuf> {
-    if let Some(path) = &options.fenbu {
-        ensure!(path.is_file(), "{} is no file", path.display());
-        return Ok(path.canonicalize()?);
-    }
-    let root = manifest_dir().join("../..").canonicalize()?;
-    let path = root.join("target/release/fenbu");
-    if !path.is_file() {
-        eprintln!("fenbu: building the release binary");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo).args(["build", "--release"]).current_dir(&root).status()?;
-        ensure!(built.success(), "the release build of fenbu failed");
-    }
-    Ok(path)
-}
-
-/// A daemon and a connection to it.
-struct Daemon {
-    process: Owned,
-    client: Client,
-    /// From the process's start to the first answer.
-    started_ms: f64,
-}
-
-impl Daemon {
-    fn start(binary: &Path, dir: &Path, timeout: Duration) -> Result<Self> {
-        let log =
-            std::fs::File::options().append(true).create(true).open(dir.with_extension("log"))?;
-        let start = Instant::now();
-        let child = Command::new(binary)
-            .args(["node", "run", "--log", "warn", "--dir"])
-            .arg(dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .context("starting fenbu")?;
-        let mut process = Owned::new(child);
-        loop {
-            if let Ok(mut client) = Client::connect(&dir.join("node.sock"), timeout)
-                && client.get("/healthz").is_ok()
-            {
-                let started_ms = start.elapsed().as_secs_f64() * 1e3;
-                return Ok(Self { process, client, started_ms });
-            }
-            ensure!(!process.has_ended(), "the daemon ended; see {}", dir.display());
-            ensure!(start.elapsed() < timeout, "no answer within {} s", timeout.as_secs());
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    fn status(&mut self) -> Result<Status> {
-        Ok(Status(self.client.get("/api/v1/status")?))
-    }
-
-    fn usage(&self) -> Result<Usage> {
-        usage(self.process.pid())
-    }
-
-    fn patch(&mut self, id: &str, title: &str) -> Result<()> {
-        let body = json!({ "fields": { "title": title } }).to_string();
-        self.client.request("PATCH", &format!("/api/v1/posts/{id}"), &body)?;
-        Ok(())
-    }
-
-    /// This node's bytes once they have rested for 300 ms: stream payload, then UDP.
-    fn quiet_bytes(&mut self) -> Result<[u64; 2]> {
-        let start = Instant::now();
-        let mut last = self.status()?.bytes();
-        loop {
-            std::thread::sleep(Duration::from_millis(300));
-            let now = self.status()?.bytes();
-            if now[0] == last[0] || start.elapsed() > Duration::from_secs(5) {
-                return Ok(now);
-            }
-            last = now;
-        }
-    }
-}
-
-/// What `/api/v1/status` says.
-struct Status(Value);
-
-impl Status {
-    fn number(&self, pointer: &str) -> u64 {
-        self.0.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
-    }
-
-    fn bytes(&self) -> [u64; 2] {
-        [
-            self.number("/bytes_sent") + self.number("/bytes_received"),
-            self.number("/udp_bytes_sent") + self.number("/udp_bytes_received"),
-        ]
-    }
-
-    fn connected(&self) -> bool {
-        self.number("/peers/connected") > 0
-    }
-
-    /// Nothing known is still to come, and nothing that came is still to be made a record.
-    fn settled(&self) -> bool {
-        self.connected()
-            && self.number("/behind_entries") == 0
-            && self.number("/waiting") == 0
-            && self.0["materialising"] == json!(false)
-    }
-
-    /// Whether both sides have the same entries of every space, and the same records of every space
-    /// that both may read.
-    fn equals(&self, other: &Self) -> bool {
-        let spaces = |status: &Self| status.0["spaces"].as_array().cloned().unwrap_or_default();
-        let (ours, theirs) = (spaces(self), spaces(other));
-        let same = |ours: &Value, theirs: &Value| {
-            let states = [&ours["state_digest"], &theirs["state_digest"]];
-            ours["log_digest"] == theirs["log_digest"]
-                && (states.iter().any(|s| s.is_null()) || states[0] == states[1])
-        };
-        !ours.is_empty()
-            && ours.len() == theirs.len()
-            && ours.iter().all(|o| theirs.iter().any(|t| o["id"] == t["id"] && same(o, t)))
-    }
-}
-
-fn run(binary: &Path, args: &[&str], dir: &Path) -> Result<String> {
-    let output = Command::new(binary).args(args).arg("--dir").arg(dir).output()?;
-    let error = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    ensure!(output.status.success(), "fenbu {}: {error}", args[0]);
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-}
-
-/// A UDP port of loopback that was free a moment ago.
-fn free_address() -> Result<String> {
-    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?.to_string())
-}
-
 struct Pair<'a> {
     binary: &'a Path,
     dir_b: PathBuf,
+    listen_b: String,
     load: Load,
     /// By place in the workload.
     ids: Vec<String>,
@@ -199,6 +72,23 @@ struct Meeting {
     seconds: f64,
     /// Until every entry was committed.
     stored_s: f64,
+    /// Until both knew each other.
+    connected_s: f64,
+    looks: Looks,
+}
+
+impl Meeting {
+    /// What is said beside its times.
+    fn extra(&self) -> Map<String, Value> {
+        let milliseconds = |s: f64| Value::from((s * 1e6).round() / 1e3);
+        let mut extra = Map::new();
+        extra.insert("durable".into(), DURABLE.into());
+        extra.insert("started_ms".into(), milliseconds(self.b.started_s));
+        extra.insert("connected_ms".into(), milliseconds(self.connected_s));
+        extra.insert("looks".into(), self.looks.count.into());
+        extra.insert("looking_ms".into(), milliseconds(self.looks.spent.as_secs_f64()));
+        extra
+    }
 }
 
 fn measure_pair(
@@ -214,9 +104,10 @@ fn measure_pair(
     let mut pair = Pair {
         binary,
         dir_b,
+        listen_b: free_address()?,
         load,
         ids: load.iter().map(|r| r.id.to_string()).collect(),
-        a: Daemon::start(binary, &dir_a, options.timeout())?,
+        a: Daemon::start(binary, &dir_a, &listen, options.timeout())?,
         edits_after: match options.edits_after {
             0 => options.records,
             some => some,
@@ -269,33 +160,39 @@ impl Pair<'_> {
     /// B's keys and place in the federation; no record moves yet. Returns how long it took.
     fn join(&mut self, dir_a: &Path) -> Result<f64> {
         let token = run(self.binary, &["invite", "--unit", "bench-b", "--name", "乙"], dir_a)?;
-        let listen = free_address()?;
+        let listen = &self.listen_b;
         let start = Instant::now();
-        let args = ["join", &token, "--listen", &listen, "--advertise", &listen];
+        let args = ["join", &token, "--listen", listen, "--advertise", listen];
         run(self.binary, &args, &self.dir_b)?;
         Ok(start.elapsed().as_secs_f64())
     }
 
-    /// Starts B and waits until it has what A has; the seconds count from before its process.
+    /// Starts B and waits until it has what A has; the seconds count from when its port was bound.
     fn meet(&mut self) -> Result<Meeting> {
         let entries = self.a.status()?.number("/entries");
-        let start = Instant::now();
-        let mut b = Daemon::start(self.binary, &self.dir_b, self.timeout)?;
-        let mut stored_s = None;
-        loop {
-            let status = b.status()?;
-            let seconds = start.elapsed().as_secs_f64();
-            if status.number("/entries") >= entries {
-                let stored_s = *stored_s.get_or_insert(seconds);
-                let all = status.number("/records/posts") == self.load.records as u64;
-                if all && status.settled() {
-                    return Ok(Meeting { b, seconds, stored_s });
-                }
+        let (records, timeout) = (self.load.records as u64, self.timeout);
+        let mut b = Daemon::start(self.binary, &self.dir_b, &self.listen_b, timeout)?;
+        let start = b.bound;
+        let passed = || start.elapsed().as_secs_f64();
+        let mut looks = Looks::default();
+        let mut connected_s = None;
+        let stored_s = looks.until(start, timeout, || {
+            let holds = b.holds(entries)?;
+            if holds != Holds::Unconnected {
+                connected_s.get_or_insert_with(passed);
             }
-            let late = start.elapsed() >= self.timeout;
-            ensure!(!late, "not within {} s: {}", self.timeout.as_secs(), status.0);
-            std::thread::sleep((start.elapsed() / LOOK_SHARE).max(Duration::from_millis(1)));
-        }
+            Ok((holds == Holds::All).then(passed))
+        })?;
+        let seconds = looks.until(start, timeout, || {
+            if !b.is_ready()? {
+                return Ok(None);
+            }
+            let status = b.status()?;
+            let all = status.number("/records/posts") == records && status.settled();
+            Ok(all.then(passed))
+        })?;
+        let connected_s = connected_s.unwrap_or(stored_s);
+        Ok(Meeting { b, seconds, stored_s, connected_s, looks })
     }
 
     /// Both sides have the same, by their digests; they may need a moment.
@@ -316,27 +213,22 @@ impl Pair<'_> {
         let before = self.a.usage()?;
         let bytes_before = self.a.status()?.bytes();
         reset_peak(self.a.process.pid())?;
-        let Meeting { mut b, seconds, stored_s } = self.meet()?;
-        let after = [self.a.usage()?, b.usage()?];
-        self.check_equal(&mut b)?;
+        let mut meeting = self.meet()?;
+        let after = [self.a.usage()?, meeting.b.usage()?];
+        self.check_equal(&mut meeting.b)?;
+        let mut extra = meeting.extra();
+        let Meeting { b, seconds, stored_s, .. } = meeting;
         if options.wants("bulk") {
-            let extra = json!({
-                "durable": DURABLE,
-                "started_ms": b.started_ms,
-                "join_s": join_s,
-                "edits_after": self.edits_after,
-                "note": "from before the joiner's process started; joining by token came before",
-            });
-            report.add("bulk", seconds, "s", extra);
+            extra.insert("join_s".into(), join_s.into());
+            extra.insert("edits_after".into(), self.edits_after.into());
+            let note = "from the joiner's port bound; joining by token came before";
+            extra.insert("note".into(), note.into());
+            report.add("bulk", seconds, "s", extra.into());
             let stored = json!({ "durable": DURABLE, "note": "committed, not yet all readable" });
             report.add("bulk_stored", stored_s, "s", stored);
-            report_cost(report, [before, Usage::default()], after);
+            report_cost(report, [before, b.before], after);
             let bytes = self.a.quiet_bytes()?;
-            report_bytes(
-                report,
-                "bulk_bytes",
-                [bytes[0] - bytes_before[0], bytes[1] - bytes_before[1]],
-            );
+            report_bytes(report, "bulk", [bytes[0] - bytes_before[0], bytes[1] - bytes_before[1]]);
         }
         if options.wants("memory") {
             std::thread::sleep(IDLE_AFTER);
@@ -347,16 +239,15 @@ impl Pair<'_> {
 
     /// Starts B again and reports the meeting under `metric`; a restarted node counts bytes from 0.
     fn meet_again(&mut self, metric: &str, edits: usize, report: &mut Report) -> Result<Daemon> {
-        let Meeting { mut b, seconds, .. } = self.meet()?;
-        let extra = json!({
-            "durable": DURABLE,
-            "started_ms": b.started_ms,
-            "edits": edits,
-            "note": "from before the joiner's process started",
-        });
-        report.add(metric, seconds * 1e3, "ms", extra);
+        let meeting = self.meet()?;
+        let mut extra = meeting.extra();
+        extra.insert("edits".into(), edits.into());
+        let note = "from the joiner's port bound, in a process that just started";
+        extra.insert("note".into(), note.into());
+        let Meeting { mut b, seconds, .. } = meeting;
+        report.add(metric, seconds * 1e3, "ms", extra.into());
         let bytes = b.quiet_bytes()?;
-        report_bytes(report, &format!("{metric}_bytes"), bytes);
+        report_bytes(report, metric, bytes);
         self.check_equal(&mut b)?;
         Ok(b)
     }
@@ -374,49 +265,43 @@ impl Pair<'_> {
         }
         let mut b = self.meet_again("delta", edits.len(), report)?;
         for edit in &edits {
-            let shown = b.client.get(&format!("/api/v1/posts/{}", self.ids[edit.record]))?;
-            ensure!(shown["fields"]["title"] == json!(edit.title), "an edit is missing");
+            ensure!(b.title(&self.ids[edit.record])? == json!(edit.title), "an edit is missing");
         }
         Ok(b)
     }
 
     fn live(&mut self, b: &mut Daemon, report: &mut Report) -> Result<()> {
-        let mut ms = Vec::new();
+        let (mut answered, mut ms) = (Vec::new(), Vec::new());
         for edit in live_edits(self.load.records) {
-            ms.push(self.time_edit(b, &edit)?);
+            let (answer, shown) = self.time_edit(b, &edit)?;
+            answered.push(answer);
+            ms.push(shown);
             std::thread::sleep(LIVE_PAUSE);
         }
         let extra = json!({
             "durable": "on both sides",
             "edits": ms.len(),
-            "note": "from before the request to A until B lists it, looked for every 0.2 ms",
+            "answered_p50_ms": percentile(&answered, 50.0),
+            "note": "from before the request to A until B shows it, looked for every 0.2 ms",
         });
         report.add("live_p50", percentile(&ms, 50.0), "ms", extra.clone());
         report.add("live_p99", percentile(&ms, 99.0), "ms", extra);
         Ok(())
     }
 
-    /// B is watched from a thread of its own, so that A's answer delays nothing.
-    fn time_edit(&mut self, b: &mut Daemon, edit: &Retitle) -> Result<f64> {
+    /// Milliseconds until A has answered and until B shows the edit. B is looked at only from A's
+    /// answer on: nothing is sent before A's disk has it, and looks before would hold A up.
+    fn time_edit(&mut self, b: &mut Daemon, edit: &Retitle) -> Result<(f64, f64)> {
+        let id = &self.ids[edit.record];
         let start = Instant::now();
-        let timeout = self.timeout;
-        std::thread::scope(|scope| {
-            let watch = scope.spawn(|| -> Result<f64> {
-                loop {
-                    let page = b.client.get("/api/v1/posts?order=newest&limit=1")?;
-                    if page["items"][0]["title"] == json!(edit.title) {
-                        return Ok(start.elapsed().as_secs_f64() * 1e3);
-                    }
-                    ensure!(start.elapsed() < timeout, "an edit never showed");
-                    std::thread::sleep(LIVE_LOOK);
-                }
-            });
-            self.a.patch(&self.ids[edit.record], &edit.title)?;
-            match watch.join() {
-                Ok(outcome) => outcome,
-                Err(_) => bail!("the watcher panicked"),
-            }
-        })
+        let passed = || start.elapsed().as_secs_f64() * 1e3;
+        self.a.patch(id, &edit.title)?;
+        let answered = passed();
+        while b.title(id)? != json!(edit.title) {
+            ensure!(start.elapsed() < self.timeout, "an edit never showed");
+            std::thread::sleep(LIVE_LOOK);
+        }
+        Ok((answered, passed()))
     }
 }
 
@@ -432,9 +317,14 @@ fn fields_of(record: &WorkRecord, pass: usize) -> Value {
     fields
 }
 
-fn report_bytes(report: &mut Report, metric: &str, [stream, udp]: [u64; 2]) {
-    let extra = json!({ "bytes_are": BYTES_ARE, "udp_bytes": udp });
-    report.add(metric, stream as f64, "B", extra);
+/// What is exchanged, and all that it takes on the wire: `GROUP_bytes` and `GROUP_udp_bytes`.
+fn report_bytes(report: &mut Report, group: &str, [stream, udp]: [u64; 2]) {
+    let (streams, packets) = ("QUIC stream payload", "UDP payload");
+    let mut add = |metric: String, bytes: u64, are: &str| {
+        report.add(&metric, bytes as f64, "B", json!({ "bytes_are": are }));
+    };
+    add(format!("{group}_bytes"), stream, streams);
+    add(format!("{group}_udp_bytes"), udp, packets);
 }
 
 /// New records a second into a lone head office, with so many requests in flight.
@@ -447,7 +337,7 @@ fn write_rate(
 ) -> Result<f64> {
     let listen = free_address()?;
     run(binary, &["init", "--name", "甲", "--listen", &listen], dir)?;
-    let _daemon = Daemon::start(binary, dir, timeout)?;
+    let _daemon = Daemon::start(binary, dir, &listen, timeout)?;
     let load = Load { seed: WRITE_SEED, records };
     let bodies = load.iter().map(|r| json!({ "id": r.id.to_string(), "fields": r.create }));
     let bodies: Vec<String> = bodies.map(|b| b.to_string()).collect();

@@ -31,12 +31,17 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::pair::Traits;
+use super::{Disk, Fsync};
 use crate::load::{Load, Retitle, value};
 use crate::peer::{Peer, Span};
 use crate::process::now_ns;
 
 pub const TRAITS: Traits = Traits {
     name: "iroh-docs",
+    disk: Disk {
+        fsync: Fsync::Later,
+        how: "redb commits with fsync, within 0.5 s; at the end of BULK for its entries",
+    },
     bulk_durable: "entries committed by the final listing; contents within 0.5 s",
     news_durable: "not yet: commits follow within 0.5 s",
     write_durable: "not yet: commits follow within 0.5 s",

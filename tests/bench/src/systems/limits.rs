@@ -11,10 +11,15 @@ use rusqlite::{Connection, params};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
 
+use super::{Disk, Fsync};
 use crate::Options;
 use crate::load::{Load, document};
 use crate::process::usage;
 use crate::report::{Report, percentile};
+
+pub const SQLITE_DISK: Disk =
+    Disk { fsync: Fsync::Always, how: "WAL, synchronous=FULL: each of its transactions" };
+pub const FSYNC_DISK: Disk = Disk { fsync: Fsync::Always, how: "fdatasync after each write" };
 
 const STREAM_BYTES: usize = 512 << 20;
 const CHUNK_BYTES: usize = 64 << 10;

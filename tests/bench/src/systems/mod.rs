@@ -6,6 +6,7 @@ mod iroh;
 mod limits;
 mod pair;
 mod samod;
+mod subduction;
 
 use std::path::Path;
 
@@ -15,12 +16,57 @@ use crate::Options;
 use crate::report::Report;
 
 /// Every system, in the order of the report.
-pub const NAMES: [&str; 7] =
-    ["fsync", "sqlite-raw", "quinn-raw", "automerge", "samod", "iroh-docs", "fenbu"];
+pub const NAMES: [&str; 8] =
+    ["fsync", "sqlite-raw", "quinn-raw", "automerge", "samod", "subduction", "iroh-docs", "fenbu"];
 
 /// Every group of metrics.
 pub const GROUPS: [&str; 8] =
     ["bulk", "noop", "delta", "live", "write", "memory", "floor", "limits"];
+
+/// Whether a system has what it acknowledges written through to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fsync {
+    /// Before it says that it has it.
+    Always,
+    /// Some time after.
+    Later,
+    Never,
+    /// It writes nothing.
+    NoDisk,
+}
+
+impl Fsync {
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Always => "before it answers",
+            Self::Later => "afterwards",
+            Self::Never => "never",
+            Self::NoDisk => "no disk",
+        }
+    }
+}
+
+/// How a system's data gets to the disk.
+#[derive(Debug, Clone, Copy)]
+pub struct Disk {
+    pub fsync: Fsync,
+    pub how: &'static str,
+}
+
+/// How this system's data gets to the disk.
+pub fn disk_of(system: &str) -> Option<Disk> {
+    Some(match system {
+        "samod" => samod::TRAITS.disk,
+        "subduction" => subduction::TRAITS.disk,
+        "iroh-docs" => iroh::TRAITS.disk,
+        "fenbu" => fenbu::DISK,
+        "automerge" => Disk { fsync: Fsync::NoDisk, how: "memory only" },
+        "quinn-raw" => Disk { fsync: Fsync::NoDisk, how: "network only" },
+        "sqlite-raw" => limits::SQLITE_DISK,
+        "fsync" => limits::FSYNC_DISK,
+        _ => return None,
+    })
+}
 
 /// Refuses names nobody knows before anything is started.
 pub fn check_names(options: &Options) -> Result<()> {
@@ -39,6 +85,7 @@ pub fn check_names(options: &Options) -> Result<()> {
 pub fn measure(system: &str, options: &Options, report: &mut Report) -> Result<()> {
     match system {
         "samod" => pair::measure(&samod::TRAITS, options, report),
+        "subduction" => pair::measure(&subduction::TRAITS, options, report),
         "iroh-docs" => pair::measure(&iroh::TRAITS, options, report),
         "fenbu" => fenbu::measure(options, report),
         "automerge" if options.wants("floor") => automerge_floor::measure(options, report),
@@ -62,6 +109,7 @@ pub fn run_child(args: &[String]) -> Result<()> {
         .block_on(async {
             match system.as_str() {
                 "samod" => crate::peer::serve(samod::start(dir).await?).await,
+                "subduction" => crate::peer::serve(subduction::start(dir).await?).await,
                 "iroh-docs" => crate::peer::serve(iroh::start(dir).await?).await,
                 other => bail!("{other} is no peer with a process of its own"),
             }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::Disk;
 use crate::Options;
 use crate::load::{Load, Retitle, WRITE_SEED, delta_edits, live_edits};
 use crate::peer::{Order, Span};
@@ -21,6 +22,7 @@ pub const IDLE_AFTER: Duration = Duration::from_secs(2);
 /// What must be said beside a system's figures.
 pub struct Traits {
     pub name: &'static str,
+    pub disk: Disk,
     /// What a power cut would have left when BULK's clock stopped.
     pub bulk_durable: &'static str,
     /// What a power cut would have left of an edit when it showed on the other side.

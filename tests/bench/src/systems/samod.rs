@@ -4,12 +4,8 @@
 //! the joiner finds them all. Documents are resident on both sides, as samod keeps them.
 
 use std::convert::Infallible;
-use std::net::Shutdown;
 use std::path::Path;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context as TaskContext, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -22,17 +18,19 @@ use samod::{
     DocumentId, Repo, Transport, Url,
 };
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::pair::Traits;
+use super::{Disk, Fsync};
 use crate::load::{Load, Retitle, document, retitle, title};
 use crate::peer::{Peer, Span};
 use crate::process::now_ns;
+use crate::tcp::Line;
 
 pub const TRAITS: Traits = Traits {
     name: "samod",
+    disk: Disk { fsync: Fsync::Never, how: "a file per document and change, never synced" },
     bulk_durable: "nothing certain: files are written, never synced",
     news_durable: "nothing certain: files are written, never synced",
     write_durable: "nothing certain: the file is written, never synced",
@@ -49,16 +47,8 @@ pub struct Node {
     documents: Vec<DocHandle>,
     dialer: Option<DialerHandle<Infallible>>,
     remote: Option<std::net::SocketAddr>,
-    line: Arc<Line>,
+    line: Line,
     armed: JoinSet<Result<u64>>,
-}
-
-/// The TCP connections made: their bytes, and the last one to cut.
-#[derive(Debug, Default)]
-struct Line {
-    sent: AtomicU64,
-    received: AtomicU64,
-    last: Mutex<Option<std::net::TcpStream>>,
 }
 
 pub async fn start(dir: &Path) -> Result<Node> {
@@ -69,7 +59,7 @@ pub async fn start(dir: &Path) -> Result<Node> {
         documents: Vec::new(),
         dialer: None,
         remote: None,
-        line: Arc::default(),
+        line: Line::default(),
         armed: JoinSet::new(),
     })
 }
@@ -138,11 +128,7 @@ impl Peer for Node {
     async fn disconnect(&mut self) -> Result<()> {
         // A closed dialer dials no more; its connection has to be cut.
         self.dialer.take().context("not connected")?.close();
-        let last = self.line.last.lock().unwrap_or_else(|e| e.into_inner()).take();
-        if let Some(last) = last {
-            // An error says that it has ended already.
-            let _ = last.shutdown(Shutdown::Both);
-        }
+        self.line.cut();
         while !self.repo.connected_peers().0.is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -194,7 +180,7 @@ impl Peer for Node {
     }
 
     fn bytes(&self) -> [u64; 2] {
-        [self.line.sent.load(Ordering::Relaxed), self.line.received.load(Ordering::Relaxed)]
+        self.line.bytes()
     }
 
     async fn write(&mut self, load: Load, in_flight: usize) -> Result<Span> {
@@ -233,7 +219,7 @@ async fn accept(listener: TcpListener, acceptor: AcceptorHandle) {
 /// samod's own TCP dialer, with Nagle's algorithm off and the bytes counted.
 struct CountingDialer {
     address: std::net::SocketAddr,
-    line: Arc<Line>,
+    line: Line,
 }
 
 impl Dialer for CountingDialer {
@@ -246,60 +232,9 @@ impl Dialer for CountingDialer {
     fn connect(&self) -> BoxFuture<'static, Result<Transport, DialError<Infallible>>> {
         let (address, line) = (self.address, self.line.clone());
         async move {
-            let stream = connect(address, &line).await.map_err(DialError::transient)?;
-            Ok(Transport::from_tokio_io(Counted { stream, line }))
+            let stream = line.connect(address).await.map_err(DialError::transient)?;
+            Ok(Transport::from_tokio_io(stream))
         }
         .boxed()
-    }
-}
-
-async fn connect(address: std::net::SocketAddr, line: &Line) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?.into_std()?;
-    stream.set_nodelay(true)?;
-    *line.last.lock().unwrap_or_else(|e| e.into_inner()) = Some(stream.try_clone()?);
-    TcpStream::from_std(stream)
-}
-
-struct Counted {
-    stream: TcpStream,
-    line: Arc<Line>,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buf.filled().len();
-        let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let read = buf.filled().len() - before;
-        self.line.received.fetch_add(read as u64, Ordering::Relaxed);
-        outcome
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if let Poll::Ready(Ok(written)) = &outcome {
-            self.line.sent.fetch_add(*written as u64, Ordering::Relaxed);
-        }
-        outcome
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
