@@ -20,6 +20,7 @@ mod carry;
 mod fold;
 mod keys;
 mod space;
+mod standing;
 mod statement;
 
 pub use act::{
@@ -28,6 +29,7 @@ pub use act::{
 };
 pub use fold::{Directory, DirectoryError, NodeInfo, Revocation, Unit};
 pub use space::{Cuts, Quota, Space};
+pub use standing::Standing;
 pub use statement::{Signed, Statement, space_id};
 
 #[cfg(test)]

@@ -158,3 +158,21 @@ fn limits_are_asked_at_an_epoch() {
         Act::SetLimits(SetLimits { space: nowhere, bytes: None, entries: None, documents: None });
     assert!(is_senseless(say(&mut d, HEAD, act)));
 }
+
+#[test]
+fn an_entry_stands_by_what_was_said_before_and_after_it() {
+    let (mut d, id) = with_alice();
+    let (log, other) = (LogId([1; 32]), LogId([2; 32]));
+    let before = d.epoch();
+    let at = |d: &Directory, log, seq, epoch| d.standing(&node(ALICE), &id, (log, seq), epoch);
+    assert_eq!(at(&d, log, 9, before), Standing::Anchored);
+    assert_eq!(at(&d, log, 9, before + 1), Standing::Unknown);
+    assert_eq!(at(&d, log, 9, 1), Standing::NoRight, "before it was admitted");
+    let cut = Cut { log, seq: 5, hash: Hash([7; 32]) };
+    say(&mut d, HEAD, revoke(ALICE, vec![cut])).unwrap();
+    assert_eq!(at(&d, log, 5, before), Standing::Anchored);
+    assert_eq!(at(&d, log, 6, before), Standing::PastCut);
+    assert_eq!(at(&d, other, 1, before), Standing::PastCut, "a log that is not listed is cut at 0");
+    assert_eq!(at(&d, log, 1, before + 1), Standing::NoRight);
+    assert_eq!(d.cut_after(&node(ALICE), &id, &log, before + 1), None, "nothing was taken since");
+}
