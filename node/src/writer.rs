@@ -154,17 +154,16 @@ impl Writer {
     ) -> Result<(Self, WriterHandle), StoreError> {
         let mut authors: BTreeMap<SpaceId, Author> = BTreeMap::new();
         for log in logs.iter().filter(|l| l.opening.node == shared.me) {
-            let (mut clock, mut epoch) = (0, 0);
-            if log.tip.seq > 0
-                && let Some(entry) = reader.entry(log.log, log.tip.seq)?
-            {
-                (clock, epoch) = (entry.header.clock, entry.header.epoch);
-            }
+            let last = match log.tip.seq {
+                0 => None,
+                seq => reader.entry(log.log, seq)?,
+            };
+            let clock = last.map_or(0, |entry| entry.header.clock);
             let newest = authors
                 .get(&log.opening.space)
                 .is_none_or(|a| a.opening().incarnation < log.opening.incarnation);
             if newest {
-                let author = Author::new(log.opening, log.tip, clock, epoch);
+                let author = Author::new(log.opening, log.tip, clock);
                 authors.insert(log.opening.space, author);
             }
         }
@@ -381,7 +380,7 @@ impl Writer {
             "peers hold more of this node's own log than it does: starting incarnation {incarnation}"
         );
         let opening = Opening::sign(&self.shared.key, space, incarnation);
-        let author = Author::new(opening, Tip::start(opening.log()), 0, 0);
+        let author = Author::new(opening, Tip::start(opening.log()), 0);
         group.before.insert(space, author.clone());
         self.authors.insert(space, author);
         self.remember_incarnation(space, incarnation);
@@ -425,7 +424,7 @@ fn author_in<'a>(
 ) -> &'a mut Author {
     authors.entry(space).or_insert_with(|| {
         let opening = Opening::sign(&shared.key, space, 0);
-        Author::new(opening, Tip::start(opening.log()), 0, 0)
+        Author::new(opening, Tip::start(opening.log()), 0)
     })
 }
 

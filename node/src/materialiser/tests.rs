@@ -84,7 +84,7 @@ impl Story {
         let space = directory.unit_space("head").unwrap();
         let opening = Opening::sign(&key(AUTHOR), space.id, 0);
         Self {
-            author: Author::new(opening, Tip::start(opening.log()), 0, 0),
+            author: Author::new(opening, Tip::start(opening.log()), 0),
             space: space.id,
             key: keyring.newest(space).unwrap().1.clone(),
             epoch: (directory.epoch(), directory.head_prefix()),

@@ -221,7 +221,7 @@ fn from_elsewhere(bench: &Bench, title: &str) -> (SpaceId, Run, Tip) {
     let schema = schema_named("post").unwrap();
     let space = bench.records.home(schema, None).unwrap();
     let opening = Opening::sign(&testing::key(), space, 7);
-    let mut author = Author::new(opening, Tip::start(opening.log()), 0, 0);
+    let mut author = Author::new(opening, Tip::start(opening.log()), 0);
     let mut record = fenbu_protocol::record::Record::new(schema);
     let edits = Edits::from_json(schema, &json!({ "title": title })).unwrap();
     let body = record.edit(opening.log().actor(), 1, "", &edits).unwrap().unwrap();

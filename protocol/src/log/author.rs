@@ -28,15 +28,14 @@ pub struct Author {
     log: LogId,
     tip: Tip,
     clock: u64,
-    epoch: u64,
     open: Option<RunWriter>,
 }
 
 impl Author {
-    /// Continues the log of `opening` after `tip` ([`Tip::start`] for a new log). `clock` and
-    /// `epoch` are the last entry's.
-    pub fn new(opening: Opening, tip: Tip, clock: u64, epoch: u64) -> Self {
-        Self { log: opening.log(), opening, tip, clock, epoch, open: None }
+    /// Continues the log of `opening` after `tip` ([`Tip::start`] for a new log). `clock` is the
+    /// last entry's.
+    pub fn new(opening: Opening, tip: Tip, clock: u64) -> Self {
+        Self { log: opening.log(), opening, tip, clock, open: None }
     }
 
     pub fn log(&self) -> LogId {
@@ -51,19 +50,26 @@ impl Author {
         self.tip
     }
 
+    /// Whether the next entry may cite `epoch`. If not (the directory was recovered to before what
+    /// this log has cited), only a new incarnation can go on.
+    pub fn may_cite(&self, epoch: u64) -> bool {
+        self.tip.epoch <= epoch
+    }
+
     /// Puts an entry at the end and returns its header.
     ///
     /// # Panics
-    /// If the body is over [`BODY_BYTES_MAX`]: callers check what people give them.
+    /// If the body is over [`BODY_BYTES_MAX`] (callers check what people give them), or if the log
+    /// [may not cite](Self::may_cite) the epoch.
     pub fn append(&mut self, draft: &Draft<'_>) -> Header {
         assert!(draft.body.len() <= BODY_BYTES_MAX, "INVARIANT: bodies are checked at the door");
+        assert!(self.may_cite(draft.epoch), "INVARIANT: such a log is left before it is written");
         self.clock = (draft.now_ms << 16).max(self.clock + 1);
-        self.epoch = self.epoch.max(draft.epoch);
         let header = Header {
             log: self.log,
             seq: self.tip.seq + 1,
             previous: self.tip.hash,
-            epoch: self.epoch,
+            epoch: draft.epoch,
             directory: draft.directory,
             clock: self.clock,
             shape: draft.shape,
@@ -77,6 +83,7 @@ impl Author {
             .push(&header, draft.body);
         self.tip.seq = header.seq;
         self.tip.hash = header.hash();
+        self.tip.epoch = header.epoch;
         self.tip.body_bytes += u64::from(header.body_len);
         header
     }

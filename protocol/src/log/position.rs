@@ -12,12 +12,14 @@ pub struct Tip {
     pub hash: Hash,
     /// Sum of the body lengths of all entries up to `seq`: what a progress bar counts.
     pub body_bytes: u64,
+    /// The directory epoch the entry at `seq` cites; what follows may not cite an earlier one.
+    pub epoch: u64,
 }
 
 impl Tip {
     /// Where a log stands before its first entry.
     pub fn start(log: LogId) -> Self {
-        Self { seq: 0, hash: Hash(log.0), body_bytes: 0 }
+        Self { seq: 0, hash: Hash(log.0), body_bytes: 0, epoch: 0 }
     }
 
     pub fn position(&self, log: LogId) -> Position {

@@ -196,7 +196,9 @@ impl Run {
             return Err(self.contradiction(author, held.seq));
         }
         let mut tip = *held;
-        let (mut last, mut epoch, mut fresh) = (self.previous, 0, 0);
+        // In an overlap the entries before the tip state the epochs they must not fall from.
+        let from = if self.first == held.seq + 1 { held.epoch } else { 0 };
+        let (mut last, mut epoch, mut fresh) = (self.previous, from, 0);
         for entry in self.entries() {
             let header = &entry.header;
             if header.epoch < epoch {
@@ -209,6 +211,7 @@ impl Run {
             if header.seq > held.seq {
                 tip.seq = header.seq;
                 tip.hash = entry.hash;
+                tip.epoch = header.epoch;
                 tip.body_bytes = tip.body_bytes.saturating_add(u64::from(header.body_len));
                 fresh += 1;
             }

@@ -16,7 +16,7 @@ fn node() -> NodeId {
 
 fn author() -> Author {
     let opening = Opening::sign(&key(), SpaceId([1; 16]), 0);
-    Author::new(opening, Tip::start(opening.log()), 0, 0)
+    Author::new(opening, Tip::start(opening.log()), 0)
 }
 
 fn append(author: &mut Author, kind: u16, epoch: u64, body: &[u8]) {
@@ -126,12 +126,37 @@ fn a_gap_is_detached_and_a_falling_epoch_refused() {
     let (runs, _) = runs(&[vec![1], vec![2], vec![3]]);
     let start = Tip::start(runs[0].log());
     assert_eq!(runs[2].verify(&node(), &start), Err(RunError::Detached));
+}
+
+/// Also from one run to the next, and where a run begins before what is held.
+#[test]
+fn a_log_cites_no_earlier_epoch_than_before() {
     let mut writer = author();
     append(&mut writer, 1, 5, b"x");
-    append(&mut writer, 1, 3, b"y");
-    let run = writer.close(&key()).unwrap();
-    let epochs: Vec<_> = run.entries().map(|e| e.header.epoch).collect();
-    assert_eq!(epochs, [5, 5], "an honest author's epoch never falls");
+    let first = writer.close(&key()).unwrap();
+    let held = first.verify(&node(), &Tip::start(first.log())).unwrap().tip;
+    assert_eq!(held.epoch, 5);
+    assert!(writer.may_cite(5) && !writer.may_cite(4));
+    // One who does not ask itself: its memory of what it cited is gone.
+    let mut careless = Author::new(*writer.opening(), Tip { epoch: 0, ..held }, 0);
+    append(&mut careless, 1, 4, b"y");
+    let second = careless.close(&key()).unwrap();
+    assert_eq!(second.verify(&node(), &held), Err(RunError::EpochFalls(5, 4)));
+    let joined = first.joined(&second).unwrap();
+    for tip in [held, Tip::start(first.log())] {
+        assert_eq!(joined.verify(&node(), &tip), Err(RunError::EpochFalls(5, 4)));
+    }
+    append(&mut writer, 1, 5, b"y");
+    let honest = first.joined(&writer.close(&key()).unwrap()).unwrap();
+    assert_eq!(honest.verify(&node(), &held).unwrap().fresh, 1);
+}
+
+#[test]
+#[should_panic(expected = "such a log is left")]
+fn an_author_does_not_contradict_itself() {
+    let mut writer = author();
+    append(&mut writer, 1, 5, b"x");
+    append(&mut writer, 1, 4, b"y");
 }
 
 #[test]
@@ -209,7 +234,7 @@ fn golden_runs_hold() {
     assert_eq!(verify(3, &start), three);
     assert_eq!(verify(4, &start), three);
     let one = ours[0].1.entries().next().unwrap();
-    let one = Tip { seq: 1, hash: one.hash, body_bytes: 5 };
+    let one = Tip { seq: 1, hash: one.hash, body_bytes: 5, epoch: 5 };
     assert_eq!(verify(2, &one), two);
     assert!(ours[4].1.entries().next().unwrap().body.is_none());
 }

@@ -108,7 +108,7 @@ impl Net {
             .enumerate()
             .map(|(i, d)| {
                 let opening = Opening::sign(&key(i), space(), 0);
-                let author = Author::new(opening, Tip::start(opening.log()), 0, 0);
+                let author = Author::new(opening, Tip::start(opening.log()), 0);
                 let engine = Engine::new(0, i as u64, id(i), Settings::default(), d, [], []);
                 Node { key: key(i), engine, runs: BTreeMap::new(), author }
             })
@@ -582,7 +582,7 @@ fn a_push_may_overtake_the_statement_that_makes_its_space() {
     let statement = declare(&mut directory(2), &key(0), Act::DefineSpace(define));
     net.handle(0, Input::Declared { statement });
     let opening = Opening::sign(&key(0), late, 0);
-    net.nodes[0].author = Author::new(opening, Tip::start(opening.log()), 0, 0);
+    net.nodes[0].author = Author::new(opening, Tip::start(opening.log()), 0);
     net.write(0, &[b"first"]);
     net.deliver(0, "Batch");
     net.run(1_000);

@@ -30,7 +30,7 @@ fn positions(n: usize) -> Vec<Position> {
     (0..n)
         .map(|i| {
             let log = LogId(Hash::of("test", &[&i.to_be_bytes()]).0);
-            Tip { seq: i as u64, hash: Hash(log.0), body_bytes: u64::MAX }.position(log)
+            Tip { seq: i as u64, hash: Hash(log.0), body_bytes: u64::MAX, epoch: 0 }.position(log)
         })
         .collect()
 }
@@ -325,7 +325,7 @@ fn golden_hello() -> Hello {
     let directory = Directory::from_chain(golden_federation(), chain).unwrap();
     let space = space_id(&golden_federation(), "head");
     let log = Opening::sign(&golden_key(HEAD), space, 0).log();
-    let tip = Tip { seq: 3, hash: Hash([7; 32]), body_bytes: 11 };
+    let tip = Tip { seq: 3, hash: Hash([7; 32]), body_bytes: 11, epoch: 5 };
     let stored = StoredLog { log, space, author: golden_node(HEAD), tip };
     let me = golden_node(HEAD);
     let mut engine = Engine::new(0, 0, me, Settings::default(), directory, [stored], []);
@@ -351,7 +351,7 @@ fn golden_ids() -> Vec<(&'static str, String)> {
     let hashes: Vec<_> = run.entries().map(|e| e.hash.to_string()).collect();
     let tip = run.verify(&opening.node, &Tip::start(log)).unwrap().tip;
     let other = Opening::sign(&author, space, 1).log();
-    let other_tip = Tip { seq: 1, hash: Hash([9; 32]), body_bytes: 0 };
+    let other_tip = Tip { seq: 1, hash: Hash([9; 32]), body_bytes: 0, epoch: 0 };
     let mut logs = LogDigest::default();
     logs.advance(space, log, &Tip::start(log), &tip);
     let one_log = logs.0.to_hash().to_string();

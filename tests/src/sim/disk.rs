@@ -118,10 +118,10 @@ impl Disk {
         loaded
     }
 
-    /// Clock and epoch of an author's last entry.
-    pub(super) fn last_clock(&self, log: LogId, seq: u64) -> (u64, u64) {
+    /// Clock of an author's last entry.
+    pub(super) fn last_clock(&self, log: LogId, seq: u64) -> u64 {
         let entry = self.reader.entry(log, seq).expect("memory can be read");
-        entry.map_or((0, 0), |entry| (entry.header.clock, entry.header.epoch))
+        entry.map_or(0, |entry| entry.header.clock)
     }
 
     pub(super) fn refuse_next(&mut self) {

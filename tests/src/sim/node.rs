@@ -80,8 +80,8 @@ impl Node {
             let opening = log.opening;
             let newer = |a: &Author| a.opening().incarnation > opening.incarnation;
             if opening.node == self.id && !self.authors.get(&opening.space).is_some_and(newer) {
-                let (clock, epoch) = self.disk.last_clock(log.log, log.tip.seq);
-                let author = Author::new(opening, log.tip, clock, epoch);
+                let clock = self.disk.last_clock(log.log, log.tip.seq);
+                let author = Author::new(opening, log.tip, clock);
                 self.authors.insert(opening.space, author);
             }
         }
@@ -129,7 +129,7 @@ impl Node {
     pub(super) fn author(&mut self, space: SpaceId) -> &mut Author {
         self.authors.entry(space).or_insert_with(|| {
             let opening = Opening::sign(&self.key, space, 0);
-            Author::new(opening, Tip::start(opening.log()), 0, 0)
+            Author::new(opening, Tip::start(opening.log()), 0)
         })
     }
 
@@ -139,7 +139,7 @@ impl Node {
         let author = self.authors.values_mut().find(|author| author.log() == log)?;
         let opening = author.opening();
         let opening = Opening::sign(&self.key, opening.space, opening.incarnation + 1);
-        *author = Author::new(opening, Tip::start(opening.log()), 0, 0);
+        *author = Author::new(opening, Tip::start(opening.log()), 0);
         Some(opening.log())
     }
 

@@ -16,7 +16,7 @@ pub(super) fn runs_come_back_cut_and_joined(disk: &mut dyn Disk) {
         assert_eq!(
             run.verify(
                 &NodeId(alice.key.verifying_key().to_bytes()),
-                &Tip { seq: from - 1, hash: run.previous(), body_bytes: 0 }
+                &Tip { seq: from - 1, hash: run.previous(), body_bytes: 0, epoch: 0 }
             )
             .unwrap()
             .fresh,

@@ -125,7 +125,7 @@ impl Writer {
     pub(super) fn new(node: u8, space: SpaceId) -> Self {
         let key = ed25519_dalek::SigningKey::from_bytes(&[node; 32]);
         let opening = Opening::sign(&key, space, 0);
-        let author = Author::new(opening, Tip::start(opening.log()), 0, 0);
+        let author = Author::new(opening, Tip::start(opening.log()), 0);
         Self { key, author, now_ms: 1_000 }
     }
 
@@ -145,7 +145,8 @@ impl Writer {
                 key_epoch: 0,
             };
             self.author.append(&Draft {
-                epoch: 1,
+                // Authors may cite what they like; it must come back.
+                epoch: u64::MAX - 1,
                 directory: HashPrefix([9; 8]),
                 now_ms: self.now_ms,
                 shape,

@@ -20,6 +20,8 @@ CREATE TABLE logs (
     seq INTEGER NOT NULL,
     hash BLOB NOT NULL,
     body_bytes INTEGER NOT NULL,
+    -- Any 64 bits.
+    epoch INTEGER NOT NULL,
     -- Materialised up to this seq.
     cursor INTEGER NOT NULL
 );

@@ -293,7 +293,8 @@ impl Reader for SqliteReader {
 
     fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError> {
         self.ask("reading tips", |c| {
-            let mut statement = c.prepare_cached("SELECT log, seq, hash, body_bytes FROM logs")?;
+            let mut statement =
+                c.prepare_cached("SELECT log, seq, hash, body_bytes, epoch FROM logs")?;
             let mut rows = statement.query([])?;
             Ok(collect(&mut rows, |row| Ok((LogId(row.get(0)?), tip(row, 1)?)))?
                 .into_iter()
@@ -304,7 +305,7 @@ impl Reader for SqliteReader {
     fn logs(&self, space: SpaceId) -> Result<Vec<StoredLog>, StoreError> {
         self.ask("reading a space's logs", |c| {
             let mut statement = c.prepare_cached(
-                "SELECT l.log, l.opening, l.cursor, l.seq, l.hash, l.body_bytes FROM logs l
+                "SELECT l.log, l.opening, l.cursor, l.seq, l.hash, l.body_bytes, l.epoch FROM logs l
                  JOIN spaces s ON s.id = l.space_id WHERE s.space = ?1 ORDER BY l.log",
             )?;
             collect(&mut statement.query([space.0])?, stored_log)
@@ -314,7 +315,7 @@ impl Reader for SqliteReader {
     fn log(&self, log: LogId) -> Result<Option<StoredLog>, StoreError> {
         self.ask("reading a log", |c| {
             let mut statement = c.prepare_cached(
-                "SELECT log, opening, cursor, seq, hash, body_bytes FROM logs WHERE log = ?1",
+                "SELECT log, opening, cursor, seq, hash, body_bytes, epoch FROM logs WHERE log = ?1",
             )?;
             let mut rows = statement.query([log.0])?;
             Ok(collect(&mut rows, stored_log)?.pop())
@@ -336,7 +337,7 @@ pub(super) fn load(connection: &Connection, views_stale: bool) -> Result<Loaded,
 
 fn logs(c: &Connection) -> Result<Vec<StoredLog>, Fault> {
     let mut statement = c.prepare_cached(
-        "SELECT log, opening, cursor, seq, hash, body_bytes FROM logs ORDER BY log",
+        "SELECT log, opening, cursor, seq, hash, body_bytes, epoch FROM logs ORDER BY log",
     )?;
     collect(&mut statement.query([])?, stored_log)
 }
@@ -449,10 +450,13 @@ pub(super) fn length(row: &Row<'_>, at: usize) -> Result<usize, Fault> {
     unsigned(row, at).map(|length| length as usize)
 }
 
-/// Seq, hash and body bytes, in three columns from `at`.
+/// Seq, hash, body bytes and epoch, in four columns from `at`.
 pub(super) fn tip(row: &Row<'_>, at: usize) -> Result<Tip, Fault> {
     let hash = Hash(row.get(at + 1)?);
-    Ok(Tip { seq: unsigned(row, at)?, hash, body_bytes: unsigned(row, at + 2)? })
+    let (seq, body_bytes) = (unsigned(row, at)?, unsigned(row, at + 2)?);
+    // An author may cite any epoch, also one past 2^63; it is kept bit for bit.
+    let epoch = row.get::<_, i64>(at + 3)?.cast_unsigned();
+    Ok(Tip { seq, hash, body_bytes, epoch })
 }
 
 pub(super) fn heads(bytes: &[u8]) -> Result<Vec<[u8; 32]>, Fault> {

@@ -46,7 +46,7 @@ impl Cache {
             cache.spaces.insert(SpaceId(row.get(1)?), space);
         }
         let mut statement = connection.prepare(
-            "SELECT l.id, l.log, s.space, l.seq, l.hash, l.body_bytes
+            "SELECT l.id, l.log, s.space, l.seq, l.hash, l.body_bytes, l.epoch
              FROM logs l JOIN spaces s ON s.id = l.space_id",
         )?;
         let mut rows = statement.query([])?;
@@ -172,12 +172,15 @@ impl<'a> Writing<'a> {
         });
         row.tip = *to;
         self.tx
-            .prepare_cached("UPDATE logs SET seq = ?2, hash = ?3, body_bytes = ?4 WHERE id = ?1")?
+            .prepare_cached(
+                "UPDATE logs SET seq = ?2, hash = ?3, body_bytes = ?4, epoch = ?5 WHERE id = ?1",
+            )?
             .execute(params![
                 row.id,
                 to.seq.cast_signed(),
                 to.hash.0,
-                to.body_bytes.cast_signed()
+                to.body_bytes.cast_signed(),
+                to.epoch.cast_signed()
             ])?;
         self.touched.logs.insert(log, row);
         Ok(())
@@ -189,8 +192,8 @@ impl<'a> Writing<'a> {
         self.tx
             .prepare_cached(
                 "INSERT INTO logs
-                 (log, space_id, node, incarnation, opening, seq, hash, body_bytes, cursor)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?1, 0, 0)",
+                 (log, space_id, node, incarnation, opening, seq, hash, body_bytes, epoch, cursor)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?1, 0, 0, 0)",
             )?
             .execute(params![
                 log.0,
