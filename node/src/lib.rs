@@ -21,6 +21,7 @@ pub mod admission;
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod continuity;
 pub mod daemon;
 mod driver;
 pub mod folder;

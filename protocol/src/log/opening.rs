@@ -11,7 +11,8 @@ const DOMAIN: &str = "fenbu/opening/1";
 pub struct Opening {
     pub space: SpaceId,
     pub node: NodeId,
-    /// Numbered from 0; a node starts a new one whenever its old seqs might be used twice.
+    /// The first is 0; a node starts a new one whenever its old seqs might be used twice, see
+    /// [`Opening::incarnation_after`].
     pub incarnation: u32,
     pub signature: [u8; 64],
 }
@@ -24,6 +25,15 @@ impl Opening {
         let node = NodeId(key.verifying_key().to_bytes());
         let signature = signature_of(key, DOMAIN, &statement(space, node, incarnation));
         Self { space, node, incarnation, signature }
+    }
+
+    /// The incarnation a node goes on in that has known none above `highest`, which may not be the
+    /// highest it ever had: one backup can be restored twice, and each time its disk knows nothing of
+    /// the time before. So the next is not the next number but one of 2^20 above it, picked by
+    /// `random`. The top of the range is reached after 4,096 at the earliest, four times as many as a
+    /// space may have logs.
+    pub fn incarnation_after(highest: u32, random: u32) -> u32 {
+        highest.saturating_add(1 + (random >> 12))
     }
 
     /// The log this opens.
