@@ -8,8 +8,8 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-const NODE_KEY: &str = "node.key";
-const ROOT_KEY: &str = "root.key";
+pub(crate) const NODE_KEY: &str = "node.key";
+pub(crate) const ROOT_KEY: &str = "root.key";
 const DATABASE: &str = "fenbu.db";
 /// See [`crate::continuity`].
 const CONTINUITY: &str = "continuity";

@@ -19,6 +19,7 @@
 
 pub mod admission;
 pub mod api;
+pub mod backup;
 pub mod clock;
 pub mod config;
 pub mod continuity;

@@ -178,7 +178,7 @@ fn store_directory(folder: &Folder, statements: &[Signed]) -> Result<(), SetupEr
 }
 
 /// A folder we made ourselves and could not finish is emptied, so that the command can be repeated.
-fn clean_up(folder: &Folder) {
+pub(crate) fn clean_up(folder: &Folder) {
     if folder.node_key().is_err() {
         // What cannot be removed is reported by the next attempt.
         let _ = std::fs::remove_dir_all(folder.path());

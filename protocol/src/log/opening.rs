@@ -1,6 +1,7 @@
 //! The first item of every log: who writes it, where, and which incarnation this is.
 
 use crate::id::{Hash, LogId, NodeId, SpaceId};
+use crate::limits::INCARNATION_STEP_MAX;
 use crate::log::checkpoint::{signature_of, verify};
 use ed25519_dalek::SigningKey;
 
@@ -29,11 +30,11 @@ impl Opening {
 
     /// The incarnation a node goes on in that has known none above `highest`, which may not be the
     /// highest it ever had: one backup can be restored twice, and each time its disk knows nothing of
-    /// the time before. So the next is not the next number but one of 2^20 above it, picked by
-    /// `random`. The top of the range is reached after 4,096 at the earliest, four times as many as a
-    /// space may have logs.
+    /// the time before. So the next is not the next number but one of the [`INCARNATION_STEP_MAX`] above
+    /// it, picked by `random`. The top of the range is reached after 4,096 at the earliest, four times as
+    /// many as a space may have logs.
     pub fn incarnation_after(highest: u32, random: u32) -> u32 {
-        highest.saturating_add(1 + (random >> 12))
+        highest.saturating_add(1 + random % INCARNATION_STEP_MAX)
     }
 
     /// The log this opens.
