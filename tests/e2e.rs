@@ -10,6 +10,7 @@ mod mistakes;
 mod pages;
 mod partition;
 mod restoring;
+mod revoked;
 mod sealed;
 mod stopping;
 mod strangers;

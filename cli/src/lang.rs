@@ -281,6 +281,10 @@ catalogue! {
     JoinNext:
         "已加入联邦。启动节点：fenbu node run --dir {dir}",
         "Joined. Start the node: fenbu node run --dir {dir}";
+    Revoked:
+        "{name} 已在目录第 {epoch} 版撤销；它的 {logs} 份日志到目前收到的位置为止有效。以后收到的内容见 fenbu quarantine",
+        "{name} is revoked at epoch {epoch}; {logs} of its logs count up to what is here now. What turns up later is in fenbu quarantine";
+    QuarantineEmpty: "没有不算数的内容", "Nothing is in quarantine";
     InviteNext:
         "令牌只能用一次，供单位 {unit} 使用，有效至 {until}。在新节点上执行：fenbu join 令牌 --dir 目录",
         "The token works once, for unit {unit}, until {until}. On the new node run: fenbu join TOKEN --dir DIR";
@@ -427,6 +431,7 @@ catalogue! {
     ColumnCarriers: "承载者", "CARRIERS";
     ColumnSpaceKey: "密钥", "KEY";
     ColumnId: "标识", "ID";
+    ColumnKind: "类型", "KIND";
     ColumnUpdated: "更新", "UPDATED";
     ColumnConflicts: "冲突", "CONFLICTS";
     ColumnTime: "时间", "TIME";

@@ -1,14 +1,15 @@
 //! Letting nodes in: tokens, and the answer to those who bring one.
 
 use crate::shared::{DirectoryView, Shared};
-use crate::store::StoreError;
+use crate::store::{Reader, StoreError};
 use crate::transport::JoinConnection;
 use crate::writer::{Command, Stopping, WriterHandle};
 use fenbu_protocol::directory::{
-    Act, AdmitNode, DefineSpace, DefineUnit, Directory, DirectoryError, Role, Scope, Signed,
-    Template, space_id,
+    Act, AdmitNode, ContinueCuts, Cut, DefineSpace, DefineUnit, Directory, DirectoryError,
+    RevokeNode, Role, Scope, Signed, Template, space_id,
 };
 use fenbu_protocol::id::{Hash, NodeId, SealingKey, hex};
+use fenbu_protocol::limits::CUTS_PER_STATEMENT_MAX;
 use fenbu_protocol::seal;
 use fenbu_protocol::wire::join::{self, JoinAnswer, JoinRequest, Token};
 use minicbor::{Decode, Encode};
@@ -32,6 +33,8 @@ pub enum AdmissionError {
     UnitNamed { code: String, name: String },
     #[error("a new unit needs a name: give --name")]
     UnitNameless,
+    #[error("the admin node cannot revoke itself: have the root key appoint another first")]
+    RevokesItself,
     #[error("this node has no address others can reach: set `advertise` in fenbu.toml")]
     NoAddress,
     #[error("the request cannot be read ({0}): use the same fenbu version")]
@@ -162,6 +165,38 @@ impl Admission {
         self.declare(acts.said, Vec::new()).await?;
         self.shared.directory.clone().reaches(epoch).await;
         Ok(())
+    }
+
+    /// Ends a node: its logs count as far as this node has them. Returns the epoch, and how many of its
+    /// logs were cut.
+    ///
+    /// What the node wrote and this one has not seen yet stays in the logs and does not count, unless
+    /// somebody within his rights has built on it.
+    pub async fn revoke(&self, node: NodeId) -> Result<(u64, usize), AdmissionError> {
+        let _turn = self.turn.lock().await;
+        let directory = self.shared.directory.now();
+        self.check_admin(&directory)?;
+        if node == self.shared.me {
+            return Err(AdmissionError::RevokesItself);
+        }
+        let readers = self.shared.readers.clone();
+        let cuts = tokio::task::spawn_blocking(move || readers.with(|r| cuts_of(r, &node)))
+            .await
+            .map_err(|_| Stopping)??;
+        let count = cuts.len();
+        let mut acts = Acts::after(&self.shared, &directory);
+        let mut parts = cuts.chunks(CUTS_PER_STATEMENT_MAX).map(<[Cut]>::to_vec);
+        let first = parts.next().unwrap_or_default();
+        acts.say(&Act::RevokeNode(RevokeNode { node, cuts: first }))?;
+        for cuts in parts {
+            acts.say(&Act::ContinueCuts(ContinueCuts { cuts }))?;
+        }
+        acts.say_what_is_due()?;
+        let epoch = acts.directory.epoch();
+        self.declare(acts.said, Vec::new()).await?;
+        self.shared.directory.clone().reaches(epoch).await;
+        tracing::warn!(node = %node.short(), cuts = count, "revoked a node");
+        Ok((epoch, count))
     }
 
     fn check_admin(&self, directory: &Directory) -> Result<(), AdmissionError> {
@@ -297,6 +332,17 @@ impl Admission {
     }
 }
 
+/// The ends of a node's logs, ascending.
+fn cuts_of(reader: &dyn Reader, node: &NodeId) -> Result<Vec<Cut>, StoreError> {
+    let mut cuts = Vec::new();
+    for (log, tip) in reader.tips()? {
+        if tip.seq > 0 && reader.log(log)?.is_some_and(|stored| stored.opening.node == *node) {
+            cuts.push(Cut { log, seq: tip.seq, hash: tip.hash });
+        }
+    }
+    Ok(cuts)
+}
+
 /// A node that wants in, as it presents itself.
 struct Applicant<'a> {
     node: NodeId,
@@ -356,6 +402,7 @@ pub fn unit_space(directory: &Directory, unit: &str) -> DefineSpace {
         readers: Scope::units(units.clone()),
         writers: Scope::units(units),
         carriers: Scope::everyone(),
+        cuts: None,
     }
 }
 

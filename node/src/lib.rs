@@ -32,6 +32,7 @@ mod making;
 pub mod materialiser;
 pub mod rebuild;
 pub mod records;
+mod removal;
 pub mod setup;
 pub mod shared;
 pub mod store;

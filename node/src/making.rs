@@ -5,10 +5,10 @@ use crate::store::{
     DocumentUpdate, EntryRef, Material, Place, Reader, Refusal, StoreError, StoredDocument,
     WriteBatch,
 };
-use fenbu_protocol::directory::Directory;
+use fenbu_protocol::directory::{Directory, Standing};
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{HEADER_VERSION, Header, Opening};
-use fenbu_protocol::record::{Incoming, Outcome, Schema, materialise, schema};
+use fenbu_protocol::record::{Incoming, Outcome, Schema, materialise, rescued, schema};
 use fenbu_protocol::seal::{Keyring, Reading};
 use std::borrow::Cow;
 use std::sync::{Mutex, mpsc};
@@ -87,8 +87,10 @@ pub(crate) struct Job<'a> {
 }
 
 /// Whether an entry is offered to the gate, and with which plain body.
-enum Standing<'a> {
+enum Verdict<'a> {
     Counts(Cow<'a, [u8]>),
+    /// Only if what counts builds on it.
+    PastCut(Cow<'a, [u8]>),
     Waits,
     Refused(&'static str, String),
 }
@@ -157,24 +159,33 @@ impl Job<'_> {
             }
             return Ok(made);
         };
-        let mut offered: Vec<(&Header, Cow<'_, [u8]>)> = Vec::new();
+        let (mut offered, mut past) = (Vec::new(), Vec::new());
         for candidate in &candidates {
             let entry = entry_ref(place, &candidate.header);
-            match self.standing(place.space, schema, candidate) {
-                Standing::Counts(body) => offered.push((&candidate.header, body)),
-                Standing::Waits => made.wait(entry),
-                Standing::Refused(code, reason) => {
+            match self.verdict(place.space, schema, candidate) {
+                Verdict::Counts(body) => offered.push((&candidate.header, body)),
+                Verdict::PastCut(body) => past.push((&candidate.header, body)),
+                Verdict::Waits => made.wait(entry),
+                Verdict::Refused(code, reason) => {
                     made.batch.refused.push(Refusal { entry, code: code.into(), reason });
                 }
             }
         }
-        if offered.is_empty() {
+        let mut incoming = incoming(&offered);
+        if !past.is_empty() {
+            let past = self::incoming(&past);
+            let rescued = rescued(schema, &incoming, &past);
+            for (entry, rescued) in past.into_iter().zip(rescued) {
+                match rescued {
+                    true => incoming.push(entry),
+                    // Looked at again with whatever comes: it may be rescued yet.
+                    false => made.wait(EntryRef { place, log: entry.log, seq: entry.seq }),
+                }
+            }
+        }
+        if incoming.is_empty() {
             return Ok(made);
         }
-        let incoming: Vec<Incoming<'_>> = offered
-            .iter()
-            .map(|(header, body)| Incoming { log: header.log, seq: header.seq, body })
-            .collect();
         let outcome = materialise(schema, snapshot, &incoming)
             .map_err(|why| Unmade::Damaged(place, why.to_string()))?;
         made.take(place, schema, outcome);
@@ -182,30 +193,44 @@ impl Job<'_> {
     }
 
     /// Whether the author had the right, as far as this directory tells, and what was written.
-    fn standing<'a>(
+    fn verdict<'a>(
         &self,
         space: SpaceId,
         schema: &Schema,
         candidate: &'a Candidate,
-    ) -> Standing<'a> {
+    ) -> Verdict<'a> {
         let header = &candidate.header;
         let shape = &header.shape;
-        if shape.version != HEADER_VERSION || header.epoch > self.directory.epoch() {
-            return Standing::Waits;
+        if shape.version != HEADER_VERSION || schema.genesis != shape.genesis {
+            return Verdict::Waits;
         }
-        if schema.genesis != shape.genesis {
-            return Standing::Waits;
-        }
-        if !self.directory.may_write(&candidate.author, &space, header.epoch) {
-            let reason = format!("its author had no right to write here at epoch {}", header.epoch);
-            return Standing::Refused("no-right", reason);
-        }
+        let at = (header.log, header.seq);
+        let past = match self.directory.standing(&candidate.author, &space, at, header.epoch) {
+            Standing::Anchored => false,
+            Standing::PastCut => true,
+            Standing::Unknown => return Verdict::Waits,
+            Standing::NoRight => {
+                let epoch = header.epoch;
+                let reason = format!("its author had no right to write here at epoch {epoch}");
+                return Verdict::Refused("no-right", reason);
+            }
+        };
         match self.keyring.read(self.directory, &space, header, &candidate.body) {
-            Reading::Plain(body) => Standing::Counts(body),
-            Reading::Waits => Standing::Waits,
-            Reading::Refused(error) => Standing::Refused(error.code(), error.to_string()),
+            Reading::Plain(body) if past => Verdict::PastCut(body),
+            Reading::Plain(body) => Verdict::Counts(body),
+            Reading::Waits => Verdict::Waits,
+            Reading::Refused(error) => Verdict::Refused(error.code(), error.to_string()),
         }
     }
+}
+
+fn incoming<'a>(entries: &'a [(&Header, Cow<'_, [u8]>)]) -> Vec<Incoming<'a>> {
+    let incoming = |(header, body): &'a (&Header, Cow<'_, [u8]>)| Incoming {
+        log: header.log,
+        seq: header.seq,
+        body,
+    };
+    entries.iter().map(incoming).collect()
 }
 
 /// A document, and the entries that waited for others, with their bodies.

@@ -6,6 +6,7 @@
 
 use crate::making::{Candidate, Job, Made, Unmade, on_all_cores, opening, place_of};
 use crate::rebuild::Rebuilder;
+use crate::removal;
 use crate::shared::Shared;
 use crate::store::{Place, StoreError, WriteBatch};
 use crate::writer::{Command, WriterHandle};
@@ -94,7 +95,7 @@ impl Materialiser {
     /// Runs until told to stop, or until the node is gone.
     pub fn run(mut self) {
         // What an earlier run of the daemon left undone comes first.
-        let mut next = Wake::Received;
+        let mut next = Wake::Directory;
         loop {
             if next == Wake::Stop {
                 return;
@@ -151,6 +152,7 @@ impl Materialiser {
 
     fn catch_up(&mut self, rights_changed: bool) -> Result<(), StoreError> {
         if rights_changed {
+            self.carry_out_removals()?;
             self.retry_waiting()?;
         }
         let spaces = self.shared.readable();
@@ -203,6 +205,13 @@ impl Materialiser {
             batch.cursors.push((run.log(), run.last()));
         }
         self.bring_up_to_date(by_document, batch)
+    }
+
+    fn carry_out_removals(&self) -> Result<(), StoreError> {
+        let Some(epoch) = removal::carry_out(&self.shared, &self.rebuilder)? else { return Ok(()) };
+        let value = Some(epoch.to_be_bytes().to_vec());
+        let settings = vec![(removal::SETTING.to_owned(), value)];
+        settled(self.hand_over(WriteBatch { settings, ..WriteBatch::default() }))
     }
 
     /// Documents with entries that waited for a right, an epoch or a key are looked at again.

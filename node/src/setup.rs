@@ -148,6 +148,7 @@ fn federation_space(federation: FederationId) -> DefineSpace {
         readers: Scope::everyone(),
         writers: Scope::everyone(),
         carriers: Scope::everyone(),
+        cuts: None,
     }
 }
 

@@ -58,6 +58,7 @@ pub(crate) fn keyless_directory() -> Directory {
             readers: Scope::everyone(),
             writers: Scope::everyone(),
             carriers: Scope::everyone(),
+            cuts: None,
         })
     };
     let acts = [

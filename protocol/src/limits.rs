@@ -57,13 +57,26 @@ pub const POSITIONS_MAX: usize = 8192;
 /// Ranges in one `Want`.
 pub const WANTS_MAX: usize = 64;
 
-/// A signed directory statement: names and addresses of one node, or the members of a space.
+/// A directory statement: names and addresses of one node, the rights of a space, or the cuts of a
+/// revocation.
 pub const STATEMENT_BYTES_MAX: usize = 64 << 10;
+/// The statement with its signature: array 1, byte string heads 5 and 2, signature 64.
+pub const SIGNED_BYTES_MAX: usize = STATEMENT_BYTES_MAX + 72;
+/// Cuts in one statement, each at most 78 bytes (array 1, log 34, seq 9, hash 34): 59,904, which
+/// leaves 5,632 for the rest of it. A whole space may have more logs; the next statement goes on.
+pub const CUTS_PER_STATEMENT_MAX: usize = 768;
 /// Wraps in one statement, each at most 165 bytes (array 1, node 34, bytes 2 + 128): 42,240. More
 /// readers get theirs from the next.
 pub const WRAPS_PER_STATEMENT_MAX: usize = 256;
 /// A space key sealed to one node.
 pub const WRAP_BYTES_MAX: usize = 128;
+/// What one author may have in one space unless the directory says otherwise. A unit that saves a
+/// thousand entries a day fills these in eleven years; a flood from one node is stopped.
+pub const AUTHOR_ENTRIES_DEFAULT: u64 = 1 << 22;
+/// … body bytes: a kibibyte for each of those entries.
+pub const AUTHOR_BYTES_DEFAULT: u64 = 1 << 32;
+/// … documents named by its entries.
+pub const AUTHOR_DOCUMENTS_DEFAULT: u64 = 1 << 20;
 /// Statements in one message; the directory of sixteen nodes is about fifty.
 pub const STATEMENTS_PER_MESSAGE_MAX: usize = 64;
 pub const NAME_BYTES_MAX: usize = 256;

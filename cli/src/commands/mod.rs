@@ -20,9 +20,11 @@ mod invite;
 mod join;
 mod node;
 mod peers;
+mod quarantine;
 mod record;
 mod repair;
 mod restore;
+mod revoke;
 mod status;
 mod sync;
 mod usage;
@@ -91,6 +93,8 @@ enum Verb {
     Join(join::JoinArgs),
     Node(node::NodeArgs),
     Invite(invite::InviteArgs),
+    Revoke(revoke::RevokeArgs),
+    Quarantine(quarantine::QuarantineArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
     Status(status::StatusArgs),
@@ -250,6 +254,8 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Restore(args) => restore::run(&args, session),
         Verb::Demo(args) => demo::run(&args, &cli.global, session),
         Verb::Invite(args) => block_on(invite::run(args, session)),
+        Verb::Revoke(args) => block_on(revoke::run(args, session)),
+        Verb::Quarantine(args) => block_on(quarantine::run(args, session)),
         Verb::Import(args) => block_on(import::run(args, session)),
         Verb::Export(args) => block_on(export::run(args, session)),
         Verb::Status(args) => block_on(status::run(args, session)),

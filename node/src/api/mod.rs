@@ -10,6 +10,7 @@ mod problem;
 mod records;
 mod repair;
 mod status;
+mod trust;
 
 use crate::daemon::Daemon;
 use axum::Router;
@@ -56,6 +57,8 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/sync", get(status::sync))
         .route("/directory", get(admin::directory))
         .route("/invites", post(admin::invite))
+        .route("/directory/revoke", post(trust::revoke))
+        .route("/quarantine", get(trust::quarantine))
         .route("/config", get(admin::config))
         .route("/doctor", get(doctor::doctor))
         .route("/schema", get(admin::schema))

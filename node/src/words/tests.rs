@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const PRECEDES: &[&str] = &[
     "#[error(",
     "Senseless(",
+    "senseless(",
     "wrong(",
     "expected: ",
     "let expected = ",

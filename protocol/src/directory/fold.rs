@@ -1,15 +1,10 @@
 //! The fold: a chain of statements in, plain data out.
 
-use super::keys::SpaceKey;
-use super::statement::{
-    Act, AdmitNode, DefineSpace, DefineUnit, Found, RevokeNode, Role, Scope, Signed, Statement,
-    Template, UpdateNode, space_id,
-};
-use crate::id::{FederationId, Hash, HashPrefix, LogId, NodeId, SealingKey, SpaceId};
-use crate::limits::{
-    ADDRESS_BYTES_MAX, ADDRESSES_MAX, NAME_BYTES_MAX, NODES_MAX, SPACES_MAX, UNIT_CODE_BYTES_MAX,
-    UNITS_MAX,
-};
+use super::act::{Act, Role, Scope, Template};
+use super::carry::Taken;
+use super::space::{Cuts, Quota, Removal, Rights, Space};
+use super::statement::{Signed, Statement};
+use crate::id::{FederationId, Hash, HashPrefix, NodeId, SealingKey, SpaceId};
 use ed25519_dalek::SigningKey;
 use std::collections::BTreeMap;
 
@@ -47,6 +42,7 @@ pub struct NodeInfo {
     pub name: String,
     pub role: Role,
     pub addresses: Vec<String>,
+    /// What space keys are wrapped to for it.
     pub sealing: SealingKey,
     /// The epoch that admitted it.
     pub admitted: u64,
@@ -57,61 +53,21 @@ pub struct NodeInfo {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
     pub epoch: u64,
-    pub cuts: BTreeMap<LogId, (u64, Hash)>,
-}
-
-/// A space, with its rights as of each epoch that changed them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Space {
-    pub id: SpaceId,
-    pub label: String,
-    pub template: Template,
-    pub unit: Option<String>,
-    /// (from epoch, rights), ascending; never empty.
-    rights: Vec<(u64, Rights)>,
-    pub(super) keys: Vec<SpaceKey>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Rights {
-    readers: Scope,
-    writers: Scope,
-    carriers: Scope,
-}
-
-impl Space {
-    fn rights_at(&self, epoch: u64) -> Option<&Rights> {
-        self.rights.iter().rev().find(|(from, _)| *from <= epoch).map(|(_, rights)| rights)
-    }
-
-    fn rights_now(&self) -> &Rights {
-        // INVARIANT: a space is created with its first rights.
-        &self.rights.last().expect("a space has rights").1
-    }
-
-    pub fn readers(&self) -> &Scope {
-        &self.rights_now().readers
-    }
-
-    pub fn writers(&self) -> &Scope {
-        &self.rights_now().writers
-    }
-
-    pub fn carriers(&self) -> &Scope {
-        &self.rights_now().carriers
-    }
+    pub cuts: Cuts,
 }
 
 /// Everything the chain says, as plain data, and the chain itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
-    federation: FederationId,
-    name: String,
-    admin: NodeId,
-    head_office: String,
-    units: BTreeMap<String, Unit>,
+    pub(super) federation: FederationId,
+    pub(super) name: String,
+    pub(super) admin: NodeId,
+    pub(super) head_office: String,
+    pub(super) units: BTreeMap<String, Unit>,
     pub(super) nodes: BTreeMap<NodeId, NodeInfo>,
     pub(super) spaces: BTreeMap<SpaceId, Space>,
+    /// What the last statement took, while the next one may go on with its cuts.
+    pub(super) taken: Option<Taken>,
     chain: Vec<Signed>,
     head: Hash,
 }
@@ -127,6 +83,7 @@ impl Directory {
             units: BTreeMap::new(),
             nodes: BTreeMap::new(),
             spaces: BTreeMap::new(),
+            taken: None,
             chain: Vec::new(),
             head: Hash::ZERO,
         }
@@ -212,138 +169,6 @@ impl Directory {
     /// The first admin speaks before it is admitted, since it admits itself; a revoked one is silent.
     fn is_member_or_first(&self, node: &NodeId) -> bool {
         self.nodes.get(node).is_none_or(|n| n.revoked.is_none())
-    }
-
-    fn carry_out(&mut self, epoch: u64, act: Act) -> Result<(), DirectoryError> {
-        match act {
-            Act::Found(found) => self.found(epoch, found),
-            Act::DefineUnit(unit) => self.define_unit(unit),
-            Act::AdmitNode(node) => self.admit(epoch, node),
-            Act::UpdateNode(update) => self.update(update),
-            Act::DefineSpace(space) => self.define_space(epoch, space),
-            Act::RevokeNode(revoke) => self.revoke(epoch, revoke),
-            Act::AppointAdmin(appoint) => {
-                self.admin = appoint.node;
-                Ok(())
-            }
-            Act::GrantKey(grant) => self.grant(grant),
-        }
-    }
-
-    fn found(&mut self, epoch: u64, found: Found) -> Result<(), DirectoryError> {
-        if epoch != 1 {
-            return Err(DirectoryError::Senseless("a federation is founded once"));
-        }
-        check_name(&found.name)?;
-        check_unit_code(&found.head_office)?;
-        self.name = found.name;
-        self.admin = found.admin;
-        self.head_office = found.head_office;
-        Ok(())
-    }
-
-    fn define_unit(&mut self, unit: DefineUnit) -> Result<(), DirectoryError> {
-        check_unit_code(&unit.code)?;
-        check_name(&unit.name)?;
-        if self.units.len() >= UNITS_MAX && !self.units.contains_key(&unit.code) {
-            return Err(DirectoryError::Senseless("too many units"));
-        }
-        self.units.insert(unit.code.clone(), Unit { code: unit.code, name: unit.name });
-        Ok(())
-    }
-
-    fn admit(&mut self, epoch: u64, admit: AdmitNode) -> Result<(), DirectoryError> {
-        if self.nodes.contains_key(&admit.node) {
-            return Err(DirectoryError::Senseless("the node is admitted already"));
-        }
-        if self.nodes.len() >= NODES_MAX {
-            return Err(DirectoryError::Senseless("too many nodes"));
-        }
-        if !self.units.contains_key(&admit.unit) {
-            return Err(DirectoryError::Senseless("no such unit"));
-        }
-        check_name(&admit.name)?;
-        check_addresses(&admit.addresses)?;
-        if !crate::seal::is_sound(&admit.sealing) {
-            return Err(DirectoryError::Senseless(
-                "what is sealed to that key would be sealed to nobody",
-            ));
-        }
-        let info = NodeInfo {
-            node: admit.node,
-            unit: admit.unit,
-            name: admit.name,
-            role: admit.role,
-            addresses: admit.addresses,
-            admitted: epoch,
-            revoked: None,
-            sealing: admit.sealing,
-        };
-        self.nodes.insert(admit.node, info);
-        Ok(())
-    }
-
-    fn update(&mut self, update: UpdateNode) -> Result<(), DirectoryError> {
-        if let Some(name) = &update.name {
-            check_name(name)?;
-        }
-        if let Some(addresses) = &update.addresses {
-            check_addresses(addresses)?;
-        }
-        let node =
-            self.nodes.get_mut(&update.node).ok_or(DirectoryError::Senseless("no such node"))?;
-        node.name = update.name.unwrap_or_else(|| node.name.clone());
-        node.addresses = update.addresses.unwrap_or_else(|| node.addresses.clone());
-        Ok(())
-    }
-
-    fn define_space(&mut self, epoch: u64, define: DefineSpace) -> Result<(), DirectoryError> {
-        check_name(&define.label)?;
-        if define.space != space_id(&self.federation, &define.label) {
-            return Err(DirectoryError::Senseless("the space's id is not its label's"));
-        }
-        if define.template == Template::FEDERATION && !define.readers.all {
-            return Err(DirectoryError::Senseless("every node reads a federation's space"));
-        }
-        match self.spaces.get(&define.space) {
-            None if self.spaces.len() >= SPACES_MAX => {
-                return Err(DirectoryError::Senseless("too many spaces"));
-            }
-            Some(space) if space.template != define.template || space.unit != define.unit => {
-                return Err(DirectoryError::Senseless("a space keeps its template and unit"));
-            }
-            _ => {}
-        }
-        let named = define.unit.iter().chain(&define.readers.units).chain(&define.writers.units);
-        for unit in named.chain(&define.carriers.units) {
-            if !self.units.contains_key(unit) {
-                return Err(DirectoryError::Senseless("no such unit"));
-            }
-        }
-        let rights =
-            Rights { readers: define.readers, writers: define.writers, carriers: define.carriers };
-        let space = self.spaces.entry(define.space).or_insert_with(|| Space {
-            id: define.space,
-            label: String::new(),
-            template: define.template,
-            unit: define.unit,
-            rights: Vec::new(),
-            keys: Vec::new(),
-        });
-        space.label = define.label;
-        space.rights.push((epoch, rights));
-        Ok(())
-    }
-
-    fn revoke(&mut self, epoch: u64, revoke: RevokeNode) -> Result<(), DirectoryError> {
-        let node =
-            self.nodes.get_mut(&revoke.node).ok_or(DirectoryError::Senseless("no such node"))?;
-        if node.revoked.is_some() {
-            return Err(DirectoryError::Senseless("the node is revoked already"));
-        }
-        let cuts = revoke.cuts.into_iter().map(|c| (c.log, (c.seq, c.hash))).collect();
-        node.revoked = Some(Revocation { epoch, cuts });
-        Ok(())
     }
 
     /// Signs the next statement. The caller applies, stores and spreads it.
@@ -450,6 +275,31 @@ impl Directory {
         self.right_at(node, space, epoch, |r| &r.writers)
     }
 
+    /// How much one author may have in `space` by entries that cite `epoch`.
+    pub fn quota_at(&self, space: &SpaceId, epoch: u64) -> Quota {
+        self.spaces.get(space).map(|s| s.quota_at(epoch)).unwrap_or_default()
+    }
+
+    /// Every removal after `epoch` of a right by which `node` writes `space`: up to where its logs
+    /// count by each.
+    pub fn cuts_after<'a>(
+        &'a self,
+        node: &NodeId,
+        space: &SpaceId,
+        epoch: u64,
+    ) -> impl Iterator<Item = &'a Cuts> {
+        let info = self.nodes.get(node);
+        let revoked = info.and_then(|n| n.revoked.as_ref());
+        let removals = self.spaces.get(space).map_or(&[][..], |s| &s.removals);
+        let after = &removals[removals.partition_point(|r| r.epoch <= epoch)..];
+        // What a revoked node no longer has cannot be taken from it.
+        let had = move |r: &&Removal| revoked.is_none_or(|gone| r.epoch < gone.epoch);
+        let taken = after.iter().filter(had);
+        let taken = taken.filter(move |r| info.is_some_and(|n| r.units.contains(&n.unit)));
+        let revoked = revoked.filter(|gone| gone.epoch > epoch);
+        revoked.map(|gone| &gone.cuts).into_iter().chain(taken.map(|r| &r.cuts))
+    }
+
     /// Whether `node` may read `space` now.
     pub fn may_read(&self, node: &NodeId, space: &SpaceId) -> bool {
         self.is_member(node) && self.right_at(node, space, self.epoch(), |r| &r.readers)
@@ -475,31 +325,4 @@ impl Directory {
             && info.revoked.as_ref().is_none_or(|r| epoch < r.epoch)
             && space.rights_at(epoch).is_some_and(|r| scope(r).includes(&info.unit))
     }
-}
-
-fn check_name(name: &str) -> Result<(), DirectoryError> {
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
-        return Err(DirectoryError::Senseless(
-            "a name is empty, too long or has control characters",
-        ));
-    }
-    Ok(())
-}
-
-fn check_unit_code(code: &str) -> Result<(), DirectoryError> {
-    let fits = !code.is_empty() && code.len() <= UNIT_CODE_BYTES_MAX;
-    let plain = code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if !fits || !plain {
-        return Err(DirectoryError::Senseless("a unit code has other characters than a-z, 0-9, -"));
-    }
-    Ok(())
-}
-
-fn check_addresses(addresses: &[String]) -> Result<(), DirectoryError> {
-    if addresses.len() > ADDRESSES_MAX
-        || addresses.iter().any(|a| a.is_empty() || a.len() > ADDRESS_BYTES_MAX)
-    {
-        return Err(DirectoryError::Senseless("too many or too long addresses"));
-    }
-    Ok(())
 }

@@ -1,7 +1,8 @@
 //! The keys of sealed spaces, as the directory has them: wrapped, one for each reader.
 
-use super::fold::{Directory, DirectoryError, NodeInfo, Space};
-use super::statement::{GrantKey, Template};
+use super::act::{GrantKey, Template};
+use super::fold::{Directory, DirectoryError, NodeInfo};
+use super::space::Space;
 use crate::id::{Hash, NodeId, SpaceId};
 use crate::limits::{WRAP_BYTES_MAX, WRAPS_PER_STATEMENT_MAX};
 use std::collections::BTreeMap;

@@ -2,19 +2,35 @@
 //!
 //! An append-only chain of signed [`Statement`]s whose length is the *epoch*. It folds to plain
 //! data ([`Directory`]); two nodes with the same chain have the same directory. Questions of right
-//! are asked *at an epoch*, so a verdict does not change when the directory grows.
+//! are asked *at an epoch*, so a verdict does not change when the directory grows, and a right is
+//! only ever taken together with the place up to where its use still counts ([`Cuts`]).
+//!
+//! | file | owns |
+//! |---|---|
+//! | `statement` | the signed bytes and the chain's links |
+//! | `act` | what a statement can say |
+//! | `fold` | [`Directory`]: applying the next statement, and the questions |
+//! | `carry` | what each act changes, and when it makes no sense |
+//! | `space` | rights, limits and keys over time |
 //!
 //! This module knows nothing of records, sessions or disks.
 
+mod act;
+mod carry;
 mod fold;
 mod keys;
+mod space;
+mod standing;
 mod statement;
 
-pub use fold::{Directory, DirectoryError, NodeInfo, Revocation, Space, Unit};
-pub use statement::{
-    Act, AdmitNode, AppointAdmin, Cut, DefineSpace, DefineUnit, Found, GrantKey, RevokeNode, Role,
-    Scope, Signed, Statement, Template, UpdateNode, Wrap, space_id,
+pub use act::{
+    Act, AdmitNode, AppointAdmin, ContinueCuts, Cut, DefineSpace, DefineUnit, Found, GrantKey,
+    RevokeNode, Role, Scope, SetLimits, Template, UpdateNode, Wrap,
 };
+pub use fold::{Directory, DirectoryError, NodeInfo, Revocation, Unit};
+pub use space::{Cuts, Quota, Space};
+pub use standing::Standing;
+pub use statement::{Signed, Statement, space_id};
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@
 //! | `schema`, `post`, `member`, `meeting` | what a kind consists of |
 //! | `genesis` | the change every document of a kind begins from |
 //! | `edits`, `create`, `writing`, `doc`, `history` | writing, reading, looking back |
-//! | `column`, `chunk`, `gate`, `past`, `materialise`, `assemble`, `replay` | what a stranger's change must survive |
+//! | `column`, `chunk`, `gate`, `past`, `materialise`, `assemble`, `replay`, `rescue` | what a stranger's change must survive |
 //!
 //! This module knows no network, no disk and no clock, and not who may write: times and accounts
 //! come in as arguments, rights are [`crate::directory`]'s.
@@ -32,6 +32,7 @@ mod member;
 mod past;
 mod post;
 mod replay;
+mod rescue;
 mod schema;
 mod snapshot;
 mod writing;
@@ -42,6 +43,7 @@ pub use edits::{EDIT_BYTES_MAX, EditError, Edits};
 pub use gate::{Inspected, KEY_BYTES_MAX, Refusal, inspect};
 pub use history::HistoryItem;
 pub use materialise::{Incoming, Outcome, materialise};
+pub use rescue::rescued;
 pub use schema::{ALL, Code, Field, Home, Merge, Schema, ValueType, schema, schema_named};
 
 #[cfg(test)]

@@ -88,6 +88,7 @@ fn directory(n: usize) -> Directory {
         readers: Scope::everyone(),
         writers: Scope::everyone(),
         carriers: Scope::everyone(),
+        cuts: None,
     };
     declare(&mut d, &key(0), Act::DefineSpace(define));
     for i in 0..n {
@@ -576,6 +577,7 @@ fn a_push_may_overtake_the_statement_that_makes_its_space() {
         readers: Scope::everyone(),
         writers: Scope::everyone(),
         carriers: Scope::everyone(),
+        cuts: None,
     };
     let statement = declare(&mut directory(2), &key(0), Act::DefineSpace(define));
     net.handle(0, Input::Declared { statement });

@@ -195,6 +195,7 @@ fn golden_acts() -> Vec<(&'static str, u8, Act)> {
         readers: head(),
         writers: head(),
         carriers: Scope::everyone(),
+        cuts: None,
     };
     let update = UpdateNode {
         node: golden_node(ALICE),
@@ -212,7 +213,11 @@ fn golden_acts() -> Vec<(&'static str, u8, Act)> {
         ("update_node", HEAD, Act::UpdateNode(update)),
         ("grant_key", HEAD, Act::GrantKey(golden_grant())),
         ("revoke_node", HEAD, Act::RevokeNode(revoke)),
-        ("appoint_admin", ROOT, Act::AppointAdmin(AppointAdmin { node: golden_node(HEAD) })),
+        (
+            "appoint_admin",
+            ROOT,
+            Act::AppointAdmin(AppointAdmin { node: golden_node(HEAD), cuts: None }),
+        ),
     ]
 }
 

@@ -75,6 +75,7 @@ fn space(label: &str, template: Template, unit: Option<String>, scope: Scope) ->
         readers: scope.clone(),
         writers: scope,
         carriers: Scope::everyone(),
+        cuts: None,
     }
 }
 

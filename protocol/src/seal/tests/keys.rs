@@ -75,9 +75,10 @@ impl World {
             label: label.into(),
             template,
             unit: unit.map(str::to_owned),
-            writers: readers.clone(),
+            writers: Scope::everyone(),
             readers,
             carriers: Scope::everyone(),
+            cuts: None,
         }));
     }
 

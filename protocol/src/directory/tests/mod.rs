@@ -1,8 +1,11 @@
-//! The fold: who may say what, and what follows.
+//! The chain: who may say what, and what is refused. `rights`: what follows from what was said.
 
 use super::*;
-use crate::id::{FederationId, Hash, NodeId};
+use crate::id::{FederationId, Hash, NodeId, SpaceId};
+use crate::seal::sealing_public;
 use ed25519_dalek::SigningKey;
+
+mod rights;
 
 fn key(n: u8) -> SigningKey {
     SigningKey::from_bytes(&[n; 32])
@@ -32,7 +35,7 @@ fn admit(n: u8, unit: &str) -> Act {
         name: "server".into(),
         role: Role::SERVER,
         addresses: vec!["127.0.0.1:4433".into()],
-        sealing: crate::seal::sealing_public(&key(n)),
+        sealing: sealing_public(&key(n)),
     })
 }
 
@@ -46,7 +49,27 @@ fn space(directory: &Directory, label: &str, units: &[&str]) -> Act {
         readers: scope.clone(),
         writers: scope,
         carriers: Scope::everyone(),
+        cuts: None,
     })
+}
+
+fn appoint(n: u8, cuts: Option<Vec<Cut>>) -> Act {
+    Act::AppointAdmin(AppointAdmin { node: node(n), cuts })
+}
+
+fn revoke(n: u8, cuts: Vec<Cut>) -> Act {
+    Act::RevokeNode(RevokeNode { node: node(n), cuts })
+}
+
+/// A federation with Alice's unit and its space, which she and head office write.
+fn with_alice() -> (Directory, SpaceId) {
+    let mut d = founded();
+    say(&mut d, HEAD, unit("nantong")).unwrap();
+    say(&mut d, HEAD, admit(ALICE, "nantong")).unwrap();
+    let act = space(&d, "nantong", &["nantong", "head"]);
+    say(&mut d, HEAD, act).unwrap();
+    let id = space_id(&d.federation(), "nantong");
+    (d, id)
 }
 
 fn founded() -> Directory {
@@ -63,35 +86,11 @@ fn only_root_appoints_and_only_the_admin_admits() {
     let mut d = founded();
     assert_eq!(say(&mut d, ALICE, unit("nantong")), Err(DirectoryError::Author));
     assert_eq!(say(&mut d, ROOT, unit("nantong")), Err(DirectoryError::Author));
-    let appoint = || Act::AppointAdmin(AppointAdmin { node: node(ALICE) });
-    assert_eq!(say(&mut d, HEAD, appoint()), Err(DirectoryError::Author));
-    say(&mut d, ROOT, appoint()).unwrap();
+    let alice = || appoint(ALICE, None);
+    assert_eq!(say(&mut d, HEAD, alice()), Err(DirectoryError::Author));
+    say(&mut d, ROOT, alice()).unwrap();
     say(&mut d, ALICE, unit("nantong")).unwrap();
     assert_eq!(say(&mut d, HEAD, unit("suzhou")), Err(DirectoryError::Author));
-}
-
-#[test]
-fn rights_are_asked_at_an_epoch() {
-    let mut d = founded();
-    say(&mut d, HEAD, unit("nantong")).unwrap();
-    say(&mut d, HEAD, admit(ALICE, "nantong")).unwrap();
-    let before = d.epoch();
-    let act = space(&d, "nantong", &["nantong", "head"]);
-    say(&mut d, HEAD, act).unwrap();
-    let id = space_id(&d.federation(), "nantong");
-    assert!(!d.may_write(&node(ALICE), &id, before));
-    assert!(d.may_write(&node(ALICE), &id, d.epoch()));
-    assert!(d.may_read(&node(HEAD), &id));
-
-    let act = space(&d, "nantong", &["head"]);
-    say(&mut d, HEAD, act).unwrap();
-    assert!(!d.may_write(&node(ALICE), &id, d.epoch()));
-    assert!(d.may_write(&node(ALICE), &id, d.epoch() - 1), "the past does not change");
-    assert!(d.carries(&node(ALICE), &id), "carriers keep what they cannot read");
-
-    say(&mut d, HEAD, Act::RevokeNode(RevokeNode { node: node(ALICE), cuts: vec![] })).unwrap();
-    assert!(!d.is_member(&node(ALICE)));
-    assert!(!d.carries(&node(ALICE), &id));
 }
 
 #[test]
@@ -186,13 +185,39 @@ fn spaces_are_named_by_their_labels_and_keep_their_nature() {
 fn a_revoked_admin_is_silent_until_the_root_appoints_another() {
     let mut d = founded();
     say(&mut d, HEAD, admit(ALICE, "head")).unwrap();
-    let early = Act::AppointAdmin(AppointAdmin { node: node(ALICE) });
+    let early = appoint(ALICE, None);
     let mut empty = Directory::empty(d.federation());
     assert_eq!(say(&mut empty, ROOT, early.clone()), Err(DirectoryError::Author));
-    say(&mut d, HEAD, Act::RevokeNode(RevokeNode { node: node(HEAD), cuts: vec![] })).unwrap();
+    say(&mut d, HEAD, revoke(HEAD, vec![])).unwrap();
     assert_eq!(say(&mut d, HEAD, unit("wuxi")), Err(DirectoryError::Author));
     say(&mut d, ROOT, early).unwrap();
     say(&mut d, ALICE, unit("wuxi")).unwrap();
+}
+
+#[test]
+fn a_hostile_admin_is_replaced_and_revoked_at_once() {
+    let (mut d, id) = with_alice();
+    let itself = appoint(HEAD, Some(vec![]));
+    assert!(matches!(say(&mut d, ROOT, itself), Err(DirectoryError::Senseless(_))));
+    let before = d.epoch();
+    say(&mut d, ROOT, appoint(ALICE, Some(vec![]))).unwrap();
+    assert_eq!(say(&mut d, HEAD, unit("wuxi")), Err(DirectoryError::Author));
+    assert!(!d.is_member(&node(HEAD)) && d.is_member(&node(ALICE)));
+    assert_eq!(d.cuts_after(&node(HEAD), &id, before).count(), 1);
+    let back = appoint(HEAD, None);
+    assert!(matches!(say(&mut d, ROOT, back), Err(DirectoryError::Senseless(_))));
+    say(&mut d, ALICE, unit("wuxi")).unwrap();
+}
+
+#[test]
+fn a_node_nobody_could_seal_to_is_not_admitted() {
+    let mut d = founded();
+    let Act::AdmitNode(good) = admit(ALICE, "head") else { unreachable!() };
+    let sealing = crate::id::SealingKey([0; 32]);
+    let unsound = Act::AdmitNode(AdmitNode { sealing, ..good });
+    assert!(matches!(say(&mut d, HEAD, unsound), Err(DirectoryError::Senseless(_))));
+    say(&mut d, HEAD, admit(ALICE, "head")).unwrap();
+    assert_eq!(d.node(&node(ALICE)).unwrap().sealing, sealing_public(&key(ALICE)));
 }
 
 /// A grant of a key of Nantong's space; its wraps are anything, as far as the fold can tell.
@@ -249,6 +274,7 @@ fn grants_that_mislead_are_refused_and_change_nothing() {
             readers,
             writers: everyone.clone(),
             carriers: everyone.clone(),
+            cuts: None,
         })
     };
     let narrow = say(&mut d, HEAD, define(Scope::units(["head".to_owned()])));

@@ -1,0 +1,49 @@
+//! `fenbu quarantine`: work that does not count because its author's right had ended.
+
+use clap::Args;
+
+use super::{Session, instant};
+use crate::client::Route;
+use crate::error::{Exit, Result};
+use crate::lang::Key;
+use crate::output::{self, Column, List};
+
+/// List work that does not count: written by a node past the end it was given
+///
+/// Nothing is dropped: it stays in the logs, and counts as soon as somebody within his rights builds
+/// on it. Who is to decide is the level above: ask the author, and write anew what was meant.
+#[derive(Debug, Args)]
+pub(crate) struct QuarantineArgs {}
+
+pub(super) const HELP_ZH: &[(&str, &str)] =
+    &[("", "列出不算数的内容：节点被撤销之后（超过截止位置）写的记录")];
+
+pub(super) async fn run(_: QuarantineArgs, session: &mut Session) -> Result<Exit> {
+    let answer = session.client().get(Route::new("quarantine")).await?;
+    let items = output::items(&answer, "items");
+    let none = items.is_empty();
+    session.output.list(&List {
+        schema: "fenbu.quarantine/1",
+        item_schema: "fenbu.quarantined/1",
+        answer,
+        items,
+        name: "id",
+        columns: columns(),
+    })?;
+    if none {
+        session.output.say(Key::QuarantineEmpty);
+    }
+    Ok(Exit::Ok)
+}
+
+fn columns() -> Vec<Column> {
+    vec![
+        Column::new(Key::ColumnId, |v, _| output::short_id(&output::text(v, "id"))),
+        Column::new(Key::ColumnKind, |v, _| output::text(v, "kind")),
+        Column::new(Key::ColumnSpace, |v, _| output::text(v, "space")),
+        Column::new(Key::ColumnUnit, |v, _| output::text(v, "unit")),
+        Column::new(Key::ColumnNode, |v, _| output::text(v, "name")).at_most(28),
+        Column::new(Key::ColumnTime, |v, _| instant::show(&v["time_ms"])),
+        Column::new(Key::ColumnRevoked, |v, _| output::text(v, "revoked_epoch")).right(),
+    ]
+}

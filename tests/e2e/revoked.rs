@@ -1,0 +1,88 @@
+//! A node is ended while some of its work is still on its way.
+
+use super::{refused, story};
+use anyhow::{Result, ensure};
+use fenbu_tests::cluster::{Cluster, Patience};
+use serde_json::{Value, json};
+
+/// Bob holds late work of Alice's that head office had not seen when it ended her node. What he has
+/// built on counts, what nobody built on is listed for a person, and both nodes say the same.
+#[test]
+fn late_work_counts_where_somebody_built_on_it_and_is_listed_where_nobody_did() {
+    story(|cluster| {
+        cluster.join("alice", "lianyungang")?;
+        cluster.join("bob", "yancheng")?;
+        let early = cluster.node("alice").writes("posts", json!({"title": "Early"}))?;
+        cluster.settle()?;
+
+        cluster.cut("head");
+        cluster.apart("head", "alice")?;
+        cluster.apart("head", "bob")?;
+        let alice = cluster.node("alice");
+        let taken_up = alice.writes("posts", json!({"title": "Late, and taken up"}))?;
+        let alone = alice.writes("posts", json!({"title": "Late and alone"}))?;
+        alice.edits("posts", &early, json!({"title": "Early, changed late"}))?;
+        let bob = cluster.node("bob");
+        cluster.until(Patience::SETTLE, || {
+            ensure!(title(bob, &early)? == "Early, changed late", "bob lacks Alice's work");
+            Ok(())
+        })?;
+        bob.edits("posts", &taken_up, json!({"body": "Bob goes on."}))?;
+        cluster.node_mut("alice").stop()?;
+
+        let head = cluster.node("head");
+        refused(&cluster.node("bob").fenbu(&["revoke", "alice"])?, 5, &["admin node"])?;
+        refused(&head.fenbu(&["revoke", "nobody"])?, 1, &["no node is called 'nobody'"])?;
+        refused(&head.fenbu(&["revoke", "head"])?, 1, &["cannot revoke itself"])?;
+        refused(&head.fenbu(&["revoke", "alice"])?, 0, &["1 of its logs", "fenbu quarantine"])?;
+        cluster.heal();
+        agree(cluster)?;
+
+        for name in ["head", "bob"] {
+            let node = cluster.node(name);
+            let shown = node.shows("posts", &taken_up)?;
+            assert_eq!(shown["fields"]["title"], "Late, and taken up", "{name}");
+            assert_eq!(shown["fields"]["body"], "Bob goes on.", "{name}");
+            assert_eq!(title(node, &early)?, "Early", "{name}");
+            ensure!(node.shows("posts", &alone).is_err(), "{name} shows what nobody built on");
+            let listed = node.fenbu(&["quarantine", "--json"])?.ok()?;
+            let listed: Value = serde_json::from_str(&listed)?;
+            let mut ids: Vec<_> =
+                listed["items"].as_array().into_iter().flatten().map(|i| i["id"].clone()).collect();
+            ids.sort_by_key(Value::to_string);
+            let mut expected = [json!(alone), json!(early)];
+            expected.sort_by_key(Value::to_string);
+            assert_eq!(ids, expected, "{name}");
+        }
+
+        // Her node hears that it is ended, and is not let in.
+        cluster.node_mut("alice").start()?;
+        cluster.until(Patience::SETTLE, || {
+            let alarm = cluster.node("alice").fenbu(&["peers"])?.stdout;
+            ensure!(alarm.contains("revoked"), "{alarm}");
+            Ok(())
+        })
+    });
+}
+
+fn title(node: &fenbu_tests::cluster::Node, id: &str) -> Result<String> {
+    Ok(node.shows("posts", id)?["fields"]["title"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Waits until head office and Bob hold the same entries and have made the same documents of them.
+fn agree(cluster: &Cluster) -> Result<()> {
+    let told = |name: &str| {
+        let status = cluster.node(name).status()?;
+        let idle = status["materialising"] == false && status["epoch"].is_u64();
+        let spaces = status["spaces"].as_array().cloned().unwrap_or_default();
+        let federation = spaces.into_iter().find(|s| s["label"] == "federation");
+        let digests = federation.map(|s| json!([s["log_digest"], s["state_digest"]]));
+        Ok::<_, anyhow::Error>((idle, digests, status["epoch"].clone()))
+    };
+    cluster.until(Patience::SETTLE, || {
+        let (head, bob) = (told("head")?, told("bob")?);
+        ensure!(head.0 && bob.0, "still at work: {head:?} {bob:?}");
+        ensure!(head == bob && head.1.is_some(), "{head:?} is not {bob:?}");
+        Ok(())
+    })
+}
