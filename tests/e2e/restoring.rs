@@ -89,7 +89,7 @@ fn a_backup_is_restored_and_what_came_after_it_comes_back() {
         cluster.node_mut("alice").start()?;
         assert_eq!(titles(cluster.node("alice"))?, ["一"]);
         writes(cluster.node("alice"), "三")?;
-        cluster.node("alice").edits("posts", &shared, json!({ "column": "forum" }))?;
+        cluster.node("alice").edits("posts", &shared, json!({ "column": "culture" }))?;
         let check = is_well(cluster.node("alice"), "continuity")?;
         ensure!(
             check["level"] == "warning" && check.to_string().contains("restored backup"),
@@ -107,7 +107,7 @@ fn a_backup_is_restored_and_what_came_after_it_comes_back() {
         let post = cluster.node("head").shows("posts", &shared)?;
         assert_eq!(
             (&post["fields"]["title"], &post["fields"]["column"]),
-            (&json!("一改"), &json!("forum"))
+            (&json!("一改"), &json!("culture"))
         );
         let check = is_well(cluster.node("alice"), "continuity")?;
         ensure!(check["level"] == "note", "{check}");
