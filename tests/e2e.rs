@@ -9,6 +9,7 @@ mod languages;
 mod mistakes;
 mod pages;
 mod partition;
+mod restoring;
 mod revoked;
 mod sealed;
 mod stopping;

@@ -1,9 +1,10 @@
 //! The store on disk: one SQLite database in WAL mode, synced at each commit.
 //!
 //! Here: opening, and what went wrong in the words of [`StoreError`]. `migrate` brings the schema up
-//! to date, `write` and `forget` hold the one writer's state, `read` and `run_rows` the questions, `views` the derived
+//! to date, `copy` makes backups, `write` and `forget` hold the one writer's state, `read` and `run_rows` the questions, `views` the derived
 //! tables.
 
+mod copy;
 mod forget;
 mod migrate;
 mod read;
