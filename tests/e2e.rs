@@ -10,6 +10,7 @@ mod languages;
 mod mistakes;
 mod pages;
 mod partition;
+mod restoring;
 mod revoked;
 mod sealed;
 mod stopping;

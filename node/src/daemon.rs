@@ -30,6 +30,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Transport(#[from] TransportError),
+    #[error(transparent)]
+    Continuity(#[from] crate::continuity::ContinuityError),
     #[error("the node's directory cannot be used: {0}")]
     Directory(String),
     #[error("this folder's key is not a node of its federation; join again in a new folder")]
@@ -75,6 +77,7 @@ impl Daemon {
             return Err(StartError::NotAMember);
         }
         let endpoint = Endpoint::bind(config.listen, &key, &config.transport)?;
+        crate::continuity::resume(&folder, store.as_mut(), &loaded, &me)?;
 
         let (directory_sender, directory_view) = watch::channel(Arc::new(directory.clone()));
         let readers = Readers::new(store.reader()?, config.store.readers.max(2))?;

@@ -194,7 +194,6 @@ impl Driver {
                 let _ = self.wake.send(Wake::Directory);
             }
             Output::OwnLogAhead { log, seq } => {
-                self.alarm("this node's disk is older than what it told others (a restored backup?); it goes on in a new log".into());
                 let _ = self.writer.send(Command::OwnLogAhead { log, seq });
             }
             Output::Notice(notice) => self.notice(notice),

@@ -43,8 +43,9 @@ pub const FRAME_BYTES_MAX: usize = RUN_BYTES_MAX + 1024;
 
 /// Logs one space may have: nodes (64 at most today) times incarnations kept open (16).
 pub const LOGS_PER_SPACE_MAX: usize = 1024;
-/// Incarnations of one node in one space; a restore costs one.
-pub const INCARNATIONS_MAX: u32 = 1 << 16;
+/// How far above the last one a node's next incarnation may be numbered; how many there may be is
+/// bounded by a space's logs.
+pub const INCARNATION_STEP_MAX: u32 = 1 << 20;
 /// Spaces in a federation: units and temporary branches of many years.
 pub const SPACES_MAX: usize = 4096;
 /// Units in a federation; each has at least a space.

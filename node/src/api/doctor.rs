@@ -1,6 +1,7 @@
 //! What is wrong, in words, and what to do about it.
 
 use super::{Problem, blocking};
+use crate::continuity::Incarnation;
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
 use crate::transport::TransportError;
@@ -70,6 +71,7 @@ pub(super) async fn doctor(
     let mut checks = vec![store(&daemon).await?, peers(&driver), storage(&driver)];
     checks.push(directory_check(&driver, &directory));
     checks.push(keys(&daemon, &directory));
+    checks.push(continuity(&daemon, &driver).await?);
     checks.push(refused(&daemon, &driver).await?);
     checks.push(conduct(&driver, &directory));
     checks.push(alarms(&driver));
@@ -105,6 +107,43 @@ async fn store(daemon: &Arc<Daemon>) -> Result<Check, Problem> {
             ),
         ),
     })
+}
+
+/// Whether this node goes on in the logs it had, and if not, whether it has back what it wrote there.
+async fn continuity(daemon: &Arc<Daemon>, driver: &DriverStatus) -> Result<Check, Problem> {
+    let asked = daemon.clone();
+    let incarnation =
+        blocking(move || asked.records.shared.readers.with(Incarnation::stored)).await??;
+    let Some((since_ms, why)) = incarnation.recent() else {
+        return Ok(Check::good(
+            "continuity",
+            "本节点在自己的日志中继续书写",
+            "this node writes on in its own logs",
+        ));
+    };
+    let missing = driver.engine.own_missing;
+    let ago = crate::clock::wall_ms().saturating_sub(since_ms) / 60_000;
+    let words = (
+        format!("{}（{ago} 分钟前；还缺自己写的 {missing} 条）", Lang::Zh.say(why.describe())),
+        format!("{} ({ago} minutes ago; {missing} entries of its own are missing)", why.describe()),
+    );
+    let met = driver.engine.peers.iter().any(|p| p.live);
+    Ok(Check::bad(
+        "continuity",
+        if met && missing == 0 { "note" } else { "warning" },
+        words,
+        if met {
+            (
+                "恢复备份后属正常，无需处理；若不曾恢复备份，说明此目录有第二份在运行：停掉其中一份",
+                "nothing need be done if a backup was restored; if none was, a second copy of this folder exists: make sure that only one ever runs",
+            )
+        } else {
+            (
+                "可以照常书写；连上任一节点，自己后来写的内容就会取回",
+                "it can be written to; connect it to any peer, and what it wrote later comes back",
+            )
+        },
+    ))
 }
 
 fn peers(driver: &DriverStatus) -> Check {

@@ -57,6 +57,9 @@ pub struct Status {
     pub directory_stopped: Option<String>,
     /// The disk refused the last time.
     pub storage_failing: bool,
+    /// Entries this node once wrote that some peer holds and it does not: after a restore, until they
+    /// have come back. Those of a log no entry of which is here yet are not among them.
+    pub own_missing: u64,
 }
 
 impl Engine {
@@ -87,7 +90,17 @@ impl Engine {
                 .collect(),
             directory_stopped: self.directory_stopped.clone(),
             storage_failing: self.storage_retry_at.is_some(),
+            own_missing: self.own_missing(),
         }
+    }
+
+    fn own_missing(&self) -> u64 {
+        let own = self.logs.iter().filter(|(_, state)| state.author == self.me);
+        own.map(|(log, state)| {
+            let held = self.peers.values().map(|p| p.held(&state.space, &log).seq).max();
+            held.unwrap_or(0).saturating_sub(state.durable.seq)
+        })
+        .fold(0, u64::saturating_add)
     }
 
     fn peer_status(&self, node: NodeId) -> PeerStatus {

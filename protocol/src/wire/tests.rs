@@ -435,7 +435,7 @@ fn described_limits() -> impl IntoIterator<Item = (&'static str, u64)> {
         RUN_BYTES_MAX,
         FRAME_BYTES_MAX,
         LOGS_PER_SPACE_MAX,
-        INCARNATIONS_MAX,
+        INCARNATION_STEP_MAX,
         SPACES_MAX,
         NODES_MAX,
         POSITIONS_MAX,

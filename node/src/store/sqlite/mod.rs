@@ -1,7 +1,7 @@
 //! The store on disk: one SQLite database in WAL mode, synced at each commit.
 //!
 //! Here: opening, and what went wrong in the words of [`StoreError`]. `migrate` brings the schema up
-//! to date, `write` and `forget` hold the one writer's state, `read` and `run_rows` the questions, `views` the derived
+//! to date, `copy` makes backups, `write` and `forget` hold the one writer's state, `read` and `run_rows` the questions, `views` the derived
 //! tables.
 //!
 //! A flush that fails says nothing of what is on the disk: the system may have dropped the pages it
@@ -11,6 +11,7 @@
 //! once more, into the database, flushed there, and the log begun anew ([`SqliteStore::regain`]).
 //! Until that has worked every commit fails, and readers go on.
 
+mod copy;
 mod forget;
 mod migrate;
 mod read;
