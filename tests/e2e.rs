@@ -3,12 +3,14 @@
 mod away;
 mod carry;
 mod damage;
+mod faults;
 mod joining;
 mod kill;
 mod languages;
 mod mistakes;
 mod pages;
 mod partition;
+mod restoring;
 mod revoked;
 mod sealed;
 mod stopping;

@@ -310,6 +310,15 @@ catalogue! {
         "有 {changed} 处出入（其中 {damaged} 处已损坏），都已改正；常见原因是磁盘故障：检查磁盘",
         "{changed} differed, {damaged} of them damaged; all are put right. A failing disk is the usual cause: look at it";
     RepairViews: "（列表）", "(lists)";
+    BackupKey:
+        "备份已写出并检查过。其中有本节点的私钥：像保管钥匙一样保管它",
+        "The backup is written and checked. It holds this node's private key: keep it like one";
+    BackupRootKey:
+        "备份已写出并检查过。其中有本节点的私钥和联邦的根密钥：像保管钥匙一样保管它",
+        "The backup is written and checked. It holds this node's private key and the federation's root key: keep it like them";
+    RestoreNext:
+        "已恢复。确保原来那份不再运行，然后启动节点：fenbu node run --dir {dir}；可以立即录入，备份之后写的内容会从其他节点取回",
+        "Restored. Make sure that the old copy never runs again, then start the node: fenbu node run --dir {dir}; it can be written to at once, and what it wrote after the backup comes back from its peers";
     ConfigOffline:
         "节点没有应答，以下是配置文件和本环境中的设置，不含默认值",
         "The node does not answer; these are the settings of the files and this environment, without defaults";
@@ -344,6 +353,9 @@ catalogue! {
     LabelUnits: "单位数", "Units";
     LabelFederation: "联邦", "Federation";
     LabelDir: "目录", "Folder";
+    LabelFile: "文件", "File";
+    LabelEntries: "日志条目", "Entries";
+    LabelDocuments: "文档", "Documents";
     LabelVersion: "版本", "Version";
     LabelEpoch: "目录版次", "Epoch";
     LabelHead: "目录头", "Head";

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Exit, Kind, Result};
 use crate::lang::Text;
 use crate::output::Output;
+use fenbu_node::backup;
 use fenbu_node::config::Config;
 pub(crate) use fenbu_node::config::LogFormat;
 use fenbu_node::setup;
@@ -120,6 +121,40 @@ fn setup_error(error: &setup::SetupError) -> Error {
 fn told(error: &dyn std::error::Error) -> Text {
     let english = error.to_string();
     Text::Told(Words::Zh.say(&english).into(), english.into())
+}
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BackupReport {
+    pub(crate) node: String,
+    pub(crate) federation_name: String,
+    pub(crate) entries: u64,
+    pub(crate) documents: u64,
+    pub(crate) bytes: u64,
+    pub(crate) root_key: bool,
+}
+
+impl From<backup::BackupReport> for BackupReport {
+    fn from(report: backup::BackupReport) -> Self {
+        Self {
+            node: report.node.to_string(),
+            federation_name: report.federation_name,
+            entries: report.entries,
+            documents: report.documents,
+            bytes: report.bytes,
+            root_key: report.root_key,
+        }
+    }
+}
+
+/// Writes a backup of the node in `dir`, whose daemon may run.
+pub(crate) fn backup(dir: &Path, file: &Path) -> Result<BackupReport> {
+    backup::backup(dir, file).map(BackupReport::from).map_err(|e| failed(&e))
+}
+
+/// Makes the folder `dir` from a backup.
+pub(crate) fn restore(file: &Path, dir: &Path) -> Result<BackupReport> {
+    backup::restore(file, dir).map(BackupReport::from).map_err(|e| failed(&e))
 }
 
 /// The settings in force for a node's daemon.

@@ -15,7 +15,7 @@ use crate::store::{Loaded, SqliteStore, Store, StoreError};
 use crate::transport::{Endpoint, TransportError, advertised};
 use crate::writer::{Command, Writer};
 use fenbu_protocol::id::NodeId;
-use fenbu_protocol::sync::{Engine, Settings, StoredLog};
+use fenbu_protocol::sync::{Engine, PaceSettings, Settings, StoredLog};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc as std_mpsc};
 use std::thread::JoinHandle;
@@ -30,6 +30,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Transport(#[from] TransportError),
+    #[error(transparent)]
+    Continuity(#[from] crate::continuity::ContinuityError),
     #[error("the node's directory cannot be used: {0}")]
     Directory(String),
     #[error("this folder's key is not a node of its federation; join again in a new folder")]
@@ -75,6 +77,7 @@ impl Daemon {
             return Err(StartError::NotAMember);
         }
         let endpoint = Endpoint::bind(config.listen, &key, &config.transport)?;
+        crate::continuity::resume(&folder, store.as_mut(), &loaded, &me)?;
 
         let (directory_sender, directory_view) = watch::channel(Arc::new(directory.clone()));
         let readers = Readers::new(store.reader()?, config.store.readers.max(2))?;
@@ -115,6 +118,10 @@ impl Daemon {
         let (joins, knocks) = mpsc::unbounded_channel();
         let (questions, asked) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
+        let pace_settings = PaceSettings {
+            bytes_per_s: config.transport.peer_bytes_per_s,
+            work_per_s: config.transport.peer_work_per_s,
+        };
         let driver = Driver::new(
             engine,
             endpoint.clone(),
@@ -124,6 +131,7 @@ impl Daemon {
             directory_sender,
             urgent,
             joins,
+            pace_settings,
         );
         let driver = tokio::spawn(driver.run(inputs, asked, stopped));
         let addresses = advertised(&config, endpoint.local_addr());

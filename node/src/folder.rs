@@ -8,9 +8,11 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-const NODE_KEY: &str = "node.key";
-const ROOT_KEY: &str = "root.key";
+pub(crate) const NODE_KEY: &str = "node.key";
+pub(crate) const ROOT_KEY: &str = "root.key";
 const DATABASE: &str = "fenbu.db";
+/// See [`crate::continuity`].
+const CONTINUITY: &str = "continuity";
 const LOCK: &str = "fenbu.lock";
 
 /// What is wrong with a folder; each message says what to do.
@@ -94,6 +96,29 @@ impl Folder {
         let path = self.0.join(name);
         let io = |source| FolderError::Io { doing: "write", path: path.clone(), source };
         fs::write(&path, text).map_err(io)
+    }
+
+    /// The nonce beside the database; `None` if there is no file. What is not hexadecimal is no nonce,
+    /// and empty.
+    pub(crate) fn continuity(&self) -> Result<Option<Vec<u8>>, FolderError> {
+        let path = self.0.join(CONTINUITY);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(unhex::<16>(text.trim()).map_or(Vec::new(), Vec::from))),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) if e.kind() == ErrorKind::InvalidData => Ok(Some(Vec::new())),
+            Err(source) => Err(FolderError::Io { doing: "read", path, source }),
+        }
+    }
+
+    /// Durable, whole or not at all.
+    pub(crate) fn write_continuity(&self, nonce: &[u8]) -> Result<(), FolderError> {
+        let (path, new) = (self.0.join(CONTINUITY), self.0.join("continuity.new"));
+        let io = |source| FolderError::Io { doing: "write", path: path.clone(), source };
+        let mut file = File::create(&new).map_err(io)?;
+        writeln!(file, "{}", fenbu_protocol::id::hex(nonce)).map_err(io)?;
+        file.sync_all().map_err(io)?;
+        fs::rename(&new, &path).map_err(io)?;
+        File::open(&self.0).and_then(|dir| dir.sync_all()).map_err(io)
     }
 
     /// Keeps other daemons away until dropped, also if we are killed.

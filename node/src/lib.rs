@@ -19,8 +19,10 @@
 
 pub mod admission;
 pub mod api;
+pub mod backup;
 pub mod clock;
 pub mod config;
+pub mod continuity;
 pub mod daemon;
 mod driver;
 pub mod folder;

@@ -31,6 +31,8 @@ pub enum SetupError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Continuity(#[from] crate::continuity::ContinuityError),
+    #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -173,11 +175,11 @@ fn store_directory(folder: &Folder, statements: &[Signed]) -> Result<(), SetupEr
     let mut store = SqliteStore::open(folder.database(), &crate::views::specs())?;
     let statements = (1..).zip(statements.iter().map(Signed::to_wire)).collect();
     store.commit(&WriteBatch { statements, ..WriteBatch::default() })?;
-    Ok(())
+    Ok(crate::continuity::begin(folder, &mut store)?)
 }
 
 /// A folder we made ourselves and could not finish is emptied, so that the command can be repeated.
-fn clean_up(folder: &Folder) {
+pub(crate) fn clean_up(folder: &Folder) {
     if folder.node_key().is_err() {
         // What cannot be removed is reported by the next attempt.
         let _ = std::fs::remove_dir_all(folder.path());

@@ -4,16 +4,19 @@
 //! write, its document and its view row are one commit; it is answered after that. Nothing is told
 //! to the engine before it is durable.
 
+use crate::continuity::Incarnation;
 use crate::shared::Shared;
 use crate::store::{DocumentUpdate, Reader, Store, StoreError, StoredLog, WriteBatch};
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Opening, Run, Shape, Tip};
+use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Run, Shape, Tip};
 use fenbu_protocol::record::Schema;
 use fenbu_protocol::seal::{NONCE_BYTES, NoKey, Place, Sealing, seal};
 use fenbu_protocol::sync::{Input, Item, Ticket};
+use own::{author_in, log_of};
 use std::collections::BTreeMap;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 
@@ -102,7 +105,8 @@ pub enum Command {
 #[derive(Debug, Clone)]
 pub struct WriterHandle {
     commands: mpsc::Sender<Command>,
-    authorships: std::sync::Arc<std::sync::RwLock<BTreeMap<SpaceId, u32>>>,
+    /// What all our own logs are written under, see [`crate::continuity`].
+    incarnation: Arc<AtomicU32>,
     me: NodeId,
 }
 
@@ -118,11 +122,8 @@ impl WriterHandle {
 
     /// The log our next entry in `space` goes to; its actor is that of the next change there.
     pub fn log_of(&self, space: SpaceId) -> LogId {
-        let incarnations =
-            self.authorships.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let incarnation = incarnations.get(&space).copied().unwrap_or(0);
-        // The id does not depend on the signature.
-        Opening { space, node: self.me, incarnation, signature: [0; 64] }.log()
+        let incarnation = self.incarnation.load(Ordering::Acquire);
+        log_of(self.me, space, incarnation)
     }
 }
 
@@ -133,7 +134,11 @@ pub struct Writer {
     commands: mpsc::Receiver<Command>,
     engine: tokio_mpsc::UnboundedSender<Input>,
     authors: BTreeMap<SpaceId, Author>,
-    authorships: std::sync::Arc<std::sync::RwLock<BTreeMap<SpaceId, u32>>>,
+    incarnation: Incarnation,
+    /// The same, for whoever makes changes.
+    known: Arc<AtomicU32>,
+    /// The disk does not know our incarnation yet.
+    incarnation_unsaved: bool,
     acknowledgements: BTreeMap<(NodeId, LogId), u64>,
 }
 
@@ -152,30 +157,34 @@ impl Writer {
         reader: &dyn Reader,
         engine: tokio_mpsc::UnboundedSender<Input>,
     ) -> Result<(Self, WriterHandle), StoreError> {
+        let incarnation = Incarnation::stored(reader)?;
         let mut authors: BTreeMap<SpaceId, Author> = BTreeMap::new();
-        for log in logs.iter().filter(|l| l.opening.node == shared.me) {
+        // Logs of other incarnations are left for good, also those that come back from peers.
+        let goes_on = |l: &&StoredLog| {
+            l.opening.node == shared.me && l.opening.incarnation == incarnation.number
+        };
+        for log in logs.iter().filter(goes_on) {
             let last = match log.tip.seq {
                 0 => None,
                 seq => reader.entry(log.log, seq)?,
             };
             let clock = last.map_or(0, |entry| entry.header.clock);
-            let newest = authors
-                .get(&log.opening.space)
-                .is_none_or(|a| a.opening().incarnation < log.opening.incarnation);
-            if newest {
-                let author = Author::new(log.opening, log.tip, clock);
-                authors.insert(log.opening.space, author);
-            }
+            authors.insert(log.opening.space, Author::new(log.opening, log.tip, clock));
         }
-        let incarnations =
-            authors.iter().map(|(space, a)| (*space, a.opening().incarnation)).collect();
-        let authorships = std::sync::Arc::new(std::sync::RwLock::new(incarnations));
+        let known = Arc::new(AtomicU32::new(incarnation.number));
         let (sender, commands) = mpsc::channel();
-        let handle =
-            WriterHandle { commands: sender, authorships: authorships.clone(), me: shared.me };
-        let acknowledgements = BTreeMap::new();
-        let writer =
-            Self { store, shared, commands, engine, authors, authorships, acknowledgements };
+        let handle = WriterHandle { commands: sender, incarnation: known.clone(), me: shared.me };
+        let writer = Self {
+            store,
+            shared,
+            commands,
+            engine,
+            authors,
+            incarnation,
+            known,
+            incarnation_unsaved: false,
+            acknowledgements: BTreeMap::new(),
+        };
         Ok((writer, handle))
     }
 
@@ -194,6 +203,7 @@ impl Writer {
                 upkeep = self.store.idle();
             }
             let mut group = Group::default();
+            let mut held = None;
             let mut stop = match first {
                 Ok(command) => self.take(command, &mut group),
                 Err(mpsc::RecvTimeoutError::Timeout) => false,
@@ -201,11 +211,20 @@ impl Writer {
             };
             while !stop && group.bytes < COMMIT_BYTES && group.commands < COMMIT_COMMANDS {
                 match self.commands.try_recv() {
+                    Ok(command) if self.overtakes(&command, &group) => {
+                        held = Some(command);
+                        break;
+                    }
                     Ok(command) => stop = self.take(command, &mut group),
                     Err(_) => break,
                 }
             }
             self.commit(group);
+            if let Some(command) = held {
+                let mut group = Group::default();
+                self.take(command, &mut group);
+                self.commit(group);
+            }
             if stop {
                 return;
             }
@@ -219,6 +238,8 @@ impl Writer {
             Command::Persist { ticket, item } => {
                 match item {
                     Item::Run { run, tip, .. } => {
+                        // Not one more entry after what a peer knew of our log and we did not.
+                        self.leave_log(run.log(), tip.seq, group);
                         group.bytes += run.as_bytes().len();
                         if group.live.len() < live::RUNS_MAX
                             && let Some(live) = live::live(&self.shared, &run)
@@ -257,10 +278,8 @@ impl Writer {
     }
 
     fn write(&mut self, writes: Vec<LocalWrite>, reply: WriteReply, group: &mut Group) {
-        let left = |w: &LocalWrite| {
-            author_in(&mut self.authors, &self.shared, w.update.space).log() != w.log
-        };
-        if writes.iter().any(left) {
+        let mut left = |w: &LocalWrite| self.author_in(w.update.space).log() != w.log;
+        if writes.iter().any(&mut left) {
             // Nobody waiting any more is fine.
             let _ = reply.send(Err(WriteError::LogLeft));
             return;
@@ -280,7 +299,8 @@ impl Writer {
         let now_ms = self.shared.clock.now_ms();
         for (write, sealing) in writes.into_iter().zip(sealing) {
             let LocalWrite { schema, body, update, .. } = write;
-            let author = author_in(&mut self.authors, &self.shared, update.space);
+            let incarnation = self.incarnation.number;
+            let author = author_in(&mut self.authors, &self.shared, incarnation, update.space);
             // The state to go back to, should the disk refuse.
             group.before.entry(update.space).or_insert_with(|| author.clone());
             let (encoding, key_epoch, body) = stored_form(sealing, author, schema, &update, body);
@@ -328,11 +348,15 @@ impl Writer {
             .batch
             .acknowledgements
             .extend(acknowledgements.iter().map(|((peer, log), seq)| (*peer, *log, *seq)));
+        if self.incarnation_unsaved {
+            group.batch.settings.push(self.incarnation.setting());
+        }
         if group.batch.is_empty() {
             return group.answer();
         }
         match self.commit_with_live(&group) {
             Ok(()) => {
+                self.incarnation_unsaved = false;
                 group.tell(&self.engine);
                 group.answer();
             }
@@ -340,9 +364,8 @@ impl Writer {
                 tracing::error!(%error, "a commit failed; nothing of it was written");
                 // The undone sequence numbers are free: nobody has seen them.
                 self.authors.append(&mut group.before);
-                for (space, author) in &self.authors {
-                    self.remember_incarnation(*space, author.opening().incarnation);
-                }
+                let number = self.incarnation.number;
+                self.authors.retain(|_, author| author.opening().incarnation == number);
                 group.fail(&error, &self.engine);
             }
         }
@@ -364,33 +387,6 @@ impl Writer {
             }
             result => result,
         }
-    }
-
-    /// Our disk is older than what we told others: never write that log again.
-    fn leave_log(&mut self, log: LogId, seq: u64, group: &mut Group) {
-        let Some((space, author)) = self.authors.iter_mut().find(|(_, a)| a.log() == log) else {
-            return;
-        };
-        let (space, incarnation) = (*space, author.opening().incarnation + 1);
-        if let Some(run) = author.close(&self.shared.key) {
-            group.own.push((run, author.tip()));
-        }
-        tracing::warn!(
-            log = %log.short(), seq,
-            "peers hold more of this node's own log than it does: starting incarnation {incarnation}"
-        );
-        let opening = Opening::sign(&self.shared.key, space, incarnation);
-        let author = Author::new(opening, Tip::start(opening.log()), 0);
-        group.before.insert(space, author.clone());
-        self.authors.insert(space, author);
-        self.remember_incarnation(space, incarnation);
-    }
-
-    fn remember_incarnation(&self, space: SpaceId, incarnation: u32) {
-        self.authorships
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(space, incarnation);
     }
 }
 
@@ -415,17 +411,6 @@ fn stored_form(
     // INVARIANT: without the system's randomness no key could have been made either.
     getrandom::fill(&mut nonce).expect("the system has randomness");
     (Encoding::SEALED, key_epoch, seal(key, nonce, &place, &plain))
-}
-
-fn author_in<'a>(
-    authors: &'a mut BTreeMap<SpaceId, Author>,
-    shared: &Shared,
-    space: SpaceId,
-) -> &'a mut Author {
-    authors.entry(space).or_insert_with(|| {
-        let opening = Opening::sign(&shared.key, space, 0);
-        Author::new(opening, Tip::start(opening.log()), 0)
-    })
 }
 
 /// What one commit holds, and whom to tell.
@@ -484,5 +469,6 @@ impl Group {
 }
 
 mod live;
+mod own;
 #[cfg(test)]
 mod tests;

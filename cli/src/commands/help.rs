@@ -7,8 +7,8 @@
 use clap::{Arg, ArgAction, Command};
 
 use super::{
-    HELP_ZH, completions, config, demo, directory, doctor, export, import, init, invite, join,
-    node, peers, quarantine, repair, revoke, status, sync,
+    HELP_ZH, backup, completions, config, demo, directory, doctor, export, import, init, invite,
+    join, node, peers, quarantine, repair, restore, revoke, status, sync,
 };
 use crate::lang::Lang;
 
@@ -31,6 +31,8 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "sync" => sync::HELP_ZH,
         "directory" => directory::HELP_ZH,
         "doctor" => doctor::HELP_ZH,
+        "backup" => backup::HELP_ZH,
+        "restore" => restore::HELP_ZH,
         "repair" => repair::HELP_ZH,
         "config" => config::HELP_ZH,
         "completions" => completions::HELP_ZH,

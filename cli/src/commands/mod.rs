@@ -5,6 +5,7 @@
 //! that no argument lacks one. The record nouns (`post`, `member`, `meeting`) are built from a table
 //! of fields and dispatch through `record`.
 
+mod backup;
 mod completions;
 mod config;
 mod demo;
@@ -22,6 +23,7 @@ mod peers;
 mod quarantine;
 mod record;
 mod repair;
+mod restore;
 mod revoke;
 mod status;
 mod sync;
@@ -101,6 +103,8 @@ enum Verb {
     Directory(directory::DirectoryArgs),
     Doctor(doctor::DoctorArgs),
     Repair(repair::RepairArgs),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),
     Demo(demo::DemoArgs),
@@ -246,6 +250,8 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Join(args) => join::run(args, session),
         Verb::Node(args) => node::run(&args, session),
         Verb::Completions(args) => completions::run(&args, session),
+        Verb::Backup(args) => backup::run(&args, session),
+        Verb::Restore(args) => restore::run(&args, session),
         Verb::Demo(args) => demo::run(&args, &cli.global, session),
         Verb::Invite(args) => block_on(invite::run(args, session)),
         Verb::Revoke(args) => block_on(revoke::run(args, session)),

@@ -1,6 +1,7 @@
 //! What is wrong, in words, and what to do about it.
 
 use super::{Problem, blocking};
+use crate::continuity::Incarnation;
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
 use crate::transport::TransportError;
@@ -8,6 +9,7 @@ use crate::words::Lang;
 use axum::Json;
 use axum::extract::{Query, State};
 use fenbu_protocol::directory::{Directory, NodeInfo, Space};
+use fenbu_protocol::id::NodeId;
 use fenbu_protocol::seal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -69,7 +71,9 @@ pub(super) async fn doctor(
     let mut checks = vec![store(&daemon).await?, peers(&driver), storage(&driver)];
     checks.push(directory_check(&driver, &directory));
     checks.push(keys(&daemon, &directory));
+    checks.push(continuity(&daemon, &driver).await?);
     checks.push(refused(&daemon, &driver).await?);
+    checks.push(conduct(&driver, &directory));
     checks.push(alarms(&driver));
     checks.push(clock());
     if let Some(wanted) = examine.net {
@@ -103,6 +107,43 @@ async fn store(daemon: &Arc<Daemon>) -> Result<Check, Problem> {
             ),
         ),
     })
+}
+
+/// Whether this node goes on in the logs it had, and if not, whether it has back what it wrote there.
+async fn continuity(daemon: &Arc<Daemon>, driver: &DriverStatus) -> Result<Check, Problem> {
+    let asked = daemon.clone();
+    let incarnation =
+        blocking(move || asked.records.shared.readers.with(Incarnation::stored)).await??;
+    let Some((since_ms, why)) = incarnation.recent() else {
+        return Ok(Check::good(
+            "continuity",
+            "本节点在自己的日志中继续书写",
+            "this node writes on in its own logs",
+        ));
+    };
+    let missing = driver.engine.own_missing;
+    let ago = crate::clock::wall_ms().saturating_sub(since_ms) / 60_000;
+    let words = (
+        format!("{}（{ago} 分钟前；还缺自己写的 {missing} 条）", Lang::Zh.say(why.describe())),
+        format!("{} ({ago} minutes ago; {missing} entries of its own are missing)", why.describe()),
+    );
+    let met = driver.engine.peers.iter().any(|p| p.live);
+    Ok(Check::bad(
+        "continuity",
+        if met && missing == 0 { "note" } else { "warning" },
+        words,
+        if met {
+            (
+                "恢复备份后属正常，无需处理；若不曾恢复备份，说明此目录有第二份在运行：停掉其中一份",
+                "nothing need be done if a backup was restored; if none was, a second copy of this folder exists: make sure that only one ever runs",
+            )
+        } else {
+            (
+                "可以照常书写；连上任一节点，自己后来写的内容就会取回",
+                "it can be written to; connect it to any peer, and what it wrote later comes back",
+            )
+        },
+    ))
 }
 
 fn peers(driver: &DriverStatus) -> Check {
@@ -226,6 +267,40 @@ async fn refused(daemon: &Arc<Daemon>, driver: &DriverStatus) -> Result<Check, P
         ("把此信息报告给管理节点", "report this to the administrator of the admin node"),
     ))
 }
+
+/// Peers that broke rules, or sent more than this node takes.
+fn conduct(driver: &DriverStatus, directory: &Directory) -> Check {
+    let held = |peer: &NodeId| driver.held_back.get(peer).map_or(0, |(_, ms)| *ms);
+    let worst = driver
+        .engine
+        .peers
+        .iter()
+        .map(|p| (p.refusals.violations + p.refusals.unread, held(&p.peer), p))
+        .filter(|(broken, ms, _)| *broken > 0 || *ms >= HELD_BACK_WORTH_TELLING_MS)
+        .max_by_key(|(broken, ms, _)| (*broken, *ms));
+    let Some((broken, ms, peer)) = worst else {
+        return Check::good("conduct", "各节点都守规则", "every node keeps to the rules");
+    };
+    let name = directory.node(&peer.peer).map_or_else(|| peer.peer.short(), |n| n.name.clone());
+    let why = peer.why.clone().unwrap_or_default();
+    Check::bad(
+        "conduct",
+        "warning",
+        (
+            format!("节点“{name}”违反规则 {broken} 次，因发送过多被放慢 {ms} 毫秒。{}", said(&why)),
+            format!(
+                "node '{name}' broke rules {broken} times and was held back {ms} ms for sending too much. {why}"
+            ),
+        ),
+        (
+            "与该单位联系：先升级其程序；仍不守规则就吊销该节点（见运行手册）",
+            "ask its unit: upgrade its program first; if it goes on, revoke the node (see the runbook)",
+        ),
+    )
+}
+
+/// A backlog may be held back for a moment; a minute of it is a flood.
+const HELD_BACK_WORTH_TELLING_MS: u64 = 60_000;
 
 fn alarms(driver: &DriverStatus) -> Check {
     match driver.alarms.last() {

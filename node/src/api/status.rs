@@ -1,6 +1,7 @@
 //! Where things stand: this node, its peers, and what is still to move.
 
 use super::{Problem, blocking};
+use crate::continuity::Incarnation;
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
 use crate::store::{Counts, Digests, StoreError};
@@ -28,6 +29,7 @@ struct Stored {
     columns: BTreeMap<String, u64>,
     /// Entries of readable spaces that are not documents yet.
     behind: bool,
+    incarnation: Incarnation,
 }
 
 fn stored(daemon: &Daemon) -> Result<Stored, StoreError> {
@@ -50,6 +52,7 @@ fn stored(daemon: &Daemon) -> Result<Stored, StoreError> {
             records,
             columns,
             behind: !reader.behind(&readable, 1)?.is_empty(),
+            incarnation: Incarnation::stored(reader)?,
         })
     })
 }
@@ -86,6 +89,12 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
         "epoch": directory.epoch(),
         "directory_head": directory.head(),
         "listen": daemon.local_addr().to_string(),
+        "incarnation": {
+            "number": stored.incarnation.number,
+            "since_ms": stored.incarnation.began.map(|(at_ms, _)| at_ms),
+            "why": stored.incarnation.began.map(|(_, why)| lang.say(why.describe())),
+        },
+        "own_missing": driver.engine.own_missing,
         "uptime_s": daemon.records.shared.clock.uptime_ms() / 1000,
         "spaces": spaces(&directory, &driver, &stored, &me),
         "records": stored.records,
@@ -99,6 +108,12 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
             "connected": peers.iter().filter(|p| p.live).count(),
             "behind": peers.iter().filter(lacking).count(),
         },
+        "handshakes": {
+            "accepted": driver.handshakes.accepted,
+            "failed": driver.handshakes.failed,
+            "retried": driver.handshakes.retried,
+            "refused": driver.handshakes.refused,
+        },
         "behind_entries": peers.iter().map(missing).max().unwrap_or(0),
         "behind_bytes": peers.iter().map(to_come).max().unwrap_or(0),
         "materialising": stored.behind || daemon.progress.busy.load(Ordering::Acquire),
@@ -106,13 +121,14 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
         "bytes_received": totals.stream_bytes_in,
         "udp_bytes_sent": totals.udp_bytes_out,
         "udp_bytes_received": totals.udp_bytes_in,
-        "alarms": alarms(&driver).iter().map(|alarm| lang.say(alarm)).collect::<Vec<_>>(),
+        "alarms": alarms(&driver, stored.incarnation).iter().map(|alarm| lang.say(alarm)).collect::<Vec<_>>(),
     })))
 }
 
-fn alarms(driver: &DriverStatus) -> Vec<String> {
+fn alarms(driver: &DriverStatus, incarnation: Incarnation) -> Vec<String> {
     let engine = &driver.engine;
     let mut alarms = driver.alarms.clone();
+    alarms.extend(incarnation.recent().map(|(_, why)| why.describe().to_owned()));
     alarms.extend(engine.directory_stopped.clone());
     if engine.storage_failing {
         alarms.push("the disk refuses what peers send; see the log".into());
@@ -187,6 +203,13 @@ pub(super) async fn peers(State(daemon): Node, lang: Lang) -> Result<Json<Value>
                 "bytes_received": stats.stream_bytes_in,
                 "udp_bytes_sent": stats.udp_bytes_out,
                 "udp_bytes_received": stats.udp_bytes_in,
+                "refused": {
+                    "violations": peer.refusals.violations,
+                    "unread": peer.refusals.unread,
+                    "batches": peer.refusals.batches,
+                    "ranges": peer.refusals.ranges,
+                },
+                "held_back_ms": driver.held_back.get(&peer.peer).map_or(0, |(_, ms)| *ms),
                 "why": peer.why.as_deref().map(|why| lang.say(why)),
             })
         })

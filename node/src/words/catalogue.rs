@@ -298,6 +298,8 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("this is my own key", "这是自己的密钥"),
     ("another link to this peer is kept", "保留与该节点的另一条连接"),
     ("greeted twice", "问候了两次"),
+    ("it asks and does not read what it is sent", "它不断请求，却不接收发给它的内容"),
+    ("sent {bytes} bytes in {seconds} s with a frame of lane {lane} unfinished", "在通道 {lane} 的一帧未传完时，{seconds} 秒内只发来 {bytes} 字节"),
     ("{message} before Hello", "问候之前就发来 {message}"),
     ("another federation", "属于另一个联邦"),
     ("this node speaks wire version {ours}, the peer {min} to {max}: upgrade the older", "本节点使用线路版本 {ours}，对方为 {min} 到 {max}：请升级较旧的一方"),
@@ -318,7 +320,13 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("its author signed two histories from seq {seq}", "作者从第 {seq} 条起签了两套内容"),
 
     // Alarms.
-    ("this node's disk is older than what it told others (a restored backup?); it goes on in a new log", "本节点的磁盘比它告诉别人的更旧（恢复了备份？）；它改用新日志"),
+    ("{path} exists already; a backup overwrites nothing: choose another name", "{path} 已经存在；备份不覆盖任何文件：请换个名字"),
+    ("there is no backup {path}; check the path", "没有备份文件 {path}；检查路径"),
+    ("{path} is not a whole backup: {why}; take another one", "{path} 不是完整的备份：{why}；请用另一个"),
+    ("it holds no node key", "其中没有节点密钥"),
+    ("its key is not a node of its federation", "其中的密钥不属于它的联邦"),
+    ("this node's database is a restored backup or a copy: it writes on in new logs, and gets back from its peers what it had written since", "本节点的数据库是恢复的备份或副本：它改用新日志继续书写，并从其他节点取回自己后来写的内容"),
+    ("this node's disk was older than what it had told its peers: it writes on in new logs, and gets back from them what it had written since", "本节点的磁盘比它告诉其他节点的更旧：它改用新日志继续书写，并从它们那里取回自己后来写的内容"),
     ("node {node} signed two histories of log {log} at {seq}", "节点 {node} 在日志 {log} 的第 {seq} 条签了两套内容"),
     ("the directory is forked at epoch {epoch}", "目录在第 {epoch} 版分叉"),
     ("the disk refuses what peers send; see the log", "磁盘拒绝写入其他节点发来的内容；见日志"),

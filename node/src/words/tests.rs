@@ -34,6 +34,7 @@ const PRECEDES: &[&str] = &[
     "alarms.push(",
     "unresolved(",
     "describe(self) -> ",
+    "unusable(",
 ];
 
 /// Those that are made of others, or for nobody to read.

@@ -1,6 +1,7 @@
 //! The first item of every log: who writes it, where, and which incarnation this is.
 
 use crate::id::{Hash, LogId, NodeId, SpaceId};
+use crate::limits::INCARNATION_STEP_MAX;
 use crate::log::checkpoint::{signature_of, verify};
 use ed25519_dalek::SigningKey;
 
@@ -11,7 +12,8 @@ const DOMAIN: &str = "fenbu/opening/1";
 pub struct Opening {
     pub space: SpaceId,
     pub node: NodeId,
-    /// Numbered from 0; a node starts a new one whenever its old seqs might be used twice.
+    /// The first is 0; a node starts a new one whenever its old seqs might be used twice, see
+    /// [`Opening::incarnation_after`].
     pub incarnation: u32,
     pub signature: [u8; 64],
 }
@@ -24,6 +26,15 @@ impl Opening {
         let node = NodeId(key.verifying_key().to_bytes());
         let signature = signature_of(key, DOMAIN, &statement(space, node, incarnation));
         Self { space, node, incarnation, signature }
+    }
+
+    /// The incarnation a node goes on in that has known none above `highest`, which may not be the
+    /// highest it ever had: one backup can be restored twice, and each time its disk knows nothing of
+    /// the time before. So the next is not the next number but one of the [`INCARNATION_STEP_MAX`] above
+    /// it, picked by `random`. The top of the range is reached after 4,096 at the earliest, four times as
+    /// many as a space may have logs.
+    pub fn incarnation_after(highest: u32, random: u32) -> u32 {
+        highest.saturating_add(1 + random % INCARNATION_STEP_MAX)
     }
 
     /// The log this opens.

@@ -1,6 +1,7 @@
 //! What the engine can say about where things stand: plain data for the API, `doctor` and tests.
 
 use super::engine::Engine;
+use super::peer::Refusals;
 use crate::id::{LogId, NodeId, SpaceId};
 use crate::log::{LogDigest, Tip};
 
@@ -30,6 +31,8 @@ pub struct PeerStatus {
     pub agent: String,
     /// Why there is no link, or why entries do not move.
     pub why: Option<String>,
+    /// What it was refused since the start.
+    pub refusals: Refusals,
     /// Only spaces both carry.
     pub spaces: Vec<(SpaceId, SpaceGap)>,
 }
@@ -54,6 +57,9 @@ pub struct Status {
     pub directory_stopped: Option<String>,
     /// The disk refused the last time.
     pub storage_failing: bool,
+    /// Entries this node once wrote that some peer holds and it does not: after a restore, until they
+    /// have come back. Those of a log no entry of which is here yet are not among them.
+    pub own_missing: u64,
 }
 
 impl Engine {
@@ -77,10 +83,24 @@ impl Engine {
                     safe_on: self.safe_on(&log, state.durable.seq),
                 })
                 .collect(),
-            refused: self.refused.iter().map(|(log, (_, why))| (*log, why.clone())).collect(),
+            refused: self
+                .refused
+                .iter()
+                .map(|(log, declined)| (*log, declined.why.clone()))
+                .collect(),
             directory_stopped: self.directory_stopped.clone(),
             storage_failing: self.storage_retry_at.is_some(),
+            own_missing: self.own_missing(),
         }
+    }
+
+    fn own_missing(&self) -> u64 {
+        let own = self.logs.iter().filter(|(_, state)| state.author == self.me);
+        own.map(|(log, state)| {
+            let held = self.peers.values().map(|p| p.held(&state.space, &log).seq).max();
+            held.unwrap_or(0).saturating_sub(state.durable.seq)
+        })
+        .fold(0, u64::saturating_add)
     }
 
     fn peer_status(&self, node: NodeId) -> PeerStatus {
@@ -94,6 +114,7 @@ impl Engine {
             dial_at_ms: peer.dial_at,
             agent: peer.agent.clone(),
             why: peer.why.clone(),
+            refusals: peer.refusals,
             spaces: self
                 .shared_spaces(&node)
                 .into_iter()

@@ -1,0 +1,184 @@
+//! Whether a node's disk is the one it last ran on.
+//!
+//! A sequence number that is used twice is what such systems die of, and a restored backup, a copied
+//! folder or a rolled-back database has forgotten which were used. So the database and a small file
+//! beside it, which backups leave out, hold the same nonce, and both change at each start. A database
+//! that does not find its own nonce begins a new **incarnation** before anything is written: new logs
+//! in every space, whose numbers nobody has seen. Writing need not wait for any peer then; what the
+//! node had written after the backup comes back from those that hold it, like anybody's entries.
+//!
+//! What this cannot see is a folder that was copied or rolled back whole, this file included. Peers
+//! see it: they hold more of this node's log than it does, and that begins a new incarnation too.
+
+use crate::clock::wall_ms;
+use crate::folder::{Folder, FolderError};
+use crate::store::{Loaded, Reader, Store, StoreError, WriteBatch};
+use fenbu_protocol::id::NodeId;
+use fenbu_protocol::log::Opening;
+
+/// The nonce, and the one the file may still hold if a crash came between the two writes.
+pub(crate) const NONCE_SETTING: &str = "continuity";
+const INCARNATION_SETTING: &str = "incarnation";
+/// How long people are told that a node began anew.
+const TOLD_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+const NONCE_LEN: usize = 16;
+
+type Nonce = [u8; NONCE_LEN];
+
+/// Why a node does not go on in the logs it had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The nonces differ, or one is missing.
+    OtherDisk,
+    /// A peer holds more of one of this node's logs than it does.
+    PeersAhead,
+}
+
+impl Why {
+    /// In words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::OtherDisk => {
+                "this node's database is a restored backup or a copy: it writes on in new logs, and gets back from its peers what it had written since"
+            }
+            Self::PeersAhead => {
+                "this node's disk was older than what it had told its peers: it writes on in new logs, and gets back from them what it had written since"
+            }
+        }
+    }
+}
+
+/// Which of its lives a node is in: the incarnation all its own logs are written under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Incarnation {
+    pub number: u32,
+    /// When and why it began, in milliseconds since 1970; `None` for the first.
+    pub began: Option<(u64, Why)>,
+}
+
+impl Incarnation {
+    /// When and why it began, if people should still be told: for a week.
+    pub fn recent(self) -> Option<(u64, Why)> {
+        self.began.filter(|(at_ms, _)| wall_ms().saturating_sub(*at_ms) < TOLD_MS)
+    }
+
+    /// A new one above this and above `highest`, from now on.
+    pub(crate) fn next(self, highest: u32, why: Why) -> Self {
+        let mut random = [0; 4];
+        fill(&mut random);
+        let highest = highest.max(self.number);
+        let number = Opening::incarnation_after(highest, u32::from_be_bytes(random));
+        Self { number, began: Some((wall_ms(), why)) }
+    }
+
+    /// The one the store names; the first if it names none.
+    pub fn stored(reader: &dyn Reader) -> Result<Self, StoreError> {
+        reader.setting(INCARNATION_SETTING)?.map_or(Ok(Self::default()), |b| Self::from_bytes(&b))
+    }
+
+    pub(crate) fn setting(self) -> (String, Option<Vec<u8>>) {
+        let mut bytes = self.number.to_be_bytes().to_vec();
+        if let Some((at_ms, why)) = self.began {
+            bytes.push(match why {
+                Why::OtherDisk => 1,
+                Why::PeersAhead => 2,
+            });
+            bytes.extend(at_ms.to_be_bytes());
+        }
+        (INCARNATION_SETTING.into(), Some(bytes))
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
+        let damaged = || StoreError::Inconsistent("the stored incarnation cannot be read".into());
+        let (number, rest) = bytes.split_first_chunk().ok_or_else(damaged)?;
+        let number = u32::from_be_bytes(*number);
+        let Some((why, at_ms)) = rest.split_first() else {
+            return Ok(Self { number, began: None });
+        };
+        let why = match why {
+            1 => Why::OtherDisk,
+            2 => Why::PeersAhead,
+            _ => return Err(damaged()),
+        };
+        let at_ms = u64::from_be_bytes(at_ms.try_into().map_err(|_| damaged())?);
+        Ok(Self { number, began: Some((at_ms, why)) })
+    }
+}
+
+/// A new node's first nonce, in its folder and its database.
+pub(crate) fn begin(folder: &Folder, store: &mut dyn Store) -> Result<(), ContinuityError> {
+    rotate(folder, store, [0; NONCE_LEN], Vec::new())
+}
+
+/// What keeps a node from telling whether it is the one it was; each message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ContinuityError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// At each start, before anything is written: goes on in the incarnation the store names, or begins a
+/// new one if the folder is not the one the database was last used in. Must hold the folder's lock.
+///
+/// # Errors
+/// If a new incarnation cannot be made durable. A node that goes on as it was starts on a disk that
+/// refuses, too: its nonces still agree.
+pub(crate) fn resume(
+    folder: &Folder,
+    store: &mut dyn Store,
+    loaded: &Loaded,
+    me: &NodeId,
+) -> Result<Incarnation, ContinuityError> {
+    let stored = loaded.settings.get(NONCE_SETTING);
+    let beside = folder.continuity()?;
+    let named = match loaded.settings.get(INCARNATION_SETTING) {
+        Some(bytes) => Incarnation::from_bytes(bytes)?,
+        None => Incarnation::default(),
+    };
+    if let Some(nonce) = same(stored.map(Vec::as_slice), beside.as_deref()) {
+        if let Err(error) = rotate(folder, store, nonce, Vec::new()) {
+            tracing::warn!(%error, "this start leaves no mark beside the database");
+        }
+        return Ok(named);
+    }
+    let own = loaded.logs.iter().filter(|log| log.opening.node == *me);
+    let highest = own.map(|log| log.opening.incarnation).max().unwrap_or(0);
+    let incarnation = named.next(highest, Why::OtherDisk);
+    rotate(folder, store, [0; NONCE_LEN], vec![incarnation.setting()])?;
+    tracing::warn!(incarnation = incarnation.number, "{}", Why::OtherDisk.describe());
+    Ok(incarnation)
+}
+
+/// The nonce both hold. The file's may be the one before, if the last start was cut short between
+/// writing the database and the file.
+fn same(stored: Option<&[u8]>, beside: Option<&[u8]>) -> Option<Nonce> {
+    let (stored, beside) = (stored?, beside?);
+    let nonce: Nonce = beside.try_into().ok()?;
+    let found = stored.chunks(NONCE_LEN).any(|one| one == nonce);
+    (found && nonce != [0; NONCE_LEN]).then_some(nonce)
+}
+
+/// Writes a new nonce to the database and then to the file. Until the second is durable the database
+/// also knows the old one, `before` (zeros: none), so that a crash between the two is no other disk.
+fn rotate(
+    folder: &Folder,
+    store: &mut dyn Store,
+    before: Nonce,
+    mut settings: Vec<(String, Option<Vec<u8>>)>,
+) -> Result<(), ContinuityError> {
+    let mut nonce: Nonce = [0; NONCE_LEN];
+    fill(&mut nonce);
+    settings.push((NONCE_SETTING.into(), Some([nonce, before].concat())));
+    store.commit(&WriteBatch { settings, ..WriteBatch::default() })?;
+    Ok(folder.write_continuity(&nonce)?)
+}
+
+fn fill(bytes: &mut [u8]) {
+    // INVARIANT: the key that names this node was made with the same randomness.
+    getrandom::fill(bytes).expect("the system has randomness");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! Our own logs: which they are, and when they are left for those of a new incarnation.
+
+use super::{Command, Group, Writer};
+use crate::continuity::Why;
+use crate::shared::Shared;
+use fenbu_protocol::id::{LogId, NodeId, SpaceId};
+use fenbu_protocol::log::{Author, Opening, Tip};
+use fenbu_protocol::sync::Item;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+impl Writer {
+    /// Whether a command must wait until the writes before it are durable: it brings entries of a log
+    /// that they go to, which is left then.
+    pub(super) fn overtakes(&self, command: &Command, group: &Group) -> bool {
+        let Command::Persist { item: Item::Run { run, .. }, .. } = command else { return false };
+        group.before.keys().any(|s| self.authors.get(s).is_some_and(|a| a.log() == run.log()))
+    }
+
+    /// Our disk is older than what we told others: never write the logs of this incarnation again.
+    pub(super) fn leave_log(&mut self, log: LogId, seq: u64, group: &mut Group) {
+        let ahead = self.authors.values().find(|a| a.log() == log && seq > a.tip().seq);
+        let unknown = || {
+            let spaces = self.shared.directory.now();
+            let number = self.incarnation.number;
+            spaces.spaces().any(|s| log_of(self.shared.me, s.id, number) == log)
+                && self.authors.values().all(|a| a.log() != log)
+        };
+        if ahead.is_none() && !unknown() {
+            return;
+        }
+        for author in self.authors.values_mut() {
+            if let Some(run) = author.close(&self.shared.key) {
+                group.own.push((run, author.tip()));
+            }
+        }
+        let next = self.incarnation.next(0, Why::PeersAhead);
+        tracing::warn!(
+            log = %log.short(), seq, incarnation = next.number,
+            "{}", Why::PeersAhead.describe()
+        );
+        self.authors.clear();
+        self.incarnation = next;
+        self.incarnation_unsaved = true;
+        self.known.store(next.number, Ordering::Release);
+    }
+
+    /// The end of our log in a space.
+    pub(super) fn author_in(&mut self, space: SpaceId) -> &mut Author {
+        author_in(&mut self.authors, &self.shared, self.incarnation.number, space)
+    }
+}
+
+/// The log of an incarnation; its id does not depend on the signature.
+pub(super) fn log_of(node: NodeId, space: SpaceId, incarnation: u32) -> LogId {
+    Opening { space, node, incarnation, signature: [0; 64] }.log()
+}
+
+pub(super) fn author_in<'a>(
+    authors: &'a mut BTreeMap<SpaceId, Author>,
+    shared: &Shared,
+    incarnation: u32,
+    space: SpaceId,
+) -> &'a mut Author {
+    authors.entry(space).or_insert_with(|| {
+        let opening = Opening::sign(&shared.key, space, incarnation);
+        Author::new(opening, Tip::start(opening.log()), 0)
+    })
+}
