@@ -79,6 +79,8 @@ pub const AUTHOR_BYTES_DEFAULT: u64 = 1 << 32;
 pub const AUTHOR_DOCUMENTS_DEFAULT: u64 = 1 << 20;
 /// Statements in one message; the directory of sixteen nodes is about fifty.
 pub const STATEMENTS_PER_MESSAGE_MAX: usize = 64;
+/// Heads in one `Parted`: the last, and those 1, 2, 4 … before it.
+pub const PARTED_HEADS_MAX: usize = 65;
 pub const NAME_BYTES_MAX: usize = 256;
 pub const UNIT_CODE_BYTES_MAX: usize = 64;
 pub const ADDRESSES_MAX: usize = 8;

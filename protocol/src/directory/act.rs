@@ -238,6 +238,21 @@ pub struct ContinueCuts {
     pub cuts: Vec<Cut>,
 }
 
+/// By the root key alone: everything said after `epoch` is void. Makes epoch `epoch + 1`.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Recover {
+    /// The last epoch that stands.
+    #[n(0)]
+    pub epoch: u64,
+    /// The directory's head there.
+    #[n(1)]
+    pub hash: Hash,
+    /// The last epoch of what is void, as far as is known where this is signed.
+    #[n(2)]
+    pub voided: u64,
+}
+
 macro_rules! acts {
     ($($number:literal $name:ident,)*) => {
         /// Every act this version knows.
@@ -281,4 +296,5 @@ acts! {
     8 GrantKey,
     9 SetLimits,
     10 ContinueCuts,
+    11 Recover,
 }

@@ -1,8 +1,8 @@
 //! What each act changes, and when it makes no sense.
 
 use super::act::{
-    Act, AdmitNode, AppointAdmin, ContinueCuts, Cut, DefineSpace, DefineUnit, Found, RevokeNode,
-    SetLimits, Template, UpdateNode,
+    Act, AdmitNode, AppointAdmin, ContinueCuts, Cut, DefineSpace, DefineUnit, Found, Recover,
+    RevokeNode, SetLimits, Template, UpdateNode,
 };
 use super::fold::{Directory, DirectoryError, NodeInfo, Revocation, Unit};
 use super::space::{Cuts, Quota, Removal, Rights, Space};
@@ -36,6 +36,7 @@ impl Directory {
             Act::GrantKey(grant) => self.grant(grant).map(|()| None),
             Act::SetLimits(limits) => self.set_limits(epoch, &limits).map(|()| None),
             Act::ContinueCuts(more) => self.continue_cuts(more).map(Some),
+            Act::Recover(recover) => self.recover(epoch, &recover).map(|()| None),
         }?;
         self.taken = taken;
         Ok(())
@@ -213,6 +214,17 @@ impl Directory {
             documents: limits.documents.unwrap_or(usual.documents),
         };
         self.space_mut(&limits.space)?.quotas.push((epoch, quota));
+        Ok(())
+    }
+
+    /// In the chain it begins, a recovery only says that it is one: what it voids is not there.
+    fn recover(&self, epoch: u64, recover: &Recover) -> Result<(), DirectoryError> {
+        if recover.epoch + 1 != epoch || recover.hash != self.head() {
+            return senseless("a recovery follows the statement it goes back to");
+        }
+        if recover.voided < recover.epoch {
+            return senseless("a recovery voids what comes after");
+        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The fold: a chain of statements in, plain data out.
 
 use super::act::{Act, Role, Scope, Template};
+use super::branch::{Fork, Landmark};
 use super::carry::Taken;
 use super::space::{Cuts, Quota, Removal, Rights, Space};
 use super::statement::{Signed, Statement};
@@ -17,8 +18,13 @@ pub enum DirectoryError {
     OtherFederation,
     #[error("statement {found} does not follow epoch {have}")]
     Gap { have: u64, found: u64 },
-    #[error("the directory is forked at epoch {0}: two signed statements claim it")]
-    Fork(u64),
+    /// Not verified: whoever has the statements before it can tell a fork from a lie.
+    #[error("statement belongs to a history that is not ours at epoch {0}")]
+    Parted(u64),
+    #[error(
+        "two signed statements claim epoch {0} of the directory; nothing more is taken until the root key recovers it"
+    )]
+    Forked(u64),
     #[error("statement signed by a key that may not make it")]
     Author,
     #[error("statement's signature is wrong")]
@@ -68,8 +74,13 @@ pub struct Directory {
     pub(super) spaces: BTreeMap<SpaceId, Space>,
     /// What the last statement took, while the next one may go on with its cuts.
     pub(super) taken: Option<Taken>,
+    /// Why nothing more is taken.
+    pub(super) fork: Option<Fork>,
+    /// Ascending by epoch.
+    pub(super) landmarks: Vec<Landmark>,
     chain: Vec<Signed>,
-    head: Hash,
+    /// The hash of each statement.
+    heads: Vec<Hash>,
 }
 
 impl Directory {
@@ -84,8 +95,10 @@ impl Directory {
             nodes: BTreeMap::new(),
             spaces: BTreeMap::new(),
             taken: None,
+            fork: None,
+            landmarks: Vec::new(),
             chain: Vec::new(),
-            head: Hash::ZERO,
+            heads: Vec::new(),
         }
     }
 
@@ -101,44 +114,74 @@ impl Directory {
         Ok(out)
     }
 
-    /// Takes the next statement, or says why not. A refused statement changes nothing.
+    /// Takes the next statement, or says why not. A refused statement changes nothing; one that is
+    /// in the chain already is fine.
     pub fn apply(&mut self, signed: Signed) -> Result<(), DirectoryError> {
-        let statement = signed.open().map_err(|e| DirectoryError::Unreadable(e.to_string()))?;
-        if statement.federation != self.federation {
-            return Err(DirectoryError::OtherFederation);
-        }
-        if statement.epoch <= self.epoch() {
-            return self.recognise(&statement, &signed);
+        let statement = self.open(&signed)?;
+        if let Some(ours) = self.chain.get(statement.epoch as usize - 1) {
+            let known = ours.bytes == signed.bytes;
+            return if known { Ok(()) } else { Err(DirectoryError::Parted(statement.epoch)) };
         }
         if statement.epoch != self.epoch() + 1 {
             return Err(DirectoryError::Gap { have: self.epoch(), found: statement.epoch });
         }
-        let act = Act::parse(statement.act, &statement.payload)
-            .map_err(|e| DirectoryError::Unreadable(e.to_string()))?;
+        if statement.previous != self.head() {
+            return Err(DirectoryError::Parted(statement.epoch));
+        }
+        let act = parsed(&statement)?;
         self.check_author(&statement, &signed, act.as_ref())?;
+        self.follow(&statement, signed, act)
+    }
+
+    /// The statement inside, if it is of this federation.
+    pub(super) fn open(&self, signed: &Signed) -> Result<Statement, DirectoryError> {
+        let statement = signed.open().map_err(|e| DirectoryError::Unreadable(e.to_string()))?;
+        if statement.federation != self.federation {
+            return Err(DirectoryError::OtherFederation);
+        }
+        if statement.epoch == 0 {
+            return Err(DirectoryError::Senseless("epoch 0"));
+        }
+        Ok(statement)
+    }
+
+    /// Carries out a statement whose place and author are right.
+    fn follow(
+        &mut self,
+        statement: &Statement,
+        signed: Signed,
+        act: Option<Act>,
+    ) -> Result<(), DirectoryError> {
         let act = act.ok_or(DirectoryError::Newer(statement.act))?;
-        if statement.previous != self.head {
-            return Err(DirectoryError::Fork(self.epoch()));
+        let head = signed.hash();
+        let landmark = Landmark::of(&act, statement.epoch, head);
+        if let Some(fork) = &self.fork
+            && landmark.is_none()
+        {
+            return Err(DirectoryError::Forked(fork.epoch));
         }
         self.carry_out(statement.epoch, act)?;
-        self.head = signed.hash();
+        if landmark.is_some() {
+            self.fork = None;
+        }
+        self.landmarks.extend(landmark);
         self.chain.push(signed);
+        self.heads.push(head);
         Ok(())
     }
 
-    /// An old epoch: ours again is fine, another signed one is a fork.
-    fn recognise(&self, statement: &Statement, signed: &Signed) -> Result<(), DirectoryError> {
-        let at = statement.epoch.checked_sub(1).ok_or(DirectoryError::Senseless("epoch 0"))?;
-        if self.chain[at as usize].bytes == signed.bytes {
-            return Ok(());
+    /// The directory as it was at `epoch`.
+    pub(super) fn until(&self, epoch: u64) -> Self {
+        let mut out = Self::empty(self.federation);
+        for signed in self.chain.iter().take(epoch as usize) {
+            let again = out.open(signed).and_then(|statement| {
+                let act = parsed(&statement)?;
+                out.follow(&statement, signed.clone(), act)
+            });
+            // INVARIANT: it was applied to the same statements before.
+            again.expect("a statement that was applied");
         }
-        let root = NodeId(self.federation.0);
-        if (statement.author == root || statement.author == self.admin)
-            && signed.verify(&statement.author)
-        {
-            return Err(DirectoryError::Fork(statement.epoch));
-        }
-        Err(DirectoryError::Signature)
+        out
     }
 
     /// The root key founds and appoints, the admin does the rest; a newer act may be either's.
@@ -153,7 +196,7 @@ impl Directory {
         let founded = !self.chain.is_empty();
         let allowed = match act {
             Some(Act::Found(_)) => root,
-            Some(Act::AppointAdmin(_)) => root && founded,
+            Some(Act::AppointAdmin(_) | Act::Recover(_)) => root && founded,
             Some(_) => admin && founded,
             None => (root || admin) && founded,
         };
@@ -176,7 +219,7 @@ impl Directory {
         let statement = Statement {
             federation: self.federation,
             epoch: self.epoch() + 1,
-            previous: self.head,
+            previous: self.head(),
             author: NodeId(key.verifying_key().to_bytes()),
             time_ms,
             act: act.number(),
@@ -210,11 +253,11 @@ impl Directory {
 
     /// Hash of the last statement; zero while empty.
     pub fn head(&self) -> Hash {
-        self.head
+        self.heads.last().copied().unwrap_or(Hash::ZERO)
     }
 
     pub fn head_prefix(&self) -> HashPrefix {
-        self.head.prefix()
+        self.head().prefix()
     }
 
     /// Statements after `epoch`, oldest first.
@@ -226,7 +269,7 @@ impl Directory {
     pub fn head_at(&self, epoch: u64) -> Option<Hash> {
         match epoch {
             0 => Some(Hash::ZERO),
-            e => self.chain.get(e as usize - 1).map(Signed::hash),
+            e => self.heads.get(e as usize - 1).copied(),
         }
     }
 
@@ -325,4 +368,9 @@ impl Directory {
             && info.revoked.as_ref().is_none_or(|r| epoch < r.epoch)
             && space.rights_at(epoch).is_some_and(|r| scope(r).includes(&info.unit))
     }
+}
+
+fn parsed(statement: &Statement) -> Result<Option<Act>, DirectoryError> {
+    Act::parse(statement.act, &statement.payload)
+        .map_err(|e| DirectoryError::Unreadable(e.to_string()))
 }

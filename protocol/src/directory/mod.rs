@@ -11,11 +11,14 @@
 //! | `act` | what a statement can say |
 //! | `fold` | [`Directory`]: applying the next statement, and the questions |
 //! | `carry` | what each act changes, and when it makes no sense |
-//! | `space` | rights, limits and keys over time |
+//! | `space`, `keys` | rights and limits, and keys, over time |
+//! | `standing` | whether an entry's author had the right |
+//! | `branch` | forks, and how the root key ends them |
 //!
 //! This module knows nothing of records, sessions or disks.
 
 mod act;
+mod branch;
 mod carry;
 mod fold;
 mod keys;
@@ -25,8 +28,9 @@ mod statement;
 
 pub use act::{
     Act, AdmitNode, AppointAdmin, ContinueCuts, Cut, DefineSpace, DefineUnit, Found, GrantKey,
-    RevokeNode, Role, Scope, SetLimits, Template, UpdateNode, Wrap,
+    Recover, RevokeNode, Role, Scope, SetLimits, Template, UpdateNode, Wrap,
 };
+pub use branch::{Branch, Fork, Weight};
 pub use fold::{Directory, DirectoryError, NodeInfo, Revocation, Unit};
 pub use space::{Cuts, Quota, Space};
 pub use standing::Standing;

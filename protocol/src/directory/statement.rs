@@ -33,6 +33,13 @@ pub struct Statement {
     pub payload: Vec<u8>,
 }
 
+impl Statement {
+    /// What [`Signed::hash`] will be.
+    pub(super) fn hash(&self) -> Hash {
+        Hash::of(DOMAIN, &[&to_vec(self)])
+    }
+}
+
 /// A statement's exact bytes and the author's signature over them. The bytes are what is hashed,
 /// stored and relayed; they are never encoded again.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -3,11 +3,11 @@
 use super::backoff::Jitter;
 use super::input::{Input, LinkId, Ticket};
 use super::logs::{InFlight, Logs, StoredLog};
-use super::output::{Close, Notice, Output};
+use super::output::{Close, Item, Notice, Output};
 use super::peer::{Held, Peer};
 use super::session::Session;
 use super::want::Wanted;
-use crate::directory::{Directory, Signed, Template};
+use crate::directory::{Directory, Template};
 use crate::id::{LogId, NodeId, SpaceId};
 use crate::limits::{LINK_OUTBOX_BYTES_MAX, UNPERSISTED_BYTES_MAX};
 use crate::log::Lane;
@@ -76,10 +76,10 @@ pub struct Engine {
     /// [`crate::limits::REFUSED_PER_PEER_MAX`] of one peer.
     pub(super) refused: BTreeMap<LogId, Declined>,
     pub(super) in_flight: BTreeMap<Ticket, InFlight>,
-    /// Statements on their way to the disk, with the epochs they make.
-    pub(super) statements_in_flight: BTreeMap<Ticket, (u64, Signed)>,
-    /// Statements to be stored once the disk is asked again, in order.
-    pub(super) statements_waiting: Vec<(u64, Signed)>,
+    /// What changes the directory, on its way to the disk.
+    pub(super) directory_in_flight: BTreeMap<Ticket, Item>,
+    /// … and to be stored once the disk is asked again, in order.
+    pub(super) directory_waiting: Vec<Item>,
     pub(super) unpersisted_bytes: usize,
     pub(super) next_ticket: u64,
     /// The disk refused; nothing is asked for before this time.
@@ -113,8 +113,8 @@ impl Engine {
             wanted: BTreeMap::new(),
             refused: BTreeMap::new(),
             in_flight: BTreeMap::new(),
-            statements_in_flight: BTreeMap::new(),
-            statements_waiting: Vec::new(),
+            directory_in_flight: BTreeMap::new(),
+            directory_waiting: Vec::new(),
             unpersisted_bytes: 0,
             next_ticket: 0,
             storage_retry_at: None,
@@ -213,6 +213,7 @@ impl Engine {
             Message::Decline(decline) => self.declined(link, decline),
             Message::Prune(prune) => self.pruned(link, prune.log),
             Message::Batch(run) => self.batch(link, run),
+            Message::Parted(parted) => self.parted(link, &parted),
         }
     }
 

@@ -240,7 +240,7 @@ impl Engine {
     }
 
     pub(super) fn persisted(&mut self, ticket: Ticket) {
-        self.statements_in_flight.remove(&ticket);
+        self.directory_in_flight.remove(&ticket);
         let Some(done) = self.in_flight.remove(&ticket) else { return };
         self.unpersisted_bytes -= done.run.as_bytes().len();
         self.logs.set_durable(done.log, done.tip);
@@ -253,8 +253,8 @@ impl Engine {
     /// Entries not yet durable are forgotten and asked for again a little later. The directory goes
     /// by its statements already, so these are kept and stored then.
     pub(super) fn persist_failed(&mut self, _ticket: Ticket, reason: String) {
-        let statements = std::mem::take(&mut self.statements_in_flight);
-        self.statements_waiting.splice(0..0, statements.into_values());
+        let statements = std::mem::take(&mut self.directory_in_flight);
+        self.directory_waiting.splice(0..0, statements.into_values());
         self.in_flight.clear();
         self.unpersisted_bytes = 0;
         self.logs.forget_unpersisted();
@@ -266,7 +266,7 @@ impl Engine {
     pub(super) fn retry_storage(&mut self) {
         if self.storage_retry_at.is_some_and(|at| at <= self.now) {
             self.storage_retry_at = None;
-            self.persist_statements();
+            self.persist_waiting();
         }
     }
 

@@ -21,6 +21,7 @@
 //! is also the acknowledgement.
 
 mod backoff;
+mod branches;
 mod broadcast;
 mod door;
 mod engine;

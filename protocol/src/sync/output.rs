@@ -43,6 +43,17 @@ pub enum Item {
         epoch: u64,
         statement: Signed,
     },
+    /// Another history of the directory takes over: what is held from this epoch on is dropped, and
+    /// these take its place.
+    Branch {
+        from: u64,
+        statements: Vec<Signed>,
+    },
+    /// The statement that forks the directory, kept for the next start in place of any other
+    /// ([`Directory::stop_again`](crate::directory::Directory::stop_again)).
+    Fork {
+        statement: Signed,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +92,7 @@ pub enum Output {
         log: LogId,
         seq: u64,
     },
-    /// The directory grew; ask again who may talk, read and write.
+    /// The directory grew, or another history of it took over; ask again who may talk, read and write.
     DirectoryChanged,
     /// A peer holds more of our own log than we do: this disk is older than our promises. The next
     /// local write must begin a new incarnation.
@@ -116,7 +127,12 @@ pub enum Notice {
         log: LogId,
         seq: u64,
     },
+    /// Two statements claim this epoch; nothing more is taken until the root key recovers.
     DirectoryFork {
+        epoch: u64,
+    },
+    /// Another history took over after this epoch.
+    DirectoryRecovered {
         epoch: u64,
     },
     /// A statement this version cannot carry out.

@@ -1,7 +1,8 @@
 //! One link to one peer: how far the greeting is, and what is under way.
 
 use super::input::LinkId;
-use crate::id::{LogId, NodeId, SpaceId};
+use crate::directory::Branch;
+use crate::id::{Hash, LogId, NodeId, SpaceId};
 use crate::log::{Lane, Tip};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +39,16 @@ pub(super) struct Session {
     pub(super) digests_sent: bool,
     /// Length of the peer's directory, as far as we know or have sent it.
     pub(super) epoch: u64,
+    /// Another history of the directory than ours, as it tells it.
+    pub(super) branch: Option<Branch>,
+    /// It has told more of it since we last looked.
+    pub(super) weigh: bool,
+    /// Our head when we last asked where our histories part, and the epoch it was about,
+    pub(super) parted_at: Option<(Hash, u64)>,
+    /// and when we last sent it ours for its own.
+    pub(super) answered: Option<Hash>,
+    /// The fork of the directory it has been shown.
+    pub(super) fork_told: Option<u64>,
     /// Frame bytes handed out and not yet taken by the transport.
     pub(super) outbox_bytes: usize,
     /// More waits for it than it may leave unread.
@@ -76,6 +87,11 @@ impl Session {
             greeted: false,
             digests_sent: false,
             epoch: 0,
+            branch: None,
+            weigh: false,
+            parted_at: None,
+            answered: None,
+            fork_told: None,
             outbox_bytes: 0,
             unread: false,
             serving: BTreeMap::new(),

@@ -4,12 +4,12 @@ use super::engine::Engine;
 use super::input::{LinkId, Ticket};
 use super::output::{Close, Item, Notice, Output};
 use super::session::Phase;
-use crate::directory::{DirectoryError, Signed};
+use crate::directory::{DirectoryError, Signed, Weight};
 use crate::limits::STATEMENTS_PER_MESSAGE_MAX;
 use crate::wire::{Hello, Message, Statements};
 
 impl Engine {
-    /// Sends what the peer's chain lacks; raises an alarm where the chains part. A stranger is
+    /// Sends what the peer's chain lacks; where the chains have parted, asks where. A stranger is
     /// believed nothing and shown nothing: names and addresses are the federation's own.
     pub(super) fn compare_directories(&mut self, link: LinkId, hello: &Hello) {
         let Some(peer) = self.sessions.get(&link).map(|s| s.peer) else { return };
@@ -19,12 +19,14 @@ impl Engine {
         if let Some(head) = self.directory.head_at(hello.epoch)
             && head != hello.directory
         {
-            return self.notice(Notice::DirectoryFork { epoch: hello.epoch });
+            self.ask_parted(link, hello.epoch);
+        } else {
+            self.send_statements(link);
         }
-        self.send_statements(link);
+        self.tell_fork(link);
     }
 
-    fn send_statements(&mut self, link: LinkId) {
+    pub(super) fn send_statements(&mut self, link: LinkId) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let chunks = chunks(self.directory.statements_after(session.epoch));
         session.epoch = session.epoch.max(self.directory.epoch());
@@ -34,53 +36,69 @@ impl Engine {
     }
 
     pub(super) fn statements(&mut self, link: LinkId, statements: Statements) {
-        let before = self.directory.epoch();
+        let before = self.directory.head();
         for signed in statements.statements {
-            let held = self.directory.epoch();
-            match self.directory.apply(signed.clone()) {
-                // One we had, among new ones.
-                Ok(()) if self.directory.epoch() == held => {}
-                Ok(()) => self.persist_statement(signed),
-                Err(error) => {
-                    self.directory_refused(link, error);
-                    break;
-                }
+            if let Err(error) = self.statement(link, signed) {
+                self.directory_refused(link, error);
+                break;
             }
         }
+        self.weigh(link);
         if let Some(session) = self.sessions.get_mut(&link) {
             session.epoch = session.epoch.max(self.directory.epoch());
         }
-        if self.directory.epoch() > before {
-            self.directory_grew();
+        if self.directory.head() != before {
+            self.directory_changed();
         }
     }
 
-    fn persist_statement(&mut self, statement: Signed) {
-        let epoch = self.directory.epoch();
-        self.statements_waiting.push((epoch, statement));
+    fn statement(&mut self, link: LinkId, signed: Signed) -> Result<(), DirectoryError> {
+        let held = self.directory.epoch();
+        match self.directory.apply(signed.clone()) {
+            // One we had.
+            Ok(()) if self.directory.epoch() == held => Ok(()),
+            Ok(()) => {
+                let epoch = self.directory.epoch();
+                self.persist_directory(Item::Statement { epoch, statement: signed });
+                Ok(())
+            }
+            // A gap may be none in what the peer has told of another history.
+            Err(
+                DirectoryError::Parted(_) | DirectoryError::Forked(_) | DirectoryError::Gap { .. },
+            ) => self.other_history(link, signed),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn persist_directory(&mut self, item: Item) {
+        self.directory_waiting.push(item);
         if self.storage_retry_at.is_none() {
-            self.persist_statements();
+            self.persist_waiting();
         }
     }
 
     /// A chain has no gaps: what the disk refused is on its way before anything that follows it.
-    pub(super) fn persist_statements(&mut self) {
-        for (epoch, statement) in std::mem::take(&mut self.statements_waiting) {
+    pub(super) fn persist_waiting(&mut self) {
+        for item in std::mem::take(&mut self.directory_waiting) {
             let ticket = Ticket(self.next_ticket);
             self.next_ticket += 1;
-            self.statements_in_flight.insert(ticket, (epoch, statement.clone()));
-            self.output(Output::Persist { ticket, item: Item::Statement { epoch, statement } });
+            self.directory_in_flight.insert(ticket, item.clone());
+            self.output(Output::Persist { ticket, item });
         }
     }
 
     fn directory_refused(&mut self, link: LinkId, error: DirectoryError) {
         match error {
-            DirectoryError::Fork(epoch) => self.notice(Notice::DirectoryFork { epoch }),
+            DirectoryError::Parted(epoch) => self.ask_parted(link, epoch),
             // Not the peer's fault: our own software is too old to follow.
             DirectoryError::Newer(_) => {
                 let reason = error.to_string();
                 self.directory_stopped = Some(reason.clone());
                 self.notice(Notice::DirectoryStopped { reason });
+            }
+            // While we are stopped the peer's history may have gone on, and a recovery may follow it.
+            DirectoryError::Gap { found, .. } if self.directory.fork().is_some() => {
+                self.ask_parted(link, found);
             }
             // Statements may overtake each other over two links; the missing ones are coming.
             DirectoryError::Gap { .. } => {}
@@ -90,14 +108,33 @@ impl Engine {
 
     /// A statement made on this node.
     pub(super) fn declared(&mut self, statement: Signed) {
-        match self.directory.apply(statement) {
-            Ok(()) => self.directory_grew(),
-            Err(error) => self.notice(Notice::DirectoryStopped { reason: error.to_string() }),
+        let epoch = statement.open().map_or(u64::MAX, |s| s.epoch);
+        let declared = match self.directory.apply(statement.clone()) {
+            Err(DirectoryError::Parted(_)) => match self.directory.branch(statement) {
+                Ok(branch) if self.directory.weigh(&branch) == Weight::Theirs => {
+                    self.go_over(branch, true);
+                    Ok(())
+                }
+                Ok(branch) => Err(DirectoryError::Parted(branch.after() + 1)),
+                Err(error) => Err(error),
+            },
+            applied => applied,
+        };
+        match declared {
+            Ok(()) => self.directory_changed(),
+            // The directory was stopped, or another history took over, while it was being stored.
+            Err(error) => {
+                if epoch > self.directory.epoch() {
+                    let (from, statements) = (self.directory.epoch() + 1, Vec::new());
+                    self.persist_directory(Item::Branch { from, statements });
+                }
+                self.notice(Notice::DirectoryStopped { reason: error.to_string() });
+            }
         }
     }
 
     /// Rights may have changed: links, wants and refusals are looked at again, and peers told.
-    fn directory_grew(&mut self) {
+    fn directory_changed(&mut self) {
         self.output(Output::DirectoryChanged);
         self.refused.clear();
         self.place_early();
@@ -113,6 +150,11 @@ impl Engine {
                 continue;
             }
             match phase {
+                // What admitted it is void.
+                Phase::Live | Phase::Greeting { .. } if !self.directory.is_member(&peer) => {
+                    let reason = "the statement that admitted this node is void: join again";
+                    self.close(link, Close::Unknown, reason.into());
+                }
                 Phase::Live => {
                     self.send_statements(link);
                     self.tell_all(link);

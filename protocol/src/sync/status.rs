@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use super::peer::Refusals;
+use crate::directory::DirectoryError;
 use crate::id::{LogId, NodeId, SpaceId};
 use crate::log::{LogDigest, Tip};
 
@@ -88,7 +89,7 @@ impl Engine {
                 .iter()
                 .map(|(log, declined)| (*log, declined.why.clone()))
                 .collect(),
-            directory_stopped: self.directory_stopped.clone(),
+            directory_stopped: self.directory_stopped(),
             storage_failing: self.storage_retry_at.is_some(),
             own_missing: self.own_missing(),
         }
@@ -101,6 +102,12 @@ impl Engine {
             held.unwrap_or(0).saturating_sub(state.durable.seq)
         })
         .fold(0, u64::saturating_add)
+    }
+
+    /// Why the directory takes nothing more, in words.
+    fn directory_stopped(&self) -> Option<String> {
+        let forked = self.directory.fork().map(|fork| DirectoryError::Forked(fork.epoch));
+        forked.map(|error| error.to_string()).or_else(|| self.directory_stopped.clone())
     }
 
     fn peer_status(&self, node: NodeId) -> PeerStatus {

@@ -1,6 +1,7 @@
 //! Sessions between engines over a perfect in-process network: who sends what, and when it ends.
 //! Loss, crashes and delay are the simulator's business.
 
+mod branches;
 mod hostile;
 
 use super::*;
@@ -17,6 +18,9 @@ struct Node {
     engine: Engine,
     runs: BTreeMap<LogId, Vec<Run>>,
     author: Author,
+    /// The directory as it is stored, and what stops it.
+    chain: Vec<Signed>,
+    fork: Option<Signed>,
 }
 
 /// Messages in flight between links, delivered in order.
@@ -99,6 +103,13 @@ fn directory(n: usize) -> Directory {
     d
 }
 
+impl Node {
+    fn store(&mut self, from: u64, statements: impl IntoIterator<Item = Signed>) {
+        self.chain.truncate(from as usize - 1);
+        self.chain.extend(statements);
+    }
+}
+
 impl Net {
     fn new(n: usize) -> Self {
         Self::with_directories((0..n).map(|_| directory(n)).collect())
@@ -111,8 +122,9 @@ impl Net {
             .map(|(i, d)| {
                 let opening = Opening::sign(&key(i), space(), 0);
                 let author = Author::new(opening, Tip::start(opening.log()), 0);
+                let chain = d.statements_after(0).to_vec();
                 let engine = Engine::new(0, i as u64, id(i), Settings::default(), d, [], []);
-                Node { key: key(i), engine, runs: BTreeMap::new(), author }
+                Node { key: key(i), engine, runs: BTreeMap::new(), author, chain, fork: None }
             })
             .collect();
         Self {
@@ -129,6 +141,10 @@ impl Net {
     }
 
     fn handle(&mut self, node: usize, input: Input) {
+        if let Input::Declared { statement } = &input {
+            let epoch = statement.open().unwrap().epoch;
+            self.nodes[node].store(epoch, [statement.clone()]);
+        }
         self.nodes[node].engine.handle(self.now, input);
         self.drain(node);
     }
@@ -159,7 +175,16 @@ impl Net {
                         Item::Run { run, .. } => {
                             self.nodes[node].runs.entry(run.log()).or_default().push(run);
                         }
-                        Item::Statement { epoch, .. } => self.stored.push((node, epoch)),
+                        Item::Statement { epoch, statement } => {
+                            self.stored.push((node, epoch));
+                            let held = self.nodes[node].chain.len() as u64;
+                            assert_eq!(held + 1, epoch, "a store takes no other and no gap");
+                            self.nodes[node].store(epoch, [statement]);
+                        }
+                        Item::Branch { from, statements } => {
+                            self.nodes[node].store(from, statements);
+                        }
+                        Item::Fork { statement } => self.nodes[node].fork = Some(statement),
                     }
                     self.handle(node, Input::Persisted { ticket });
                 }
@@ -391,8 +416,7 @@ fn the_directory_spreads_and_admits_the_one_who_brings_it() {
 
     // A statement made on the admin node reaches everyone when the cut ends.
     let statement = declare(&mut old, &key(0), admit(2));
-    net.nodes[0].engine.handle(net.now, Input::Declared { statement });
-    net.drain(0);
+    net.handle(0, Input::Declared { statement });
     net.cut.clear();
     net.run(180_000);
     assert!(net.level());

@@ -1,10 +1,10 @@
 //! The messages and their numbers.
 
 use super::frame::{self, FrameError};
-use super::{Decline, Digests, Have, Hello, Prune, Statements, Want};
+use super::{Decline, Digests, Have, Hello, Parted, Prune, Statements, Want};
 use crate::limits::{
-    LOGS_PER_SPACE_MAX, NAME_BYTES_MAX, POSITIONS_MAX, SPACES_MAX, STATEMENT_BYTES_MAX,
-    STATEMENTS_PER_MESSAGE_MAX, WANTS_MAX,
+    LOGS_PER_SPACE_MAX, NAME_BYTES_MAX, PARTED_HEADS_MAX, POSITIONS_MAX, SPACES_MAX,
+    STATEMENT_BYTES_MAX, STATEMENTS_PER_MESSAGE_MAX, WANTS_MAX,
 };
 use crate::log::{Run, RunError};
 use minicbor::{Decode, Encode};
@@ -35,6 +35,7 @@ pub enum Message {
     Statements(Statements),
     /// A run, in its own bytes.
     Batch(Run),
+    Parted(Parted),
     /// A type this version does not know; ignored, so that newer nodes can say more.
     Unknown(u8),
 }
@@ -50,6 +51,7 @@ impl Message {
             Self::Prune(m) => cbor(6, m),
             Self::Statements(m) => cbor(7, m),
             Self::Batch(run) => frame::encode(8, run.as_bytes()),
+            Self::Parted(m) => cbor(9, m),
             Self::Unknown(kind) => frame::encode(*kind, &[]),
         }
     }
@@ -65,6 +67,7 @@ impl Message {
             6 => Self::Prune(read("Prune", &body)?),
             7 => Self::Statements(read("Statements", &body)?),
             8 => Self::Batch(Run::parse(body)?),
+            9 => Self::Parted(read("Parted", &body)?),
             other => Self::Unknown(other),
         };
         message.check_bounds()?;
@@ -88,6 +91,7 @@ impl Message {
                 m.statements.len() <= STATEMENTS_PER_MESSAGE_MAX
                     && m.statements.iter().all(|s| s.bytes.len() <= STATEMENT_BYTES_MAX)
             }
+            Self::Parted(m) => m.heads.len() <= PARTED_HEADS_MAX,
             Self::Decline(_) | Self::Prune(_) | Self::Batch(_) | Self::Unknown(_) => true,
         };
         if holds { Ok(()) } else { Err(DecodeError::Bound(self.name())) }
@@ -103,6 +107,7 @@ impl Message {
             Self::Prune(_) => "Prune",
             Self::Statements(_) => "Statements",
             Self::Batch(_) => "Batch",
+            Self::Parted(_) => "Parted",
             Self::Unknown(_) => "unknown",
         }
     }

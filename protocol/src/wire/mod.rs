@@ -8,12 +8,14 @@ mod have;
 mod hello;
 pub mod join;
 mod message;
+mod parted;
 mod statements;
 mod want;
 
 pub use have::{Digests, Have, SpaceDigest, SpacePositions};
 pub use hello::Hello;
 pub use message::{DecodeError, Message};
+pub use parted::{DirectoryHead, Parted};
 pub use statements::Statements;
 pub use want::{Decline, DeclineReason, Prune, Range, Want};
 

@@ -5,6 +5,7 @@ use crate::id::{FederationId, Hash, NodeId, SpaceId};
 use crate::seal::sealing_public;
 use ed25519_dalek::SigningKey;
 
+mod branch;
 mod rights;
 
 fn key(n: u8) -> SigningKey {
@@ -99,17 +100,18 @@ fn a_chain_folds_to_the_same_directory_and_forks_are_noticed() {
     let again = Directory::from_chain(d.federation(), d.statements_after(0).to_vec()).unwrap();
     assert_eq!(again, d);
 
-    let (mut one, mut two) = (d.clone(), d.clone());
+    let mut one = d.clone();
     say(&mut one, HEAD, unit("nantong")).unwrap();
+    let mut two = d.clone();
     say(&mut two, HEAD, unit("suzhou")).unwrap();
     let other = two.statements_after(d.epoch())[0].clone();
-    assert_eq!(one.apply(other), Err(DirectoryError::Fork(one.epoch())));
+    assert_eq!(one.apply(other), Err(DirectoryError::Parted(one.epoch())));
     let mine = one.statements_after(d.epoch())[0].clone();
     assert_eq!(one.apply(mine), Ok(()), "hearing it again is fine");
 
     say(&mut two, HEAD, unit("wuxi")).unwrap();
     let later = two.statements_after(d.epoch() + 1)[0].clone();
-    assert_eq!(one.apply(later), Err(DirectoryError::Fork(one.epoch())));
+    assert_eq!(one.apply(later), Err(DirectoryError::Parted(two.epoch())));
 }
 
 #[test]
