@@ -3,6 +3,7 @@
 mod away;
 mod carry;
 mod damage;
+mod faults;
 mod joining;
 mod kill;
 mod languages;

@@ -12,7 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use fenbu_protocol::limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX};
+use fenbu_protocol::limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, PEER_BYTES_PER_S, PEER_WORK_PER_S};
 use fenbu_protocol::log::Lane;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -70,6 +70,13 @@ pub struct TransportConfig {
     /// A fixed UDP payload size in bytes; `None` probes the path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u16>,
+    /// How long a frame may be incomplete before the link must have brought
+    /// `LINK_BYTES_PER_S_MIN` a second.
+    pub frame_patience_ms: u64,
+    /// Frame bytes one peer may send a second, in the long run.
+    pub peer_bytes_per_s: u64,
+    /// Work one peer may cause a second, in units of about a microsecond.
+    pub peer_work_per_s: u64,
     pub redial_min_ms: u64,
     pub redial_max_ms: u64,
 }
@@ -126,6 +133,9 @@ impl Default for TransportConfig {
             connection_window_bytes: 16 * MIB,
             disable_gso: false,
             mtu: None,
+            frame_patience_ms: 60_000,
+            peer_bytes_per_s: PEER_BYTES_PER_S,
+            peer_work_per_s: PEER_WORK_PER_S,
             redial_min_ms: 500,
             redial_max_ms: 60_000,
         }
@@ -339,6 +349,10 @@ impl Config {
         if let Some(mtu) = t.mtu {
             self.range("transport.mtu", u64::from(mtu), 1200, 65_527)?;
         }
+        self.range("transport.frame_patience_ms", t.frame_patience_ms, 1_000, 3_600_000)?;
+        // Less than the largest frame in a few seconds would stall honest backlogs.
+        self.range("transport.peer_bytes_per_s", t.peer_bytes_per_s, MIB, 4096 * MIB)?;
+        self.range("transport.peer_work_per_s", t.peer_work_per_s, 10_000, 10_000_000)?;
         self.range("transport.redial_min_ms", t.redial_min_ms, 10, 3_600_000)?;
         self.range("transport.redial_max_ms", t.redial_max_ms, t.redial_min_ms, 86_400_000)?;
         let s = &self.store;

@@ -15,7 +15,7 @@ use crate::store::{Loaded, SqliteStore, Store, StoreError};
 use crate::transport::{Endpoint, TransportError, advertised};
 use crate::writer::{Command, Writer};
 use fenbu_protocol::id::NodeId;
-use fenbu_protocol::sync::{Engine, Settings, StoredLog};
+use fenbu_protocol::sync::{Engine, PaceSettings, Settings, StoredLog};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc as std_mpsc};
 use std::thread::JoinHandle;
@@ -118,6 +118,10 @@ impl Daemon {
         let (joins, knocks) = mpsc::unbounded_channel();
         let (questions, asked) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
+        let pace_settings = PaceSettings {
+            bytes_per_s: config.transport.peer_bytes_per_s,
+            work_per_s: config.transport.peer_work_per_s,
+        };
         let driver = Driver::new(
             engine,
             endpoint.clone(),
@@ -127,6 +131,7 @@ impl Daemon {
             directory_sender,
             urgent,
             joins,
+            pace_settings,
         );
         let driver = tokio::spawn(driver.run(inputs, asked, stopped));
         let addresses = advertised(&config, endpoint.local_addr());

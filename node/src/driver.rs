@@ -5,14 +5,16 @@
 use crate::links::{self, OpenLink};
 use crate::materialiser::Wake;
 use crate::shared::Shared;
-use crate::transport::{Endpoint, Incoming, LinkStats};
+use crate::transport::{Endpoint, EndpointStats, Incoming, LinkStats};
 use crate::writer::{Command, WriterHandle};
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{LogId, NodeId};
-use fenbu_protocol::sync::{Engine, Input, Item, LinkId, Loaded, Notice, Output, Status, Ticket};
+use fenbu_protocol::sync::{
+    Engine, Input, Item, LinkId, Loaded, Notice, Output, Pace, PaceSettings, Status, Ticket,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
@@ -30,6 +32,10 @@ pub struct DriverStatus {
     /// Bytes of links that have ended, by peer.
     pub past: BTreeMap<NodeId, LinkStats>,
     pub alarms: Vec<String>,
+    /// Handshakes others began.
+    pub handshakes: EndpointStats,
+    /// How often a peer was held back for sending too much, and for how many milliseconds in all.
+    pub held_back: BTreeMap<NodeId, (u64, u64)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +58,9 @@ pub(crate) struct Driver {
     links: BTreeMap<LinkId, OpenLink>,
     past: BTreeMap<NodeId, LinkStats>,
     next_link: u64,
+    pace_settings: PaceSettings,
+    /// By peer, over all its links: a new link brings no new credit. Members, and strangers linked now.
+    paces: BTreeMap<NodeId, Arc<Mutex<Pace>>>,
     /// Tickets of runs, whose durability the materialiser waits for.
     runs: BTreeSet<Ticket>,
     alarms: Vec<String>,
@@ -75,6 +84,7 @@ impl Driver {
         directory: watch::Sender<Arc<Directory>>,
         urgent: mpsc::UnboundedSender<Input>,
         joins: mpsc::UnboundedSender<crate::transport::JoinConnection>,
+        pace_settings: PaceSettings,
     ) -> Self {
         let (peers, peer_inputs) = links::channel();
         let (dialed, dial_results) = mpsc::unbounded_channel();
@@ -90,6 +100,8 @@ impl Driver {
             links: BTreeMap::new(),
             past: BTreeMap::new(),
             next_link: 0,
+            pace_settings,
+            paces: BTreeMap::new(),
             runs: BTreeSet::new(),
             alarms: Vec::new(),
             peers,
@@ -224,9 +236,25 @@ impl Driver {
         let id = LinkId(self.next_link);
         self.next_link += 1;
         let (peer, dialed) = (link.peer(), link.dialed());
-        let open = OpenLink::start(id, link, self.peers.clone(), self.urgent.clone());
+        let pace = self.pace_of(peer);
+        let (peers, urgent) = (self.peers.clone(), self.urgent.clone());
+        let open = OpenLink::start(id, link, peers, urgent, self.shared.clock, pace);
         self.links.insert(id, open);
         self.step(Input::LinkUp { link: id, peer, dialed });
+    }
+
+    fn pace_of(&mut self, peer: NodeId) -> Arc<Mutex<Pace>> {
+        let now = self.shared.clock.now_ms();
+        let fresh = || Arc::new(Mutex::new(Pace::new(now, &self.pace_settings)));
+        self.paces.entry(peer).or_insert_with(fresh).clone()
+    }
+
+    /// A stranger's pace goes with its last link: there is no end of strangers. Each costs a handshake.
+    fn forget_pace(&mut self, peer: NodeId) {
+        let linked = self.links.values().any(|open| open.peer == peer);
+        if !linked && !self.engine.directory().is_member(&peer) {
+            self.paces.remove(&peer);
+        }
     }
 
     fn forget(&mut self, link: LinkId) {
@@ -237,6 +265,7 @@ impl Driver {
             past.udp_bytes_out += stats.udp_bytes_out;
             past.stream_bytes_in += stats.stream_bytes_in;
             past.stream_bytes_out += stats.stream_bytes_out;
+            self.forget_pace(open.peer);
         }
     }
 
@@ -317,6 +346,15 @@ impl Driver {
             links: links.collect(),
             past: self.past.clone(),
             alarms: self.alarms.clone(),
+            handshakes: self.endpoint.stats(),
+            held_back: self
+                .paces
+                .iter()
+                .map(|(peer, pace)| {
+                    let pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
+                    (*peer, pace.held_back())
+                })
+                .collect(),
         }
     }
 }

@@ -2,15 +2,16 @@
 
 use crate::shared::{Readers, lock};
 use crate::store::{
-    DocumentUpdate, EntryRef, Material, Place, Reader, Refusal, StoreError, StoredDocument,
-    WriteBatch,
+    DocumentUpdate, EntryRef, Material, Place, Reader, Refusal, StoreError, WriteBatch,
 };
 use fenbu_protocol::directory::{Directory, Standing};
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
+use fenbu_protocol::limits::PENDING_PER_LOG_MAX;
 use fenbu_protocol::log::{HEADER_VERSION, Header, Opening};
 use fenbu_protocol::record::{Incoming, Outcome, Schema, materialise, rescued, schema};
 use fenbu_protocol::seal::{Keyring, Reading};
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, mpsc};
 
 /// An entry to be judged, with its stored body.
@@ -120,28 +121,75 @@ impl Job<'_> {
         }
     }
 
-    fn material(&self, places: &[Place]) -> Result<Vec<Bodies>, StoreError> {
-        self.readers.with(|reader| {
-            reader.material(places)?.into_iter().map(|material| bodies(reader, material)).collect()
-        })
+    fn material(&self, places: &[Place]) -> Result<Vec<Material>, StoreError> {
+        self.readers.with(|reader| reader.material(places))
     }
 
-    fn one(
+    /// Entries that wait are looked at a window at a time, so that a log full of entries whose
+    /// dependencies never come costs each round the same; windows follow each other while entries
+    /// leave them, so that what counts does not depend on the windows.
+    fn one(&self, place: Place, new: Vec<Candidate>, material: Material) -> Result<Made, Unmade> {
+        let Material { document, waiting: stored } = material;
+        let mut snapshot = document.map(|d| d.snapshot);
+        let mut new: BTreeMap<At, Candidate> =
+            new.into_iter().map(|c| ((c.header.log, c.header.seq), c)).collect();
+        let mut pending: Vec<At> = stored.iter().map(|e| (e.log, e.seq)).collect();
+        pending.extend(new.keys());
+        pending.sort_unstable();
+        pending.dedup();
+        let waited: BTreeSet<At> = stored.iter().map(|e| (e.log, e.seq)).collect();
+        let mut made = Made::default();
+        loop {
+            let (offered, left) = window(&pending, &waited);
+            let looked_at = offered.len();
+            let candidates = self.candidates(place, &offered, &mut new)?;
+            let mut round = self.judge(place, snapshot.as_deref(), candidates)?;
+            let still = std::mem::take(&mut round.batch.waiting);
+            let moved = still.len() < looked_at;
+            if let Some(update) = round.batch.documents.last() {
+                snapshot = Some(update.snapshot.clone());
+                made.batch.documents = round.batch.documents;
+            }
+            made.batch.refused.append(&mut round.batch.refused);
+            let more = !left.is_empty();
+            pending = left;
+            pending.extend(still.into_iter().map(|e| (e.log, e.seq)));
+            pending.sort_unstable();
+            if !more || !moved {
+                break;
+            }
+        }
+        let pending: BTreeSet<At> = pending.into_iter().collect();
+        let gone = |e: &EntryRef| !pending.contains(&(e.log, e.seq));
+        made.batch.no_longer_waiting = stored.into_iter().filter(gone).collect();
+        made.batch.waiting =
+            pending.into_iter().map(|(log, seq)| EntryRef { place, log, seq }).collect();
+        Ok(made)
+    }
+
+    /// Entries with their bodies: those at hand, and those that waited in the store.
+    fn candidates(
         &self,
         place: Place,
-        mut candidates: Vec<Candidate>,
-        (stored, waited): Bodies,
-    ) -> Result<Made, Unmade> {
-        let mut released = Vec::with_capacity(waited.len());
-        for (entry, candidate) in waited {
-            released.push(entry);
-            candidates.push(candidate);
+        offered: &[At],
+        new: &mut BTreeMap<At, Candidate>,
+    ) -> Result<Vec<Candidate>, Unmade> {
+        let mut candidates = Vec::with_capacity(offered.len());
+        let mut lacking = Vec::new();
+        for entry in offered {
+            match new.remove(entry) {
+                Some(candidate) => candidates.push(candidate),
+                None => lacking.push(*entry),
+            }
         }
-        let snapshot = stored.as_ref().map(|s| &s.snapshot[..]);
-        let mut made = self.judge(place, snapshot, candidates)?;
-        released.retain(|entry| !made.batch.waiting.contains(entry));
-        made.batch.no_longer_waiting = released;
-        Ok(made)
+        if !lacking.is_empty() {
+            let read = self.readers.with(|reader| bodies(reader, &lacking));
+            candidates.extend(read.map_err(|error| match error {
+                StoreError::Corrupted { what, .. } => Unmade::Damaged(place, what),
+                error => error.into(),
+            })?);
+        }
+        Ok(candidates)
     }
 
     /// What becomes of a document, made before up to `snapshot`, with these entries.
@@ -159,13 +207,25 @@ impl Job<'_> {
             }
             return Ok(made);
         };
+        let mut candidates: Vec<&Candidate> = candidates.iter().collect();
+        candidates.sort_by_key(|c| (c.header.log, c.header.seq));
         let (mut offered, mut past) = (Vec::new(), Vec::new());
-        for candidate in &candidates {
+        // Later entries of a log wait behind one that waits, here as in the gate: an honest author's
+        // build on it.
+        let mut blocked: Option<LogId> = None;
+        for candidate in candidates {
             let entry = entry_ref(place, &candidate.header);
+            if blocked == Some(candidate.header.log) {
+                made.wait(entry);
+                continue;
+            }
             match self.verdict(place.space, schema, candidate) {
                 Verdict::Counts(body) => offered.push((&candidate.header, body)),
                 Verdict::PastCut(body) => past.push((&candidate.header, body)),
-                Verdict::Waits => made.wait(entry),
+                Verdict::Waits => {
+                    blocked = Some(candidate.header.log);
+                    made.wait(entry);
+                }
                 Verdict::Refused(code, reason) => {
                     made.batch.refused.push(Refusal { entry, code: code.into(), reason });
                 }
@@ -233,20 +293,34 @@ fn incoming<'a>(entries: &'a [(&Header, Cow<'_, [u8]>)]) -> Vec<Incoming<'a>> {
     entries.iter().map(incoming).collect()
 }
 
-/// A document, and the entries that waited for others, with their bodies.
-type Bodies = (Option<StoredDocument>, Vec<(EntryRef, Candidate)>);
+/// An entry of one document.
+type At = (LogId, u64);
 
-fn bodies(reader: &dyn Reader, material: Material) -> Result<Bodies, StoreError> {
-    let mut waited = Vec::new();
-    for entry in material.waiting {
-        if let Some(found) = reader.entry(entry.log, entry.seq)?
-            && let Some(body) = found.body
+/// What of the entries that are not part of a document yet is looked at now, and what is not. Of a log in
+/// which few wait all is, new entries too; of one in which many wait, the first.
+fn window(pending: &[At], waited: &BTreeSet<At>) -> (Vec<At>, Vec<At>) {
+    let (mut offered, mut left) = (Vec::with_capacity(pending.len()), Vec::new());
+    for log in pending.chunk_by(|a, b| a.0 == b.0) {
+        let many = log.iter().filter(|e| waited.contains(e)).count() > PENDING_PER_LOG_MAX;
+        let (first, rest) = log.split_at(if many { PENDING_PER_LOG_MAX } else { log.len() });
+        offered.extend_from_slice(first);
+        left.extend_from_slice(rest);
+    }
+    (offered, left)
+}
+
+/// Entries that waited, with their bodies; erased ones are left out.
+fn bodies(reader: &dyn Reader, waited: &[At]) -> Result<Vec<Candidate>, StoreError> {
+    let mut found = Vec::with_capacity(waited.len());
+    for (log, seq) in waited {
+        if let Some(entry) = reader.entry(*log, *seq)?
+            && let Some(body) = entry.body
         {
-            let author = opening(reader, entry.log)?.node;
-            waited.push((entry, Candidate { header: found.header, author, body }));
+            let author = opening(reader, *log)?.node;
+            found.push(Candidate { header: entry.header, author, body });
         }
     }
-    Ok((material.document, waited))
+    Ok(found)
 }
 
 /// What a log is, and whose.

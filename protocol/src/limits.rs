@@ -100,8 +100,10 @@ pub const CHANGE_MESSAGE_BYTES_MAX: usize = 128;
 pub const DEPTH_MAX: usize = 32;
 /// Greatest operation counter, a little under Automerge's `u32` so that the next honest write fits.
 pub const OP_COUNTER_MAX: u64 = (1 << 31) - 1;
-/// Entries waiting for a dependency, per document.
-pub const PENDING_PER_DOCUMENT_MAX: usize = 4096;
+/// Entries of one log that wait for a dependency in one document and are looked at together. Those behind
+/// wait in the log, counted; they are looked at once the first move on. Per log, so that the verdict does
+/// not depend on what others sent, nor on the order of arrival.
+pub const PENDING_PER_LOG_MAX: usize = 256;
 
 /// Runs received from one link and not yet durable. Two links' worth of the largest runs fit the
 /// memory target of 150 MiB with room to spare.
@@ -113,6 +115,48 @@ pub const OUTBOX_BYTES_MAX: usize = 4 << 20;
 pub const OPEN_WANTS_PER_PEER_MAX: usize = 4;
 /// Entries asked for in one range, so that a stalled peer holds up little.
 pub const WANT_ENTRIES_MAX: u64 = 16_384;
+
+/// Logs of one peer we remember to have declined. An honest peer relays a few of authors we are about to
+/// hear of; the rest are counted and not remembered.
+pub const REFUSED_PER_PEER_MAX: usize = 256;
+/// Bytes handed to one link and not yet taken, messages included: beyond, the peer asks and does not
+/// read, and the link is closed. A vector of every log in sixty-four full spaces is 64 × 1,024 × 62 bytes,
+/// 4 MiB; as much again twice over.
+pub const LINK_OUTBOX_BYTES_MAX: usize = 16 << 20;
+
+/// Frame bytes a second one peer may send, in the long run: half a gigabit, more than a line between
+/// offices gives, and hashed and unfolded in a tenth of a second.
+pub const PEER_BYTES_PER_S: u64 = 64 << 20;
+/// Work a second one peer may cause, in units of about a microsecond: a fifth of a core. Ten thousand of
+/// the smallest messages, or 24 whole vectors of POSITIONS_MAX.
+pub const PEER_WORK_PER_S: u64 = 200_000;
+/// … and how many seconds' worth it may use at once after a rest.
+pub const PEER_BURST_SECONDS: u64 = 10;
+/// Work of any message: decoding, looking up, waking.
+pub const WORK_MESSAGE: u64 = 20;
+/// … of greeting or comparing: every shared space is looked at, and a vector may have to be sent.
+pub const WORK_DIGESTS: u64 = 4_000;
+/// … of one wanted range: a read from disk or a decline.
+pub const WORK_RANGE: u64 = 50;
+/// … of a statement: a signature.
+pub const WORK_STATEMENT: u64 = 100;
+/// … of a batch: a signature, and half a unit for each entry's hash.
+pub const WORK_BATCH: u64 = 100;
+/// Bytes a second a link must bring while one of its frames is incomplete: 512 bit/s is slower than any
+/// line that carries QUIC. Judged over the frame's patience (a minute by default).
+pub const LINK_BYTES_PER_S_MIN: u64 = 64;
+
+/// Handshakes under way that others began: four for each of sixty-four nodes after a power cut. Each takes
+/// about 20 KiB.
+pub const HANDSHAKES_MAX: usize = 256;
+/// … from one source (an IPv4 address or an IPv6 /64) that has shown it receives there: a whole
+/// federation behind one address translation.
+pub const HANDSHAKES_PER_SOURCE_MAX: usize = 64;
+/// … from addresses that may be forged, in all, from one source, and begun within a second. Above, a
+/// caller is sent a Retry first.
+pub const UNVALIDATED_MAX: usize = 100;
+pub const UNVALIDATED_PER_SOURCE_MAX: usize = 32;
+pub const UNVALIDATED_PER_S: u64 = 100;
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ use crate::words::Lang;
 use axum::Json;
 use axum::extract::{Query, State};
 use fenbu_protocol::directory::{Directory, NodeInfo, Space};
+use fenbu_protocol::id::NodeId;
 use fenbu_protocol::seal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -72,6 +73,7 @@ pub(super) async fn doctor(
     checks.push(keys(&daemon, &directory));
     checks.push(continuity(&daemon, &driver).await?);
     checks.push(refused(&daemon, &driver).await?);
+    checks.push(conduct(&driver, &directory));
     checks.push(alarms(&driver));
     checks.push(clock());
     if let Some(wanted) = examine.net {
@@ -265,6 +267,40 @@ async fn refused(daemon: &Arc<Daemon>, driver: &DriverStatus) -> Result<Check, P
         ("把此信息报告给管理节点", "report this to the administrator of the admin node"),
     ))
 }
+
+/// Peers that broke rules, or sent more than this node takes.
+fn conduct(driver: &DriverStatus, directory: &Directory) -> Check {
+    let held = |peer: &NodeId| driver.held_back.get(peer).map_or(0, |(_, ms)| *ms);
+    let worst = driver
+        .engine
+        .peers
+        .iter()
+        .map(|p| (p.refusals.violations + p.refusals.unread, held(&p.peer), p))
+        .filter(|(broken, ms, _)| *broken > 0 || *ms >= HELD_BACK_WORTH_TELLING_MS)
+        .max_by_key(|(broken, ms, _)| (*broken, *ms));
+    let Some((broken, ms, peer)) = worst else {
+        return Check::good("conduct", "各节点都守规则", "every node keeps to the rules");
+    };
+    let name = directory.node(&peer.peer).map_or_else(|| peer.peer.short(), |n| n.name.clone());
+    let why = peer.why.clone().unwrap_or_default();
+    Check::bad(
+        "conduct",
+        "warning",
+        (
+            format!("节点“{name}”违反规则 {broken} 次，因发送过多被放慢 {ms} 毫秒。{}", said(&why)),
+            format!(
+                "node '{name}' broke rules {broken} times and was held back {ms} ms for sending too much. {why}"
+            ),
+        ),
+        (
+            "与该单位联系：先升级其程序；仍不守规则就吊销该节点（见运行手册）",
+            "ask its unit: upgrade its program first; if it goes on, revoke the node (see the runbook)",
+        ),
+    )
+}
+
+/// A backlog may be held back for a moment; a minute of it is a flood.
+const HELD_BACK_WORTH_TELLING_MS: u64 = 60_000;
 
 fn alarms(driver: &DriverStatus) -> Check {
     match driver.alarms.last() {

@@ -5,6 +5,7 @@ use crate::daemon::Daemon;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use fenbu_protocol::sync::{Refusals, Status};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -60,6 +61,40 @@ pub(super) async fn metrics(State(daemon): State<Arc<Daemon>>) -> Result<Respons
         "1 while the disk refuses writes.",
         u64::from(engine.storage_failing),
     );
+    let handshakes = &status.handshakes;
+    for (name, help, value) in [
+        ("fenbu_handshakes_accepted_total", "Handshakes others completed.", handshakes.accepted),
+        ("fenbu_handshakes_failed_total", "Handshakes others gave up.", handshakes.failed),
+        ("fenbu_handshakes_retried_total", "Callers to prove their address.", handshakes.retried),
+        ("fenbu_handshakes_refused_total", "Callers turned away.", handshakes.refused),
+    ] {
+        line(name, "counter", help, value);
+    }
+    let refused = refused_in_all(engine);
+    for (name, help, value) in [
+        ("fenbu_peers_violations_total", "Links closed for a broken rule.", refused.violations),
+        ("fenbu_peers_unread_total", "Links closed: the peer did not read.", refused.unread),
+        ("fenbu_batches_refused_total", "Batches that have no place here.", refused.batches),
+        ("fenbu_ranges_declined_total", "Wanted ranges declined.", refused.ranges),
+    ] {
+        line(name, "counter", help, value);
+    }
+    let held_ms = status.held_back.values().map(|(_, ms)| *ms).fold(0u64, u64::saturating_add);
+    line(
+        "fenbu_peers_held_back_milliseconds_total",
+        "counter",
+        "Time peers were left unread for sending too much.",
+        held_ms,
+    );
     let headers = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Ok((headers, out).into_response())
+}
+
+fn refused_in_all(engine: &Status) -> Refusals {
+    engine.peers.iter().fold(Refusals::default(), |sum, peer| Refusals {
+        violations: sum.violations.saturating_add(peer.refusals.violations),
+        batches: sum.batches.saturating_add(peer.refusals.batches),
+        unread: sum.unread.saturating_add(peer.refusals.unread),
+        ranges: sum.ranges.saturating_add(peer.refusals.ranges),
+    })
 }

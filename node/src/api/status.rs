@@ -108,6 +108,12 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
             "connected": peers.iter().filter(|p| p.live).count(),
             "behind": peers.iter().filter(lacking).count(),
         },
+        "handshakes": {
+            "accepted": driver.handshakes.accepted,
+            "failed": driver.handshakes.failed,
+            "retried": driver.handshakes.retried,
+            "refused": driver.handshakes.refused,
+        },
         "behind_entries": peers.iter().map(missing).max().unwrap_or(0),
         "behind_bytes": peers.iter().map(to_come).max().unwrap_or(0),
         "materialising": stored.behind || daemon.progress.busy.load(Ordering::Acquire),
@@ -197,6 +203,13 @@ pub(super) async fn peers(State(daemon): Node, lang: Lang) -> Result<Json<Value>
                 "bytes_received": stats.stream_bytes_in,
                 "udp_bytes_sent": stats.udp_bytes_out,
                 "udp_bytes_received": stats.udp_bytes_in,
+                "refused": {
+                    "violations": peer.refusals.violations,
+                    "unread": peer.refusals.unread,
+                    "batches": peer.refusals.batches,
+                    "ranges": peer.refusals.ranges,
+                },
+                "held_back_ms": driver.held_back.get(&peer.peer).map_or(0, |(_, ms)| *ms),
                 "why": peer.why.as_deref().map(|why| lang.say(why)),
             })
         })

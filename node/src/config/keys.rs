@@ -112,6 +112,21 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Number,
         "A fixed UDP payload size in bytes, for tunnels that drop large packets silently.\nUnset, the path is probed. At least 1200; 1280 is a good first try.",
     ),
+    key(
+        "transport.frame_patience_ms",
+        Shape::Number,
+        "How long a message may be under way before its link must have brought 64 bytes a second.\nA slower one is closed with code 0x106.",
+    ),
+    key(
+        "transport.peer_bytes_per_s",
+        Shape::Number,
+        "Bytes one peer may send a second, in the long run. Above, it is held back, not refused.",
+    ),
+    key(
+        "transport.peer_work_per_s",
+        Shape::Number,
+        "Work one peer may cause a second, in units of about a microsecond: 200000 is a fifth of a\nprocessor core. Above, it is held back, not refused.",
+    ),
     key("transport.redial_min_ms", Shape::Number, "Shortest pause before dialling a peer again."),
     key("transport.redial_max_ms", Shape::Number, "Longest pause between attempts."),
     key("store.readers", Shape::Number, "Database connections for reading."),

@@ -165,6 +165,14 @@ impl Bench {
         Self { shared, materialiser, directory: sender, _engine: engine }
     }
 
+    /// Runs become durable, and are not worked in yet.
+    fn receives(&self, runs: Vec<(Run, Tip)>) {
+        let batch = WriteBatch { runs, ..WriteBatch::default() };
+        let (reply, answer) = oneshot::channel();
+        self.materialiser.writer.send(Command::Store { batch, reply }).unwrap();
+        answer.blocking_recv().unwrap().unwrap();
+    }
+
     /// A new life: what was only in memory is gone.
     fn restarts(&mut self) {
         let (writer, progress) = (self.materialiser.writer.clone(), Arc::default());
@@ -218,6 +226,69 @@ fn a_body_waits_for_its_key_and_opens_when_the_directory_brings_it() {
     bench.directory_grows(&directory);
     assert_eq!((bench.members(), bench.waiting()), (1, 0));
     assert!(bench.refused().is_empty());
+}
+
+/// More entries than are looked at together wait for one that another author's log brings; when it
+/// comes, all of them count.
+#[test]
+fn a_long_queue_moves_on_window_by_window() {
+    const LONG: usize = 2 * fenbu_protocol::limits::PENDING_PER_LOG_MAX + 9;
+    let (mut directory, mut keyring) = (directory(), Keyring::default());
+    admit(&mut directory, ME);
+    let space = unit_space(&directory, "federation");
+    let space = fenbu_protocol::directory::DefineSpace {
+        template: fenbu_protocol::directory::Template::FEDERATION,
+        unit: None,
+        readers: fenbu_protocol::directory::Scope::everyone(),
+        writers: fenbu_protocol::directory::Scope::everyone(),
+        ..space
+    };
+    say(&mut directory, &key(AUTHOR), &Act::DefineSpace(space.clone()));
+    hand_out_keys(&mut directory, &mut keyring);
+    let schema = schema_named("post").unwrap();
+    let shape = Shape {
+        version: HEADER_VERSION,
+        lane: schema.lane,
+        kind: schema.kind,
+        genesis: schema.genesis,
+        encoding: Encoding::CHANGE,
+        key_epoch: 0,
+    };
+    let document = crate::records::Records::new_id();
+    let mut record = Record::new(schema);
+    let mut logs = [0, 1].map(|incarnation| {
+        let opening = Opening::sign(&key(AUTHOR), space.space, incarnation);
+        Author::new(opening, Tip::start(opening.log()), 0, 0)
+    });
+    let mut runs = [Vec::new(), Vec::new()];
+    for n in 0..=LONG {
+        let which = usize::from(n > 0);
+        let author = &mut logs[which];
+        let edits = Edits::from_json(schema, &json!({ "title": format!("{n}") })).unwrap();
+        let body = record.edit(author.log().actor(), 1, "t", &edits).unwrap().unwrap();
+        author.append(&Draft {
+            epoch: directory.epoch(),
+            directory: directory.head_prefix(),
+            now_ms: 1,
+            shape,
+            document,
+            body: &body,
+        });
+        if author.is_full() || n == 0 || n == LONG {
+            runs[which].push((author.close(&key(AUTHOR)).unwrap(), author.tip()));
+        }
+    }
+    let [first, queue] = runs;
+    let mut bench = Bench::start(&directory, queue);
+    bench.materialiser.catch_up(false).unwrap();
+    let waiting = || bench.shared.readers.with(|r| r.all_waiting(None, 10_000)).unwrap().len();
+    assert_eq!(waiting(), LONG);
+    bench.receives(first);
+    bench.materialiser.catch_up(false).unwrap();
+    let waiting = || bench.shared.readers.with(|r| r.all_waiting(None, 10_000)).unwrap().len();
+    assert_eq!(waiting(), 0);
+    let stored = bench.shared.readers.with(|r| r.counts()).unwrap();
+    assert_eq!((stored.documents, stored.refused), (1, 0));
 }
 
 #[test]

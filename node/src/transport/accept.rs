@@ -1,17 +1,17 @@
 //! Handshakes others begin: many at once, so that a slow one holds up nobody, and not too many.
 //!
-//! A first packet's sender may be forged. While few handshakes are under way each is answered at
-//! once; above `unvalidated_max` a caller must first show, by a Retry, that it receives at its
-//! address, which costs this node no memory. Callers who did so have places of their own.
+//! Who is answered, who must first show that it receives at its address, and who is turned away is
+//! decided by [`Door`].
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use fenbu_protocol::id::NodeId;
+use fenbu_protocol::sync::{Door, DoorLimits, Source, Welcome};
 use quinn::crypto::rustls::HandshakeData;
 use quinn::{Connection, VarInt};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::endpoint::peer_of;
@@ -21,20 +21,14 @@ use super::{ALPN_JOIN, ALPN_PROBE, EndpointStats, code};
 /// How many handshakes may be under way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    pub(crate) handshakes_max: usize,
-    /// Of these, from addresses not validated.
-    pub(crate) unvalidated_max: usize,
+    pub(crate) door: DoorLimits,
     /// What one handshake may take, dialled or accepted.
     pub(crate) handshake_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            handshakes_max: 256,
-            unvalidated_max: 100,
-            handshake_timeout: Duration::from_secs(10),
-        }
+        Self { door: DoorLimits::default(), handshake_timeout: Duration::from_secs(10) }
     }
 }
 
@@ -82,6 +76,31 @@ pub(crate) fn bound(server: &mut quinn::ServerConfig) {
         .incoming_buffer_size_total(1 << 20);
 }
 
+/// A caller's place at the door, given back when dropped.
+struct Entered {
+    door: Arc<Mutex<Door>>,
+    source: Source,
+    validated: bool,
+}
+
+impl Entered {
+    /// The handshake is done, and with it the address is validated: its place among those who might
+    /// be forged is free again.
+    fn prove(&mut self) {
+        if !std::mem::replace(&mut self.validated, true) {
+            let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+            door.proved(self.source);
+        }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        door.left(self.source, self.validated);
+    }
+}
+
 /// Answers handshakes until the endpoint closes.
 pub(crate) async fn run(
     endpoint: quinn::Endpoint,
@@ -89,48 +108,59 @@ pub(crate) async fn run(
     counters: Arc<Counters>,
     sender: mpsc::Sender<Arrived>,
 ) {
-    let places = Arc::new(Semaphore::new(limits.handshakes_max));
-    let unvalidated = Arc::new(Semaphore::new(limits.unvalidated_max));
+    let since = Instant::now();
+    let door = Arc::new(Mutex::new(Door::new(0, limits.door)));
     while let Some(caller) = endpoint.accept().await {
-        let remote = caller.remote_address();
-        let doubtful = if caller.remote_address_validated() {
-            None
-        } else {
-            match unvalidated.clone().try_acquire_owned() {
-                Ok(permit) => Some(permit),
-                Err(_) => {
-                    count(&counters.retried);
-                    // INVARIANT: an address not validated may be retried; a refusal would do too.
-                    let _ = caller.retry();
-                    continue;
-                }
-            }
+        let source = Source::from(caller.remote_address().ip());
+        let validated = caller.remote_address_validated();
+        let now_ms = since.elapsed().as_millis() as u64;
+        let welcome = {
+            let mut door = door.lock().unwrap_or_else(PoisonError::into_inner);
+            door.knock(now_ms, source, validated)
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            count(&counters.refused);
-            caller.refuse();
-            continue;
-        };
-        let (counters, sender) = (counters.clone(), sender.clone());
-        tokio::spawn(async move {
-            let connection = match shake(caller, limits.handshake_timeout).await {
-                Ok(connection) => connection,
-                Err(why) => {
-                    count(&counters.failed);
-                    tracing::debug!(%remote, %why, "handshake failed");
-                    return;
-                }
-            };
-            drop(doubtful);
-            count(&counters.accepted);
-            if let Some(arrived) = sort(connection) {
-                // The place is kept until somebody takes the connection, which bounds the queue.
-                // A closed queue means that the endpoint is being dropped.
-                let _ = sender.send(arrived).await;
+        match welcome {
+            Welcome::Answer => {
+                let entered = Entered { door: door.clone(), source, validated };
+                let (counters, sender) = (counters.clone(), sender.clone());
+                tokio::spawn(answer(caller, entered, limits.handshake_timeout, counters, sender));
             }
-            drop(place);
-        });
+            Welcome::Retry => {
+                count(&counters.retried);
+                // INVARIANT: an address not validated may be retried; a refusal would do too.
+                let _ = caller.retry();
+            }
+            Welcome::Refuse => {
+                count(&counters.refused);
+                caller.refuse();
+            }
+        }
     }
+}
+
+async fn answer(
+    caller: quinn::Incoming,
+    mut entered: Entered,
+    limit: Duration,
+    counters: Arc<Counters>,
+    sender: mpsc::Sender<Arrived>,
+) {
+    let remote = caller.remote_address();
+    let connection = match shake(caller, limit).await {
+        Ok(connection) => connection,
+        Err(why) => {
+            count(&counters.failed);
+            tracing::debug!(%remote, %why, "handshake failed");
+            return;
+        }
+    };
+    entered.prove();
+    count(&counters.accepted);
+    if let Some(arrived) = sort(connection) {
+        // The place is kept until somebody takes the connection, which bounds the queue.
+        // A closed queue means that the endpoint is being dropped.
+        let _ = sender.send(arrived).await;
+    }
+    drop(entered);
 }
 
 async fn shake(caller: quinn::Incoming, limit: Duration) -> Result<Connection, String> {

@@ -70,6 +70,7 @@ struct Inner {
     transport: Arc<quinn::TransportConfig>,
     /// An admitted peer's window.
     window: VarInt,
+    frame_patience: Duration,
     handshake_timeout: Duration,
     arrived: Mutex<mpsc::Receiver<Arrived>>,
     counters: Arc<Counters>,
@@ -160,6 +161,7 @@ impl Endpoint {
             key: key.clone(),
             transport: Arc::new(quinn_transport(settings, window)?),
             window: var("transport.connection_window_bytes", window)?,
+            frame_patience: Duration::from_millis(settings.frame_patience_ms),
             handshake_timeout: limits.handshake_timeout,
             arrived: Mutex::new(arrived),
             counters,
@@ -186,7 +188,13 @@ impl Endpoint {
         Some(if to_join {
             Incoming::Join(JoinConnection::new(connection, peer, self.node()))
         } else {
-            Incoming::Sync(link::start(connection, peer, false, self.0.window))
+            Incoming::Sync(link::start(
+                connection,
+                peer,
+                false,
+                self.0.window,
+                self.0.frame_patience,
+            ))
         })
     }
 
@@ -197,7 +205,8 @@ impl Endpoint {
     pub async fn connect(&self, peer: NodeId, address: &str) -> Result<Link, TransportError> {
         let dialed = self.dial(Some(peer), ALPN_SYNC, address).await?;
         // The window is full from the start: the peer is the one we meant to reach.
-        Ok(link::start(dialed.connection, dialed.peer, true, self.0.window))
+        let Dialed { connection, peer, .. } = dialed;
+        Ok(link::start(connection, peer, true, self.0.window, self.0.frame_patience))
     }
 
     /// A handshake for its own sake, for `doctor`: who answers at `address`, and how fast? With

@@ -87,8 +87,10 @@ pub struct LinkStats {
 }
 
 /// What the link's tasks and its owner share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
+    /// How long a frame may be incomplete before the link's pace is looked at.
+    pub(crate) frame_patience: Duration,
     pub(crate) stream_bytes_in: AtomicU64,
     stream_bytes_out: AtomicU64,
     /// Bytes taken by QUIC and not yet told.
@@ -144,8 +146,21 @@ impl Drop for Inner {
 }
 
 /// Begins reading from an established connection to `peer`.
-pub(crate) fn start(connection: Connection, peer: NodeId, dialed: bool, window: VarInt) -> Link {
-    let shared = Arc::new(Shared::default());
+pub(crate) fn start(
+    connection: Connection,
+    peer: NodeId,
+    dialed: bool,
+    window: VarInt,
+    frame_patience: Duration,
+) -> Link {
+    let shared = Arc::new(Shared {
+        frame_patience,
+        stream_bytes_in: AtomicU64::default(),
+        stream_bytes_out: AtomicU64::default(),
+        sent: AtomicU64::default(),
+        waker: AtomicWaker::new(),
+        closed: OnceLock::new(),
+    });
     let (senders, receivers) = read::lanes();
     let (closing, closed) = oneshot::channel();
     tokio::spawn({

@@ -60,6 +60,10 @@ pub mod code {
     pub const STREAM_UNEXPECTED: u32 = 0x104;
     /// A join request that is too long, too slow, or never came.
     pub const JOIN_REQUEST: u32 = 0x105;
+    /// A frame that came too slowly.
+    pub const FRAME_SLOW: u32 = 0x106;
+    /// What a peer breaks a rule of the transport with.
+    pub const VIOLATIONS: std::ops::RangeInclusive<u32> = FRAME_TOO_LARGE..=FRAME_SLOW;
     /// Nothing was heard for `idle_timeout_ms`. Never on the wire.
     pub const SILENT: u32 = 0x180;
     /// The peer restarted and knows nothing of the link. Never on the wire.

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, Bytes};
 use fenbu_protocol::id::NodeId;
-use fenbu_protocol::limits::FRAME_BYTES_MAX;
+use fenbu_protocol::limits::{FRAME_BYTES_MAX, LINK_BYTES_PER_S_MIN};
 use fenbu_protocol::log::Lane;
 use quinn::{Connection, ConnectionError, ReadError, RecvStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, timeout_at};
 
 use super::code;
 use super::link::{LANE_QUEUE_BYTES, Shared, cost};
@@ -113,7 +114,12 @@ async fn read_stream(
     stream: RecvStream,
     unclaimed: Arc<Unclaimed>,
 ) {
-    match read_lane(Frames { stream, chunk: Bytes::new(), shared: &shared }, &unclaimed).await {
+    match read_lane(
+        Frames { stream, chunk: Bytes::new(), shared: &shared, begun: None },
+        &unclaimed,
+    )
+    .await
+    {
         Ok(()) | Err(End::Lost) => {}
         Err(End::Dropped) => {
             shared.close(&connection, code::DROPPED, "the node let go of the link");
@@ -164,13 +170,27 @@ struct Frames<'a> {
     stream: RecvStream,
     chunk: Bytes,
     shared: &'a Shared,
+    /// Within a frame: when to look again, and what the link had brought at the last look.
+    begun: Option<(Instant, u64)>,
 }
 
 impl Frames<'_> {
     /// Makes sure that `chunk` holds something; false at the stream's end.
     async fn more(&mut self, lane: Lane) -> Result<bool, End> {
         while self.chunk.is_empty() {
-            match self.stream.read_chunk(usize::MAX, true).await {
+            let read = match self.begun {
+                None => self.stream.read_chunk(usize::MAX, true).await,
+                Some((look, before)) => {
+                    match timeout_at(look, self.stream.read_chunk(usize::MAX, true)).await {
+                        Ok(read) => read,
+                        Err(_) => {
+                            self.look(lane, before)?;
+                            continue;
+                        }
+                    }
+                }
+            };
+            match read {
                 Ok(Some(chunk)) => {
                     let bytes = chunk.bytes.len() as u64;
                     self.shared.stream_bytes_in.fetch_add(bytes, Ordering::Relaxed);
@@ -187,12 +207,40 @@ impl Frames<'_> {
         Ok(true)
     }
 
+    /// A frame has been incomplete for a while. That is a slow line, or a lane that waits behind more
+    /// urgent ones, as long as the link as a whole brings something.
+    fn look(&mut self, lane: Lane, before: u64) -> Result<(), End> {
+        let patience = self.shared.frame_patience;
+        let now = self.shared.stream_bytes_in.load(Ordering::Relaxed);
+        let brought = now - before;
+        if brought < LINK_BYTES_PER_S_MIN * patience.as_secs().max(1) {
+            let did = format!(
+                "sent {brought} bytes in {} s with a frame of lane {} unfinished",
+                patience.as_secs(),
+                lane.0
+            );
+            return Err(End::Violation(code::FRAME_SLOW, did));
+        }
+        self.begun = Some((Instant::now() + patience, now));
+        Ok(())
+    }
+
+    /// A frame begins: from here on its bytes are due.
+    fn begin(&mut self) {
+        let before = self.shared.stream_bytes_in.load(Ordering::Relaxed);
+        self.begun = Some((Instant::now() + self.shared.frame_patience, before));
+    }
+
     /// The next frame's announced length; `None` where the stream ends between frames.
     async fn length(&mut self, lane: Lane) -> Result<Option<usize>, End> {
         let mut len = [0; 4];
+        self.begun = None;
         for (at, byte) in len.iter_mut().enumerate() {
             if !self.more(lane).await? {
                 return if at == 0 { Ok(None) } else { Err(truncated(lane)) };
+            }
+            if at == 0 {
+                self.begin();
             }
             *byte = self.chunk.get_u8();
         }
@@ -202,6 +250,8 @@ impl Frames<'_> {
     /// The frame's bytes, copied: a slice would keep whole datagrams alive beyond any account.
     async fn body(&mut self, lane: Lane, len: usize) -> Result<Bytes, End> {
         let mut body = Vec::with_capacity(len.min(FIRST_BUFFER_BYTES));
+        // Anew: waiting for room was this node's doing.
+        self.begin();
         while body.len() < len {
             if !self.more(lane).await? {
                 return Err(truncated(lane));

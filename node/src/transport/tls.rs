@@ -74,7 +74,10 @@ pub(crate) fn server(key: &SigningKey) -> Result<rustls::ServerConfig, Error> {
 }
 
 /// What a dialler shows, and whom it demands.
-pub(crate) fn client(
+///
+/// # Errors
+/// Only if the provider refuses the key, which it does for no Ed25519 key.
+pub fn client(
     key: &SigningKey,
     alpn: &[u8],
     verifier: Arc<TheNode>,
@@ -170,19 +173,19 @@ impl ClientCertVerifier for AnyNode {
 
 /// Accepts one node, or anyone when probing, and remembers who answered.
 #[derive(Debug)]
-pub(crate) struct TheNode {
+pub struct TheNode {
     expected: Option<NodeId>,
     answered: OnceLock<NodeId>,
 }
 
 impl TheNode {
     /// `None` accepts whoever answers.
-    pub(crate) fn new(expected: Option<NodeId>) -> Arc<Self> {
+    pub fn new(expected: Option<NodeId>) -> Arc<Self> {
         Arc::new(Self { expected, answered: OnceLock::new() })
     }
 
     /// The node that proved its key, expected or not.
-    pub(crate) fn answered(&self) -> Option<NodeId> {
+    pub fn answered(&self) -> Option<NodeId> {
         self.answered.get().copied()
     }
 }

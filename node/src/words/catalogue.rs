@@ -298,6 +298,8 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("this is my own key", "这是自己的密钥"),
     ("another link to this peer is kept", "保留与该节点的另一条连接"),
     ("greeted twice", "问候了两次"),
+    ("it asks and does not read what it is sent", "它不断请求，却不接收发给它的内容"),
+    ("sent {bytes} bytes in {seconds} s with a frame of lane {lane} unfinished", "在通道 {lane} 的一帧未传完时，{seconds} 秒内只发来 {bytes} 字节"),
     ("{message} before Hello", "问候之前就发来 {message}"),
     ("another federation", "属于另一个联邦"),
     ("this node speaks wire version {ours}, the peer {min} to {max}: upgrade the older", "本节点使用线路版本 {ours}，对方为 {min} 到 {max}：请升级较旧的一方"),

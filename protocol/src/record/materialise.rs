@@ -38,9 +38,9 @@ pub struct Outcome {
     pub accepted: usize,
     /// Entries that can never count, by (log, position).
     pub refused: Vec<(LogId, u64, Refusal)>,
-    /// Entries whose dependencies are not in the document: to be offered again when more arrive, at
-    /// most [`crate::limits::PENDING_PER_DOCUMENT_MAX`]. What builds on a refused change waits for
-    /// good.
+    /// Entries whose dependencies are not in the document: to be offered again when more arrive, of
+    /// each log the first [`crate::limits::PENDING_PER_LOG_MAX`]. What builds on a refused change waits
+    /// for good.
     pub waiting: Vec<(LogId, u64)>,
     /// Changes of the given snapshot that had to leave it because a document with them and a newly
     /// arrived change could not be read back. Empty unless Automerge failed.

@@ -9,7 +9,7 @@ use super::session::Session;
 use super::want::Wanted;
 use crate::directory::{Directory, Signed, Template};
 use crate::id::{LogId, NodeId, SpaceId};
-use crate::limits::UNPERSISTED_BYTES_MAX;
+use crate::limits::{LINK_OUTBOX_BYTES_MAX, UNPERSISTED_BYTES_MAX};
 use crate::log::Lane;
 use crate::wire::Message;
 use std::collections::{BTreeMap, VecDeque};
@@ -52,6 +52,13 @@ impl Default for Settings {
     }
 }
 
+/// A log we declined to receive: from whom, and why.
+#[derive(Debug, Clone)]
+pub(super) struct Declined {
+    pub(super) peer: NodeId,
+    pub(super) why: String,
+}
+
 /// See the [module](super) for the contract.
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -65,8 +72,9 @@ pub struct Engine {
     pub(super) sessions: BTreeMap<LinkId, Session>,
     /// Logs some peer has more of than we do.
     pub(super) wanted: BTreeMap<LogId, Wanted>,
-    /// Logs we declined to receive, at which epoch, and why; asked again when the directory grows.
-    pub(super) refused: BTreeMap<LogId, (u64, String)>,
+    /// Logs we declined to receive; asked again when the directory grows. At most
+    /// [`crate::limits::REFUSED_PER_PEER_MAX`] of one peer.
+    pub(super) refused: BTreeMap<LogId, Declined>,
     pub(super) in_flight: BTreeMap<Ticket, InFlight>,
     /// Statements on their way to the disk, with the epochs they make.
     pub(super) statements_in_flight: BTreeMap<Ticket, (u64, Signed)>,
@@ -177,6 +185,7 @@ impl Engine {
         self.retry_storage();
         self.flush_news();
         self.ask();
+        self.close_unread();
         self.dial_due();
     }
 
@@ -227,8 +236,20 @@ impl Engine {
     pub(super) fn send_frame(&mut self, link: LinkId, lane: Lane, frame: std::sync::Arc<[u8]>) {
         if let Some(session) = self.sessions.get_mut(&link) {
             session.outbox_bytes += frame.len();
+            session.unread |= session.outbox_bytes > LINK_OUTBOX_BYTES_MAX;
             let lane = Lane(lane.0.min(Lane::BLOBS.0));
             self.output(Output::Send { link, lane, frame });
+        }
+    }
+
+    /// Ends links whose peers ask and do not read. Not where the frame is handed out, so that whoever
+    /// hands out several need not look after each.
+    fn close_unread(&mut self) {
+        let unread: Vec<LinkId> =
+            self.sessions.values().filter(|s| s.unread).map(|s| s.link).collect();
+        for link in unread {
+            let reason = "it asks and does not read what it is sent".into();
+            self.close(link, Close::Unread, reason);
         }
     }
 

@@ -265,7 +265,12 @@ impl Engine {
         let Some(session) = self.sessions.get(&link) else { return };
         let peer = session.peer;
         let entry = self.peers.entry(peer).or_default();
-        if code == Close::Violation {
+        match code {
+            Close::Violation => entry.refusals.violations += 1,
+            Close::Unread => entry.refusals.unread += 1,
+            _ => {}
+        }
+        if matches!(code, Close::Violation | Close::Unread) {
             // Come back late: the same bytes would break the same rule.
             entry.attempt = entry.attempt.max(6);
         }

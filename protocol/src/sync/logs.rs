@@ -1,11 +1,11 @@
 //! The logs we hold: how far, how far durably, and what that comes to.
 
-use super::engine::Engine;
+use super::engine::{Declined, Engine};
 use super::input::{LinkId, Ticket};
 use super::output::{Item, Notice, Output};
 use super::peer::Held;
 use crate::id::{LogId, NodeId, SpaceId};
-use crate::limits::LOGS_PER_SPACE_MAX;
+use crate::limits::{LOGS_PER_SPACE_MAX, REFUSED_PER_PEER_MAX};
 use crate::log::{LogDigest, Run, RunError, Tip};
 use std::collections::BTreeMap;
 
@@ -214,8 +214,14 @@ impl Engine {
         let Some(session) = self.sessions.get(&link) else { return };
         let peer = session.peer;
         self.withdraw_ask(&log);
-        let before = self.refused.insert(log, (self.directory.epoch(), reason.clone()));
-        if before.is_none() {
+        self.peers.entry(peer).or_default().refusals.batches += 1;
+        if let Some(before) = self.refused.get_mut(&log) {
+            before.why = reason;
+            return;
+        }
+        // What is not remembered is refused again should it come again; counted it is each time.
+        if self.refused.values().filter(|r| r.peer == peer).count() < REFUSED_PER_PEER_MAX {
+            self.refused.insert(log, Declined { peer, why: reason.clone() });
             self.notice(Notice::Refused { peer, log, reason });
         }
     }

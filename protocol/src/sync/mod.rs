@@ -22,21 +22,26 @@
 
 mod backoff;
 mod broadcast;
+mod door;
 mod engine;
 mod greeting;
 mod input;
 mod logs;
 mod output;
+mod pace;
 mod peer;
 mod session;
 mod spread;
 mod status;
 mod want;
 
+pub use door::{Door, DoorLimits, Source, Welcome};
 pub use engine::{Engine, Settings};
 pub use input::{Input, LinkId, Loaded, Ticket};
 pub use logs::StoredLog;
 pub use output::{Close, Item, Notice, Output};
+pub use pace::{Bucket, Pace, PaceSettings, work_of};
+pub use peer::Refusals;
 pub use status::{LogStatus, PeerStatus, SpaceGap, Status};
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub enum Close {
     Silent = 7,
     /// This node is stopping.
     Stopping = 8,
+    /// It asks and does not read what it is sent.
+    Unread = 9,
 }
 
 /// What is to be made durable.

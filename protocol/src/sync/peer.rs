@@ -12,6 +12,25 @@ pub(super) struct Held {
     pub(super) body_bytes: u64,
 }
 
+/// What this node has refused a peer since it started, by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Refusals {
+    /// Links closed because the peer broke a rule of the wire or the transport.
+    pub violations: u64,
+    /// Batches of logs that have no place here.
+    pub batches: u64,
+    /// Links closed because the peer asked and did not read.
+    pub unread: u64,
+    /// Wanted ranges declined.
+    pub ranges: u64,
+}
+
+impl Refusals {
+    pub fn total(&self) -> u64 {
+        self.violations + self.batches + self.unread + self.ranges
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct Peer {
     /// The link we talk over, once one is up.
@@ -24,6 +43,7 @@ pub(super) struct Peer {
     /// Why there is no link, or why entries do not move, in words.
     pub(super) why: Option<String>,
     pub(super) agent: String,
+    pub(super) refusals: Refusals,
     held: BTreeMap<SpaceId, BTreeMap<LogId, Held>>,
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Session {
     pub(super) epoch: u64,
     /// Frame bytes handed out and not yet taken by the transport.
     pub(super) outbox_bytes: usize,
+    /// More waits for it than it may leave unread.
+    pub(super) unread: bool,
     /// Ranges to serve, urgent lanes first.
     pub(super) serving: BTreeMap<(Lane, LogId), Serving>,
     /// The log a `Load` is out for.
@@ -75,6 +77,7 @@ impl Session {
             digests_sent: false,
             epoch: 0,
             outbox_bytes: 0,
+            unread: false,
             serving: BTreeMap::new(),
             loading: None,
             open_wants: 0,

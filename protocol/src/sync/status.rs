@@ -1,6 +1,7 @@
 //! What the engine can say about where things stand: plain data for the API, `doctor` and tests.
 
 use super::engine::Engine;
+use super::peer::Refusals;
 use crate::id::{LogId, NodeId, SpaceId};
 use crate::log::{LogDigest, Tip};
 
@@ -30,6 +31,8 @@ pub struct PeerStatus {
     pub agent: String,
     /// Why there is no link, or why entries do not move.
     pub why: Option<String>,
+    /// What it was refused since the start.
+    pub refusals: Refusals,
     /// Only spaces both carry.
     pub spaces: Vec<(SpaceId, SpaceGap)>,
 }
@@ -80,7 +83,11 @@ impl Engine {
                     safe_on: self.safe_on(&log, state.durable.seq),
                 })
                 .collect(),
-            refused: self.refused.iter().map(|(log, (_, why))| (*log, why.clone())).collect(),
+            refused: self
+                .refused
+                .iter()
+                .map(|(log, declined)| (*log, declined.why.clone()))
+                .collect(),
             directory_stopped: self.directory_stopped.clone(),
             storage_failing: self.storage_retry_at.is_some(),
             own_missing: self.own_missing(),
@@ -107,6 +114,7 @@ impl Engine {
             dial_at_ms: peer.dial_at,
             agent: peer.agent.clone(),
             why: peer.why.clone(),
+            refusals: peer.refusals,
             spaces: self
                 .shared_spaces(&node)
                 .into_iter()

@@ -1,6 +1,8 @@
 //! Sessions between engines over a perfect in-process network: who sends what, and when it ends.
 //! Loss, crashes and delay are the simulator's business.
 
+mod hostile;
+
 use super::*;
 use crate::directory::*;
 use crate::id::{DocId, FederationId, LogId, NodeId, SpaceId};

@@ -51,6 +51,27 @@ impl Engine {
             for position in &told.positions {
                 self.position(peer, told.space, position);
             }
+            if told.whole {
+                self.forget_wants(&told.space);
+            }
+        }
+    }
+
+    /// Drops wants of logs nobody says he holds any more: a peer that lists other logs each time must not
+    /// make them grow.
+    fn forget_wants(&mut self, space: &SpaceId) {
+        let gone = |log: &LogId, w: &Wanted| {
+            w.space == *space
+                && !self
+                    .peers
+                    .values()
+                    .any(|p| p.held(space, log).seq > self.logs.received(log).seq)
+        };
+        let gone: Vec<LogId> =
+            self.wanted.iter().filter(|(log, w)| gone(log, w)).map(|(log, _)| *log).collect();
+        for log in gone {
+            self.withdraw_ask(&log);
+            self.wanted.remove(&log);
         }
     }
 
@@ -215,7 +236,11 @@ impl Engine {
 
     fn avoid(&mut self, link: LinkId, log: LogId, why: String) {
         let until = self.now + self.settings.stall_ms;
+        let now = self.now;
         if let Some(session) = self.sessions.get_mut(&link) {
+            if session.avoid.len() >= LOGS_PER_SPACE_MAX {
+                session.avoid.retain(|_, until| *until > now);
+            }
             session.avoid.insert(log, until);
             self.peers.entry(session.peer).or_default().why = Some(why);
         }
@@ -256,6 +281,9 @@ impl Engine {
         for range in want.ranges {
             if let Err(reason) = self.serve(link, range) {
                 let decline = Decline { log: range.log, from: range.from, reason };
+                if let Some(peer) = self.sessions.get(&link).map(|s| s.peer) {
+                    self.peers.entry(peer).or_default().refusals.ranges += 1;
+                }
                 self.send(link, &Message::Decline(decline));
             }
         }

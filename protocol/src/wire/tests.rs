@@ -456,11 +456,22 @@ fn described_limits() -> impl IntoIterator<Item = (&'static str, u64)> {
         CHANGE_MESSAGE_BYTES_MAX,
         DEPTH_MAX,
         OP_COUNTER_MAX,
-        PENDING_PER_DOCUMENT_MAX,
+        PENDING_PER_LOG_MAX,
         UNPERSISTED_BYTES_MAX,
         OUTBOX_BYTES_MAX,
         OPEN_WANTS_PER_PEER_MAX,
         WANT_ENTRIES_MAX,
+        REFUSED_PER_PEER_MAX,
+        LINK_OUTBOX_BYTES_MAX,
+        PEER_BYTES_PER_S,
+        PEER_WORK_PER_S,
+        PEER_BURST_SECONDS,
+        LINK_BYTES_PER_S_MIN,
+        HANDSHAKES_MAX,
+        HANDSHAKES_PER_SOURCE_MAX,
+        UNVALIDATED_MAX,
+        UNVALIDATED_PER_SOURCE_MAX,
+        UNVALIDATED_PER_S,
     ]
 }
 

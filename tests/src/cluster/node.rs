@@ -84,6 +84,11 @@ impl Node {
         process::run(command, input, Patience::COMMAND)
     }
 
+    /// Sets a variable for this node's processes from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.start.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts the daemon and waits until it answers.
     pub fn start(&mut self) -> Result<()> {
         ensure!(self.child.is_none(), "{} runs already", self.name);

@@ -3,6 +3,13 @@
 //! Here: opening, and what went wrong in the words of [`StoreError`]. `migrate` brings the schema up
 //! to date, `copy` makes backups, `write` and `forget` hold the one writer's state, `read` and `run_rows` the questions, `views` the derived
 //! tables.
+//!
+//! A flush that fails says nothing of what is on the disk: the system may have dropped the pages it
+//! could not write and call the next flush a success. What stands in the write-ahead log from before
+//! it might then be torn, and a recovery would stop there and lose every later commit. So after an
+//! input or output error nothing more goes behind those frames: all that was committed is written
+//! once more, into the database, flushed there, and the log begun anew ([`SqliteStore::regain`]).
+//! Until that has worked every commit fails, and readers go on.
 
 mod copy;
 mod forget;
@@ -48,6 +55,8 @@ pub struct SqliteStore {
     views_stale: bool,
     /// Whether a commit now waits until the disk has it.
     waits_for_disk: bool,
+    /// The disk failed during a commit: what the log's file holds is unknown, see the module.
+    suspect: bool,
     room: wal::Room,
 }
 
@@ -78,7 +87,8 @@ impl SqliteStore {
         let idle = Mutex::default();
         let room = wal::Room::beside(&path, u64::from(CHECKPOINT_PAGES) * 4096);
         let shared = Arc::new(Shared { path, views: views.to_vec(), idle });
-        Ok(Self { connection, cache, shared, views_stale, waits_for_disk: true, room })
+        let (waits_for_disk, suspect) = (true, false);
+        Ok(Self { connection, cache, shared, views_stale, waits_for_disk, suspect, room })
     }
 
     /// Lets SQLite look for damage in every page: minutes for a large store, for `fenbu doctor`.
@@ -104,6 +114,23 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// Leaves a log that a failing disk has touched behind, if there is one.
+    fn regain(&mut self) -> Result<(), Fault> {
+        if !self.suspect {
+            return Ok(());
+        }
+        // A checkpoint that fails is done again in full: SQLite counts none of it.
+        let busy: bool =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy {
+            // A reader that holds on to the log: it ends, and the next commit tries again.
+            return Err(StoreError::Busy { path: self.shared.path.clone() }.into());
+        }
+        tracing::info!("the disk takes writes again; a new write-ahead log is begun");
+        self.suspect = false;
+        Ok(())
+    }
+
     fn try_commit(&mut self, batch: &WriteBatch) -> Result<Cache, Fault> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut writing = Writing::new(&tx, &self.cache, &self.shared.views);
@@ -126,10 +153,14 @@ impl Store for SqliteStore {
         if batch.is_empty() {
             return Ok(());
         }
-        let touched = self
-            .sync_for(batch)
+        let done = self
+            .regain()
+            .and_then(|()| self.sync_for(batch))
             .and_then(|()| self.try_commit(batch))
-            .map_err(|fault| fault.at(&self.shared.path, "committing to the store"))?;
+            .map_err(|fault| fault.at(&self.shared.path, "committing to the store"));
+        let touched = done.inspect_err(|error| {
+            self.suspect |= matches!(error, StoreError::Io { .. });
+        })?;
         self.cache.absorb(touched);
         if batch.views_rebuilt {
             self.views_stale = false;

@@ -6,6 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::transport::TransportError;
+use fenbu_protocol::sync::DoorLimits;
+
+fn limits(door: DoorLimits) -> Limits {
+    Limits { door, ..Limits::default() }
+}
 
 #[tokio::test]
 async fn both_ends_learn_who_the_other_is() {
@@ -130,7 +135,7 @@ async fn another_protocol_is_told_apart() {
 
 #[tokio::test]
 async fn above_the_threshold_callers_prove_their_address_and_get_in() {
-    let limits = Limits { unvalidated_max: 0, ..Limits::default() };
+    let limits = limits(DoorLimits { unvalidated_max: 0, ..DoorLimits::default() });
     let (a, b) = (endpoint(ALICE), endpoint_with(BOB, &TransportConfig::default(), limits));
     let there = address(&b);
     let (dialed, _bob) = tokio::join!(a.connect(id(BOB), &there), accept_link(&b));
@@ -140,7 +145,7 @@ async fn above_the_threshold_callers_prove_their_address_and_get_in() {
 
 #[tokio::test]
 async fn a_full_house_says_so() {
-    let limits = Limits { handshakes_max: 0, ..Limits::default() };
+    let limits = limits(DoorLimits { handshakes_max: 0, ..DoorLimits::default() });
     let (a, b) = (endpoint(ALICE), endpoint_with(BOB, &TransportConfig::default(), limits));
     let error = soon(a.connect(id(BOB), &address(&b))).await.unwrap_err();
     assert!(matches!(error, TransportError::Busy { .. }), "{error}");
@@ -168,7 +173,7 @@ fn one_way_relay(target: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
 #[tokio::test]
 async fn a_handshake_that_hangs_holds_up_nobody() {
     // Room for a single caller whose address is not proved, and Alice's takes it and hangs.
-    let limits = Limits { unvalidated_max: 1, ..Limits::default() };
+    let limits = limits(DoorLimits { unvalidated_max: 1, ..DoorLimits::default() });
     let b = endpoint_with(BOB, &TransportConfig::default(), limits);
     let (relay, passed) = one_way_relay(b.local_addr());
     let a = endpoint(ALICE);

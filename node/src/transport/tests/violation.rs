@@ -134,3 +134,30 @@ async fn a_hostile_reason_is_made_fit_to_print() {
     assert!(reason.len() <= fenbu_protocol::limits::REASON_BYTES_MAX);
     assert!(!reason.contains('\x1b') && reason.contains("red"));
 }
+
+#[tokio::test]
+async fn a_frame_that_trickles_is_not_waited_for_and_one_behind_others_is() {
+    let settings = TransportConfig { frame_patience_ms: 1_000, ..TransportConfig::default() };
+    let Pair { alice, mut bob, _endpoints } = pair_with(&settings).await;
+    // A frame of lane 3 stays behind while lane 2 goes on: a busy line, not a slow one.
+    let mut behind = alice.connection().open_uni().await.unwrap();
+    behind.write_all(&[3, 0, 0, 0, 2, 1]).await.unwrap();
+    for n in 0..15 {
+        alice.send(Lane::RECORDS, pattern(200, n)).await.unwrap();
+        assert_eq!(frame(&mut bob).await.1, pattern(200, n));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    behind.write_all(&[2]).await.unwrap();
+    assert_eq!(frame(&mut bob).await, (Lane::POSTS, Bytes::from_static(&[1, 2])));
+    // Now it is all there is, a byte at a time.
+    behind.write_all(&[0, 0, 16, 0]).await.unwrap();
+    let trickle = tokio::spawn(async move {
+        while behind.write_all(&[0]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let (by_peer, found, reason) = closed(&mut bob).await;
+    assert_eq!((by_peer, found), (false, u64::from(code::FRAME_SLOW)), "{reason}");
+    assert!(reason.contains("with a frame of lane 3 unfinished"), "{reason}");
+    trickle.await.unwrap();
+}
