@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::records::{RecordError, Records, Save};
 use crate::store::{ListQuery, MemoryStore};
 use crate::testing;
+use fenbu_protocol::log::Opening;
 use fenbu_protocol::record::{Edits, schema_named};
 use fenbu_protocol::seal::Reading;
 use serde_json::json;
