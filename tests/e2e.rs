@@ -1,5 +1,6 @@
 //! Real daemons over loopback QUIC: what only whole processes can show.
 
+mod adversary;
 mod away;
 mod carry;
 mod damage;

@@ -2,6 +2,7 @@
 
 mod convergence;
 mod e2e;
+mod forgery;
 mod scenarios;
 mod sim;
 

@@ -8,7 +8,8 @@
 //! node had written after the backup comes back from those that hold it, like anybody's entries.
 //!
 //! What this cannot see is a folder that was copied or rolled back whole, this file included. Peers
-//! see it: they hold more of this node's log than it does, and that begins a new incarnation too.
+//! see it: they hold more of this node's log than it does, or another history of it, and either begins a
+//! new incarnation too.
 
 use crate::clock::wall_ms;
 use crate::folder::{Folder, FolderError};
@@ -32,6 +33,8 @@ pub enum Why {
     OtherDisk,
     /// A peer holds more of one of this node's logs than it does.
     PeersAhead,
+    /// A peer holds another history of one of this node's logs, under this node's signature.
+    SecondCopy,
 }
 
 impl Why {
@@ -40,6 +43,9 @@ impl Why {
         match self {
             Self::OtherDisk => {
                 "this node's database is a restored backup or a copy: it writes on in new logs, and gets back from its peers what it had written since"
+            }
+            Self::SecondCopy => {
+                "a second copy of this node signed another history of its log: it writes on in new logs; make sure that only one copy ever runs"
             }
             Self::PeersAhead => {
                 "this node's disk was older than what it had told its peers: it writes on in new logs, and gets back from them what it had written since"
@@ -82,6 +88,7 @@ impl Incarnation {
             bytes.push(match why {
                 Why::OtherDisk => 1,
                 Why::PeersAhead => 2,
+                Why::SecondCopy => 3,
             });
             bytes.extend(at_ms.to_be_bytes());
         }
@@ -98,6 +105,7 @@ impl Incarnation {
         let why = match why {
             1 => Why::OtherDisk,
             2 => Why::PeersAhead,
+            3 => Why::SecondCopy,
             _ => return Err(damaged()),
         };
         let at_ms = u64::from_be_bytes(at_ms.try_into().map_err(|_| damaged())?);

@@ -294,6 +294,10 @@ impl Driver {
             Notice::Refused { peer, log, reason } => {
                 tracing::warn!(peer = %peer.short(), log = %log.short(), reason, "entries refused");
             }
+            // The writer says it, in the log and for `status` and `doctor`.
+            Notice::Fork { author, log, seq } if author == self.shared.me => {
+                let _ = self.writer.send(Command::OwnLogForked { log, seq });
+            }
             Notice::Fork { author, log, seq } => self.alarm(format!(
                 "node {} signed two histories of log {} at {seq}",
                 author.short(),

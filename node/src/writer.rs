@@ -98,6 +98,11 @@ pub enum Command {
         log: LogId,
         seq: u64,
     },
+    /// A peer holds another history of one of our logs, signed with our key.
+    OwnLogForked {
+        log: LogId,
+        seq: u64,
+    },
     Stop,
 }
 
@@ -272,6 +277,7 @@ impl Writer {
                 self.acknowledgements.insert((peer, log), seq);
             }
             Command::OwnLogAhead { log, seq } => self.leave_log(log, seq, group),
+            Command::OwnLogForked { log, seq } => self.leave_forked(log, seq, group),
             Command::Stop => return true,
         }
         false

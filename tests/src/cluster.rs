@@ -57,7 +57,14 @@ pub struct Cluster {
 impl Cluster {
     /// Founds a federation with the command at `binary`; its head-office node is called `head`.
     pub fn found(binary: impl AsRef<Path>) -> Result<Self> {
+        Self::found_with(binary, &[])
+    }
+
+    /// As [`Cluster::found`], with settings beside the usual ones, as environment variables.
+    pub fn found_with(binary: impl AsRef<Path>, settings: &[(&str, &str)]) -> Result<Self> {
         let mut cluster = Self::empty(binary)?;
+        let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        cluster.start.settings.extend(settings);
         cluster.make("head", &["init", "--name", "南京海关缉私局"])?;
         Ok(cluster)
     }

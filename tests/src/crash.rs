@@ -68,6 +68,10 @@ pub fn run(binary: &Path, plan: &Plan) -> Result<Totals> {
         let cycles = FEDERATION_CYCLES.min(plan.cycles - totals.cycles);
         federation(binary, &mut random, cycles, end, &mut totals)
             .with_context(|| format!("seed {}, cycle {}", plan.seed, totals.cycles))?;
+        eprintln!(
+            "{} cycles, {} writes, {} lost so far",
+            totals.cycles, totals.writes, totals.lost
+        );
     }
     Ok(totals)
 }

@@ -326,6 +326,7 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("it holds no node key", "其中没有节点密钥"),
     ("its key is not a node of its federation", "其中的密钥不属于它的联邦"),
     ("this node's database is a restored backup or a copy: it writes on in new logs, and gets back from its peers what it had written since", "本节点的数据库是恢复的备份或副本：它改用新日志继续书写，并从其他节点取回自己后来写的内容"),
+    ("a second copy of this node signed another history of its log: it writes on in new logs; make sure that only one copy ever runs", "本节点的另一份副本签出了同一日志的另一段历史：它改用新日志继续书写；确保只有一份在运行"),
     ("this node's disk was older than what it had told its peers: it writes on in new logs, and gets back from them what it had written since", "本节点的磁盘比它告诉其他节点的更旧：它改用新日志继续书写，并从它们那里取回自己后来写的内容"),
     ("node {node} signed two histories of log {log} at {seq}", "节点 {node} 在日志 {log} 的第 {seq} 条签了两套内容"),
     ("the directory is forked at epoch {epoch}", "目录在第 {epoch} 版分叉"),

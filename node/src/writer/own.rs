@@ -29,15 +29,26 @@ impl Writer {
         if ahead.is_none() && !unknown() {
             return;
         }
+        self.begin_anew(Why::PeersAhead, log, seq, group);
+    }
+
+    /// Another copy of this node writes, or wrote, the same log.
+    pub(super) fn leave_forked(&mut self, log: LogId, seq: u64, group: &mut Group) {
+        if self.authors.values().any(|a| a.log() == log) {
+            self.begin_anew(Why::SecondCopy, log, seq, group);
+        }
+    }
+
+    fn begin_anew(&mut self, why: Why, log: LogId, seq: u64, group: &mut Group) {
         for author in self.authors.values_mut() {
             if let Some(run) = author.close(&self.shared.key) {
                 group.own.push((run, author.tip()));
             }
         }
-        let next = self.incarnation.next(0, Why::PeersAhead);
+        let next = self.incarnation.next(0, why);
         tracing::warn!(
             log = %log.short(), seq, incarnation = next.number,
-            "{}", Why::PeersAhead.describe()
+            "{}", why.describe()
         );
         self.authors.clear();
         self.incarnation = next;

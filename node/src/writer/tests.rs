@@ -127,6 +127,25 @@ fn a_log_that_peers_hold_more_of_is_left_for_good() {
 }
 
 #[test]
+fn a_log_of_which_a_copy_signed_another_history_is_left_once() {
+    let bench = Bench::start(store());
+    let first = bench.post("one").unwrap().entry.unwrap();
+    // Each link that shows the other history says so again.
+    for _ in 0..2 {
+        let forked = Command::OwnLogForked { log: first.log, seq: 1 };
+        bench.records.writer.send(forked).unwrap();
+        bench.post("two").unwrap();
+    }
+    let third = bench.post("three").unwrap().entry.unwrap();
+    assert_ne!(third.log, first.log);
+    let (mut store, _) = bench.stop();
+    let own = store.load().unwrap().logs;
+    assert_eq!(own.len(), 2, "one new log, not one each time");
+    let bench = Bench::start(store);
+    assert_eq!(bench.post("four").unwrap().entry.unwrap().log, third.log, "also after a restart");
+}
+
+#[test]
 fn many_writers_share_commits_and_none_is_lost() {
     let bench = Bench::start(store());
     std::thread::scope(|scope| {

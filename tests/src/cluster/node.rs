@@ -130,6 +130,15 @@ impl Node {
         Ok(())
     }
 
+    /// The most memory the daemon has had resident since it started, in bytes (Linux).
+    pub fn resident_peak_bytes(&self) -> Result<u64> {
+        let child = self.child.as_ref().context("it does not run")?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|l| l.trim().strip_suffix(" kB")).context("no VmHWM")?;
+        Ok(kib.trim().parse::<u64>()? * 1024)
+    }
+
     fn log(&self) -> PathBuf {
         self.start.home.join(format!("{}.log", self.name))
     }
