@@ -35,6 +35,8 @@ pub enum Why {
     PeersAhead,
     /// A peer holds another history of one of this node's logs, under this node's signature.
     SecondCopy,
+    /// The directory was recovered to, or stopped at, an epoch before what its logs have cited.
+    DirectoryBack,
 }
 
 impl Why {
@@ -46,6 +48,9 @@ impl Why {
             }
             Self::SecondCopy => {
                 "a second copy of this node signed another history of its log: it writes on in new logs; make sure that only one copy ever runs"
+            }
+            Self::DirectoryBack => {
+                "the directory went back to before what this node had cited: it writes on in new logs, and what it wrote before still counts"
             }
             Self::PeersAhead => {
                 "this node's disk was older than what it had told its peers: it writes on in new logs, and gets back from them what it had written since"
@@ -89,6 +94,7 @@ impl Incarnation {
                 Why::OtherDisk => 1,
                 Why::PeersAhead => 2,
                 Why::SecondCopy => 3,
+                Why::DirectoryBack => 4,
             });
             bytes.extend(at_ms.to_be_bytes());
         }
@@ -106,6 +112,7 @@ impl Incarnation {
             1 => Why::OtherDisk,
             2 => Why::PeersAhead,
             3 => Why::SecondCopy,
+            4 => Why::DirectoryBack,
             _ => return Err(damaged()),
         };
         let at_ms = u64::from_be_bytes(at_ms.try_into().map_err(|_| damaged())?);

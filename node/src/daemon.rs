@@ -11,9 +11,10 @@ use crate::rebuild::Rebuilder;
 use crate::records::Records;
 use crate::setup::stored_directory;
 use crate::shared::{DirectoryView, DocumentLocks, Keys, Readers, Shared, lock};
-use crate::store::{Loaded, SqliteStore, Store, StoreError};
+use crate::store::{FORK_SETTING, Loaded, SqliteStore, Store, StoreError};
 use crate::transport::{Endpoint, TransportError, advertised};
 use crate::writer::{Command, Writer};
+use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::NodeId;
 use fenbu_protocol::sync::{Engine, PaceSettings, Settings, StoredLog};
 use std::net::SocketAddr;
@@ -72,7 +73,13 @@ impl Daemon {
         let mut store: Box<dyn Store> =
             Box::new(SqliteStore::open(folder.database(), &crate::views::specs())?);
         let loaded = store.load()?;
-        let directory = stored_directory(&loaded.statements).map_err(StartError::Directory)?;
+        let mut directory = stored_directory(&loaded.statements).map_err(StartError::Directory)?;
+        if let Some(other) = loaded.settings.get(FORK_SETTING) {
+            let other = Signed::from_wire(other).map_err(|e| {
+                StartError::Directory(format!("a directory statement cannot be read: {e}"))
+            })?;
+            directory.stop_again(other);
+        }
         if directory.node(&me).is_none() {
             return Err(StartError::NotAMember);
         }

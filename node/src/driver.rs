@@ -306,6 +306,9 @@ impl Driver {
             Notice::DirectoryFork { epoch } => {
                 self.alarm(format!("the directory is forked at epoch {epoch}"));
             }
+            Notice::DirectoryRecovered { epoch } => self.alarm(format!(
+                "the directory was recovered: what was said after epoch {epoch} is void, or gave way to what the root key vouches for"
+            )),
             Notice::DirectoryStopped { reason } => self.alarm(reason),
             Notice::StorageFailed { reason } => {
                 tracing::error!(reason, "received entries could not be stored; asking again later");

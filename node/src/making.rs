@@ -5,7 +5,7 @@ use crate::store::{
     DocumentUpdate, EntryRef, Material, Place, Reader, Refusal, StoreError, WriteBatch,
 };
 use fenbu_protocol::directory::{Directory, Standing};
-use fenbu_protocol::id::{LogId, NodeId, SpaceId};
+use fenbu_protocol::id::{Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::limits::PENDING_PER_LOG_MAX;
 use fenbu_protocol::log::{HEADER_VERSION, Header, Opening};
 use fenbu_protocol::record::{Incoming, Outcome, Schema, materialise, rescued, schema};
@@ -219,7 +219,7 @@ impl Job<'_> {
                 made.wait(entry);
                 continue;
             }
-            match self.verdict(place.space, schema, candidate) {
+            match self.verdict(place.space, schema, candidate)? {
                 Verdict::Counts(body) => offered.push((&candidate.header, body)),
                 Verdict::PastCut(body) => past.push((&candidate.header, body)),
                 Verdict::Waits => {
@@ -258,30 +258,40 @@ impl Job<'_> {
         space: SpaceId,
         schema: &Schema,
         candidate: &'a Candidate,
-    ) -> Verdict<'a> {
+    ) -> Result<Verdict<'a>, StoreError> {
         let header = &candidate.header;
         let shape = &header.shape;
         if shape.version != HEADER_VERSION || schema.genesis != shape.genesis {
-            return Verdict::Waits;
+            return Ok(Verdict::Waits);
         }
-        let at = (header.log, header.seq);
-        let past = match self.directory.standing(&candidate.author, &space, at, header.epoch) {
+        let hash_at = |seq| self.readers.with(|r| hash_at(r, header.log, seq));
+        let standing = self.directory.standing(&candidate.author, &space, header, hash_at)?;
+        let past = match standing {
             Standing::Anchored => false,
             Standing::PastCut => true,
-            Standing::Unknown => return Verdict::Waits,
+            Standing::Unknown => return Ok(Verdict::Waits),
             Standing::NoRight => {
                 let epoch = header.epoch;
                 let reason = format!("its author had no right to write here at epoch {epoch}");
-                return Verdict::Refused("no-right", reason);
+                return Ok(Verdict::Refused("no-right", reason));
             }
         };
-        match self.keyring.read(self.directory, &space, header, &candidate.body) {
+        Ok(match self.keyring.read(self.directory, &space, header, &candidate.body) {
             Reading::Plain(body) if past => Verdict::PastCut(body),
             Reading::Plain(body) => Verdict::Counts(body),
             Reading::Waits => Verdict::Waits,
             Reading::Refused(error) => Verdict::Refused(error.code(), error.to_string()),
-        }
+        })
     }
+}
+
+/// The header hash of an entry that is held.
+pub(crate) fn hash_at(
+    reader: &dyn Reader,
+    log: LogId,
+    seq: u64,
+) -> Result<Option<Hash>, StoreError> {
+    Ok(reader.entry(log, seq)?.map(|entry| entry.header.hash()))
 }
 
 fn incoming<'a>(entries: &'a [(&Header, Cow<'_, [u8]>)]) -> Vec<Incoming<'a>> {

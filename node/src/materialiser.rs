@@ -208,9 +208,8 @@ impl Materialiser {
     }
 
     fn carry_out_removals(&self) -> Result<(), StoreError> {
-        let Some(epoch) = removal::carry_out(&self.shared, &self.rebuilder)? else { return Ok(()) };
-        let value = Some(epoch.to_be_bytes().to_vec());
-        let settings = vec![(removal::SETTING.to_owned(), value)];
+        let Some(done) = removal::carry_out(&self.shared, &self.rebuilder)? else { return Ok(()) };
+        let settings = vec![done];
         settled(self.hand_over(WriteBatch { settings, ..WriteBatch::default() }))
     }
 

@@ -5,7 +5,7 @@
 //! directory's removals were carried out is kept in the store, so that a crash in between costs nothing
 //! but doing it again.
 
-use crate::making::place_of;
+use crate::making::{hash_at, place_of};
 use crate::rebuild::Rebuilder;
 use crate::shared::Shared;
 use crate::store::{Place, Reader, StoreError, StoredLog};
@@ -13,24 +13,59 @@ use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::SpaceId;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Name of the setting that holds the epoch up to which removals were carried out, in 8 bytes.
-pub(crate) const SETTING: &str = "removals";
+/// Name of the setting that holds the epoch up to which removals were carried out, in 8 bytes, and the
+/// directory's head there.
+const SETTING: &str = "removals";
 /// Bytes of runs read at a time.
 const READ_BYTES: usize = 4 << 20;
 
-/// Carries out what was taken after the epoch that the store remembers, and returns the epoch to
-/// remember now; `None` if that is the same.
-pub(crate) fn carry_out(shared: &Shared, rebuilder: &Rebuilder) -> Result<Option<u64>, StoreError> {
+/// A setting and its value.
+type Setting = (String, Option<Vec<u8>>);
+
+/// Carries out what was taken since the store last remembered, and returns the setting that remembers
+/// it; `None` if there was nothing new.
+pub(crate) fn carry_out(
+    shared: &Shared,
+    rebuilder: &Rebuilder,
+) -> Result<Option<Setting>, StoreError> {
     let directory = shared.directory.now();
+    let now = [&directory.epoch().to_be_bytes()[..], directory.head().as_bytes()].concat();
     let done = shared.readers.with(|r| r.setting(SETTING))?;
-    let done = done.and_then(|b| b.try_into().ok()).map_or(0, u64::from_be_bytes);
-    if done == directory.epoch() {
+    if done.as_ref() == Some(&now) {
         return Ok(None);
     }
-    // Another chain may have taken over since: then everything is looked at.
-    let done = if done > directory.epoch() { 0 } else { done };
+    match done.map_or(Some(0), |done| reached(&directory, &done)) {
+        Some(epoch) => make_again(shared, rebuilder, &directory, epoch)?,
+        // Rights that were given are void as well as rights that were taken.
+        None => {
+            for space in shared.readable() {
+                tracing::warn!(
+                    space = %space.short(),
+                    "the directory was recovered: making all documents again"
+                );
+                rebuilder.documents(space, None)?;
+            }
+        }
+    }
+    Ok(Some((SETTING.to_owned(), Some(now))))
+}
+
+/// The epoch that was remembered, if the directory has had that head there.
+fn reached(directory: &Directory, done: &[u8]) -> Option<u64> {
+    let (epoch, head) = done.split_first_chunk()?;
+    let epoch = u64::from_be_bytes(*epoch);
+    (directory.head_at(epoch)?.as_bytes() == head).then_some(epoch)
+}
+
+/// Makes documents again that hold what a removal after `epoch` has cut.
+fn make_again(
+    shared: &Shared,
+    rebuilder: &Rebuilder,
+    directory: &Directory,
+    epoch: u64,
+) -> Result<(), StoreError> {
     let mut by_space: BTreeMap<SpaceId, BTreeSet<Place>> = BTreeMap::new();
-    for place in shared.readers.with(|r| affected(r, &directory, done))? {
+    for place in shared.readers.with(|r| affected(r, directory, epoch))? {
         by_space.entry(place.space).or_default().insert(place);
     }
     let readable = shared.readable();
@@ -41,7 +76,7 @@ pub(crate) fn carry_out(shared: &Shared, rebuilder: &Rebuilder) -> Result<Option
         );
         rebuilder.documents(space, Some(&places))?;
     }
-    Ok(Some(directory.epoch()))
+    Ok(())
 }
 
 /// Documents with entries past the cut of a removal after `epoch`.
@@ -54,9 +89,9 @@ fn affected(
     for log in reader.tips()?.keys() {
         let Some(stored) = reader.log(*log)? else { continue };
         let StoredLog { opening, tip, .. } = stored;
-        let Some(last) = directory.cut_after(&opening.node, &opening.space, log, epoch) else {
-            continue;
-        };
+        let hash_at = |seq| hash_at(reader, *log, seq);
+        let last = directory.cut_after(&opening.node, &opening.space, log, epoch, hash_at)?;
+        let Some(last) = last else { continue };
         let mut from = last + 1;
         while from <= tip.seq {
             let Some(run) = reader.run(*log, from, READ_BYTES)? else { break };

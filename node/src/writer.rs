@@ -256,6 +256,10 @@ impl Writer {
                     Item::Statement { epoch, statement } => {
                         group.batch.statements.push((epoch, statement.to_wire()));
                     }
+                    Item::Branch { from, statements } => {
+                        group.batch.merge(WriteBatch::branch(from, &statements));
+                    }
+                    Item::Fork { statement } => group.batch.merge(WriteBatch::fork(&statement)),
                 }
                 group.tickets.push(ticket);
             }
@@ -267,6 +271,10 @@ impl Writer {
             }
             Command::Declare { statements, settings, reply } => {
                 for (epoch, signed) in statements {
+                    // A recovery made here takes the place of what it voids.
+                    if signed.is_recovery() {
+                        group.batch.merge(WriteBatch::branch(epoch, &[]));
+                    }
                     group.batch.statements.push((epoch, signed.to_wire()));
                     group.declared.push(signed);
                 }
@@ -290,8 +298,12 @@ impl Writer {
             let _ = reply.send(Err(WriteError::LogLeft));
             return;
         }
-        let mut written = Vec::with_capacity(writes.len());
         let directory = self.shared.directory.now();
+        if self.leave_void(&writes, &directory, group) {
+            let _ = reply.send(Err(WriteError::LogLeft));
+            return;
+        }
+        let mut written = Vec::with_capacity(writes.len());
         let keyring = self.shared.keys.now();
         let sealing: Result<Vec<_>, NoKey> =
             writes.iter().map(|w| keyring.sealing(&directory, &w.update.space)).collect();
@@ -310,9 +322,10 @@ impl Writer {
             // The state to go back to, should the disk refuse.
             group.before.entry(update.space).or_insert_with(|| author.clone());
             let (encoding, key_epoch, body) = stored_form(sealing, author, schema, &update, body);
+            let (epoch, prefix) = directory.cite(&self.shared.me, &update.space);
             let header = author.append(&Draft {
-                epoch: directory.epoch(),
-                directory: directory.head_prefix(),
+                epoch,
+                directory: prefix,
                 now_ms,
                 shape: Shape {
                     version: HEADER_VERSION,

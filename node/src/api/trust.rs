@@ -2,6 +2,7 @@
 
 use super::{Problem, blocking};
 use crate::daemon::Daemon;
+use crate::making::hash_at;
 use crate::store::{EntryRef, Reader, StoreError};
 use axum::Json;
 use axum::body::Bytes;
@@ -88,9 +89,10 @@ fn past_cut(reader: &dyn Reader, directory: &Directory) -> Result<Vec<Item>, Sto
             let Some(stored) = reader.log(entry.log)? else { continue };
             let Some(found) = reader.entry(entry.log, entry.seq)? else { continue };
             let author = stored.opening.node;
-            let at = (entry.log, entry.seq);
-            let epoch = found.header.epoch;
-            if directory.standing(&author, &entry.place.space, at, epoch) == Standing::PastCut {
+            let hash_at = |seq| hash_at(reader, entry.log, seq);
+            let standing =
+                directory.standing(&author, &entry.place.space, &found.header, hash_at)?;
+            if standing == Standing::PastCut {
                 items.push((entry, author, found.header.clock >> 16));
             }
         }

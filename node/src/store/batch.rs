@@ -2,6 +2,7 @@
 
 use super::row::{Row, ViewSpec};
 use super::{LogId, NodeId, Place, SpaceId, StoreError};
+use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::DocId;
 use fenbu_protocol::log::{Kind, Run, Tip};
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,7 +92,22 @@ pub struct Refusal {
     pub reason: String,
 }
 
+/// Name of the setting that holds the statement that forks the directory, as it travels.
+pub const FORK_SETTING: &str = "directory-fork";
+
 impl WriteBatch {
+    /// Another history of the directory in place of what is held from `from` on.
+    pub fn branch(from: u64, statements: &[Signed]) -> Self {
+        let statements = (from..).zip(statements.iter().map(Signed::to_wire)).collect();
+        Self { drop_statements_from: Some(from), statements, ..Self::default() }
+    }
+
+    /// What stops the directory; see [`fenbu_protocol::directory::Directory::stop_again`].
+    pub fn fork(statement: &Signed) -> Self {
+        let settings = vec![(FORK_SETTING.to_owned(), Some(statement.to_wire()))];
+        Self { settings, ..Self::default() }
+    }
+
     /// Adds what `later` writes, as if the two were committed one after the other: for group commit.
     pub fn merge(&mut self, later: Self) {
         if let Some(epoch) = later.drop_statements_from {

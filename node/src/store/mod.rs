@@ -20,7 +20,7 @@ mod sqlite;
 #[cfg(test)]
 mod conformance;
 
-pub use batch::{DocumentUpdate, EntryRef, Refusal, RowUpdate, WriteBatch};
+pub use batch::{DocumentUpdate, EntryRef, FORK_SETTING, Refusal, RowUpdate, WriteBatch};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use query::{Cursor, ListQuery, ListedRow, Order, OrderBy, PAGE_ROWS_MAX, Page};

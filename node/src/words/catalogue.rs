@@ -153,7 +153,10 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("statement cannot be read: {cause}", "看不懂目录语句：{cause}"),
     ("statement is for another federation", "目录语句属于另一个联邦"),
     ("statement {found} does not follow epoch {have}", "目录语句 {found} 不能接在第 {have} 版之后"),
-    ("the directory is forked at epoch {epoch}: two signed statements claim it", "目录在第 {epoch} 版分叉：有两条签了名的语句"),
+    ("two signed statements claim epoch {epoch} of the directory; nothing more is taken until the root key recovers it", "目录第 {epoch} 版有两条签了名的语句；在根密钥恢复目录之前不再接受新的语句"),
+    ("statement belongs to a history that is not ours at epoch {epoch}", "语句属于另一段历史，与本节点目录的第 {epoch} 版不同"),
+    ("a recovery follows the statement it goes back to", "恢复语句紧接它所退回的那一版"),
+    ("a recovery voids what comes after", "恢复语句作废的是其后的版次"),
     ("statement signed by a key that may not make it", "签署目录语句的密钥无权作出它"),
     ("statement's signature is wrong", "目录语句的签名不对"),
     ("statement says nothing that can be: {why}", "目录语句不成立：{why}"),
@@ -327,9 +330,11 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("its key is not a node of its federation", "其中的密钥不属于它的联邦"),
     ("this node's database is a restored backup or a copy: it writes on in new logs, and gets back from its peers what it had written since", "本节点的数据库是恢复的备份或副本：它改用新日志继续书写，并从其他节点取回自己后来写的内容"),
     ("a second copy of this node signed another history of its log: it writes on in new logs; make sure that only one copy ever runs", "本节点的另一份副本签出了同一日志的另一段历史：它改用新日志继续书写；确保只有一份在运行"),
+    ("the directory went back to before what this node had cited: it writes on in new logs, and what it wrote before still counts", "目录退回到了本节点引用过的版次之前：它改用新日志继续书写，以前写的仍然有效"),
     ("this node's disk was older than what it had told its peers: it writes on in new logs, and gets back from them what it had written since", "本节点的磁盘比它告诉其他节点的更旧：它改用新日志继续书写，并从它们那里取回自己后来写的内容"),
     ("node {node} signed two histories of log {log} at {seq}", "节点 {node} 在日志 {log} 的第 {seq} 条签了两套内容"),
     ("the directory is forked at epoch {epoch}", "目录在第 {epoch} 版分叉"),
+    ("the directory was recovered: what was said after epoch {epoch} is void, or gave way to what the root key vouches for", "目录已恢复：第 {epoch} 版之后的语句作废，或让位于根密钥担保的语句"),
     ("the disk refuses what peers send; see the log", "磁盘拒绝写入其他节点发来的内容；见日志"),
 
     // Why an entry does not count, and what is wrong with bytes.

@@ -1,8 +1,9 @@
 //! Our own logs: which they are, and when they are left for those of a new incarnation.
 
-use super::{Command, Group, Writer};
+use super::{Command, Group, LocalWrite, Writer};
 use crate::continuity::Why;
 use crate::shared::Shared;
+use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Author, Opening, Tip};
 use fenbu_protocol::sync::Item;
@@ -37,6 +38,27 @@ impl Writer {
         if self.authors.values().any(|a| a.log() == log) {
             self.begin_anew(Why::SecondCopy, log, seq, group);
         }
+    }
+
+    /// A log that these writes go to has cited what the directory no longer reaches: a recovery voided
+    /// it, or a fork stopped the directory before it. Returns whether that is so.
+    pub(super) fn leave_void(
+        &mut self,
+        writes: &[LocalWrite],
+        directory: &Directory,
+        group: &mut Group,
+    ) -> bool {
+        let me = self.shared.me;
+        let void = writes.iter().find_map(|write| {
+            let space = write.update.space;
+            let author = self.authors.get(&space)?;
+            let (epoch, _) = directory.cite(&me, &space);
+            (!author.may_cite(epoch)).then(|| (author.log(), author.tip().seq))
+        });
+        if let Some((log, seq)) = void {
+            self.begin_anew(Why::DirectoryBack, log, seq, group);
+        }
+        void.is_some()
     }
 
     fn begin_anew(&mut self, why: Why, log: LogId, seq: u64, group: &mut Group) {

@@ -33,7 +33,7 @@ pub use act::{
 pub use branch::{Branch, Fork, Weight};
 pub use fold::{Directory, DirectoryError, NodeInfo, Revocation, Unit};
 pub use space::{Cuts, Quota, Space};
-pub use standing::Standing;
+pub use standing::{Excess, Meter, Standing, Usage};
 pub use statement::{Signed, Statement, space_id};
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
-//! Whether an entry's author had the right to write it: a pure question to the directory.
+//! Whether an entry's author had the right to write it: a pure question to the directory and the logs.
 
 use super::fold::Directory;
-use crate::id::{LogId, NodeId, SpaceId};
+use super::space::Quota;
+use crate::id::{DocId, Hash, LogId, NodeId, SpaceId};
+use crate::log::Header;
+use std::collections::BTreeSet;
 
 /// How an entry stands, before anybody looks inside. The more the directory knows, the less can stand
-/// as [`Standing::Unknown`]; from [`Standing::Anchored`] an entry can only fall past a cut.
+/// as [`Standing::Unknown`]; from [`Standing::Anchored`] an entry can only fall past a cut, or, where
+/// a recovery voids what it cites, to where that goes back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Its author had the right at the epoch it cites, and no removal of that right since has cut the
@@ -15,42 +19,108 @@ pub enum Standing {
     PastCut,
     /// Its author had no right to write the space at the epoch it cites.
     NoRight,
-    /// It cites an epoch this directory does not reach.
+    /// It cites an epoch this directory does not reach, or a history that is not ours.
     Unknown,
 }
 
 impl Directory {
-    /// How entry `seq` of `log`, by `author` in `space`, citing `epoch`, stands.
-    pub fn standing(
+    /// How an entry by `author` in `space` stands. `hash_at` gives the header hashes of its log, as
+    /// far as they are held; it is asked only where the log was cut.
+    ///
+    /// # Errors
+    /// What `hash_at` fails with.
+    pub fn standing<E>(
         &self,
         author: &NodeId,
         space: &SpaceId,
-        (log, seq): (LogId, u64),
-        epoch: u64,
-    ) -> Standing {
-        if epoch > self.epoch() {
-            return Standing::Unknown;
-        }
+        header: &Header,
+        hash_at: impl Fn(u64) -> Result<Option<Hash>, E>,
+    ) -> Result<Standing, E> {
+        let Some(epoch) = self.judged_at(header.epoch, header.directory) else {
+            return Ok(Standing::Unknown);
+        };
         if !self.may_write(author, space, epoch) {
-            return Standing::NoRight;
+            return Ok(Standing::NoRight);
         }
-        match self.cut_after(author, space, &log, epoch) {
-            Some(last) if seq > last => Standing::PastCut,
+        Ok(match self.cut_after(author, space, &header.log, epoch, hash_at)? {
+            Some(last) if header.seq > last => Standing::PastCut,
             _ => Standing::Anchored,
-        }
+        })
     }
 
     /// The last seq of `log` that counts by every removal after `epoch` of its author's right; `None`
-    /// if there was none.
-    pub fn cut_after(
+    /// if there was none. Nothing counts of a log that has another entry where it was cut: the right
+    /// was taken from another history of it.
+    ///
+    /// # Errors
+    /// What `hash_at` fails with.
+    pub fn cut_after<E>(
         &self,
         author: &NodeId,
         space: &SpaceId,
         log: &LogId,
         epoch: u64,
-    ) -> Option<u64> {
-        self.cuts_after(author, space, epoch)
-            .map(|cuts| cuts.of(log).map_or(0, |(seq, _)| seq))
-            .min()
+        hash_at: impl Fn(u64) -> Result<Option<Hash>, E>,
+    ) -> Result<Option<u64>, E> {
+        let mut last = None;
+        for cuts in self.cuts_after(author, space, epoch) {
+            let cut = match cuts.of(log) {
+                Some((seq, hash)) if hash_at(seq)?.is_none_or(|held| held == hash) => seq,
+                _ => 0,
+            };
+            last = Some(last.map_or(cut, |last: u64| last.min(cut)));
+        }
+        Ok(last)
+    }
+}
+
+/// What one author has in one space, up to and including an entry, in the order of incarnation and seq.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    pub entries: u64,
+    /// Body bytes, also of erased ones.
+    pub bytes: u64,
+    /// Documents named.
+    pub documents: u64,
+}
+
+/// What of a [`Quota`] an entry is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    Entries,
+    Bytes,
+    Documents,
+}
+
+impl Quota {
+    /// Whether an entry with which its author comes to `usage` is over; it never counts then.
+    pub fn exceeded_by(&self, usage: &Usage) -> Option<Excess> {
+        if usage.entries > self.entries {
+            Some(Excess::Entries)
+        } else if usage.bytes > self.bytes {
+            Some(Excess::Bytes)
+        } else if usage.documents > self.documents {
+            Some(Excess::Documents)
+        } else {
+            None
+        }
+    }
+}
+
+/// Adds up one author's entries in one space, which are given in the order of incarnation and seq.
+#[derive(Debug, Clone, Default)]
+pub struct Meter {
+    usage: Usage,
+    documents: BTreeSet<DocId>,
+}
+
+impl Meter {
+    /// The usage with this entry, which is the next.
+    pub fn count(&mut self, header: &Header) -> Usage {
+        self.documents.insert(header.document);
+        self.usage.entries += 1;
+        self.usage.bytes = self.usage.bytes.saturating_add(u64::from(header.body_len));
+        self.usage.documents = self.documents.len() as u64;
+        self.usage
     }
 }

@@ -1,5 +1,6 @@
 //! What the directory is made of: statements, each signed and chained to the one before.
 
+use super::act::Act;
 use crate::id::{FederationId, Hash, NodeId, SpaceId};
 use crate::limits::{SIGNED_BYTES_MAX, STATEMENT_BYTES_MAX};
 use crate::log::{signature_of, verify};
@@ -70,6 +71,12 @@ impl Signed {
     /// The statement inside; the signature is not looked at.
     pub fn open(&self) -> Result<Statement, minicbor::decode::Error> {
         from_slice(&self.bytes, STATEMENT_BYTES_MAX)
+    }
+
+    /// Whether it takes the place of what was said at its epoch; the signature is not looked at.
+    pub fn is_recovery(&self) -> bool {
+        self.open()
+            .is_ok_and(|s| matches!(Act::parse(s.act, &s.payload), Ok(Some(Act::Recover(_)))))
     }
 
     pub fn to_wire(&self) -> Vec<u8> {

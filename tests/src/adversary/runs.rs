@@ -30,7 +30,7 @@ pub(super) fn federation_space(eve: &Adversary) -> Result<SpaceId> {
 /// A new log of the adversary's own.
 pub(super) fn own_log(eve: &Adversary, space: SpaceId) -> Author {
     let opening = Opening::sign(&eve.key, space, eve.incarnation());
-    Author::new(opening, Tip::start(opening.log()), 0, 0)
+    Author::new(opening, Tip::start(opening.log()), 0)
 }
 
 /// Puts a body at the end of a log, as the entry of a post.

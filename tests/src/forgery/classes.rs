@@ -6,7 +6,7 @@ use automerge::legacy::{ElementId, Key, OpId};
 use automerge::{ActorId, ChangeHash};
 use fenbu_protocol::directory::space_id;
 use fenbu_protocol::id::SpaceId;
-use fenbu_protocol::log::{Author, Opening};
+use fenbu_protocol::log::{Author, Opening, Tip};
 use fenbu_protocol::record::{Record, schema_named};
 use serde_json::json;
 
@@ -320,7 +320,8 @@ fn epoch_falls(dice: &mut Dice) -> Case {
     let body = honest(&pen, dice);
     let first = pen.put(dice.document(), &body).close();
     // An author that has forgotten what it cited before.
-    pen.author = Author::new(*pen.author.opening(), pen.author.tip(), 1 << 62, 0);
+    let tip = Tip { epoch: 0, ..pen.author.tip() };
+    pen.author = Author::new(*pen.author.opening(), tip, 1 << 62);
     pen.epoch -= 1;
     let body = honest(&pen, dice);
     let second = pen.put(dice.document(), &body).close();

@@ -1,13 +1,15 @@
 //! A node without a network or a disk: what would count of what it is sent?
 
 use super::world::{EVE, JUDGE, directory, id};
-use fenbu_protocol::id::{DocId, LogId, SpaceId};
-use fenbu_protocol::log::{HEADER_VERSION, Kind, Opening, Run};
+use fenbu_protocol::directory::{Directory, Standing};
+use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
+use fenbu_protocol::log::{HEADER_VERSION, Header, Kind, Opening, Run};
 use fenbu_protocol::record::{Incoming, materialise, schema};
 use fenbu_protocol::seal::{Keyring, Reading};
 use fenbu_protocol::sync::{Engine, Input, Item, LinkId, Output, Settings};
 use fenbu_protocol::wire::{Hello, Message, WIRE_VERSION};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 /// The judging node: the daemon's engine, and what it had stored.
 #[derive(Debug)]
@@ -101,8 +103,7 @@ impl Court {
                 let author = self.openings.get(&header.log).map(|opening| opening.node);
                 let counts = known
                     && header.shape.version == HEADER_VERSION
-                    && header.epoch <= directory.epoch()
-                    && author.is_some_and(|a| directory.may_write(&a, space, header.epoch))
+                    && author.is_some_and(|author| anchored(directory, &author, space, &header))
                     && matches!(keyring.read(directory, space, &header, body), Reading::Plain(_));
                 if counts {
                     let place = (*space, header.document, header.shape.kind);
@@ -117,4 +118,10 @@ impl Court {
         });
         accepted.sum()
     }
+}
+
+fn anchored(directory: &Directory, author: &NodeId, space: &SpaceId, header: &Header) -> bool {
+    // No right has been taken in this world, so nobody asks.
+    let hash_at = |_| Ok::<_, Infallible>(None);
+    directory.standing(author, space, header, hash_at) == Ok(Standing::Anchored)
 }

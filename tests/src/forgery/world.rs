@@ -139,7 +139,7 @@ impl Pen {
     }
 
     pub(super) fn with(opening: Opening, key: SigningKey) -> Self {
-        let author = Author::new(opening, Tip::start(opening.log()), 0, 0);
+        let author = Author::new(opening, Tip::start(opening.log()), 0);
         Self { author, key, epoch: directory().epoch(), genesis: post().genesis }
     }
 

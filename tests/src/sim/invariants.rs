@@ -151,6 +151,7 @@ pub(super) fn honest(output: &Output) -> Result<(), Breach> {
         Output::Notice(
             notice @ (Notice::Fork { .. }
             | Notice::DirectoryFork { .. }
+            | Notice::DirectoryRecovered { .. }
             | Notice::DirectoryStopped { .. }),
         ) => Err(("honest", format!("{notice:?}"))),
         _ => Ok(()),

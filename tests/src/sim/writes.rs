@@ -78,7 +78,7 @@ impl Node {
                 Job::Persist { ticket, item } => {
                     let run = match &item {
                         Item::Run { run, .. } => Some(run.clone()),
-                        Item::Statement { .. } => None,
+                        Item::Statement { .. } | Item::Branch { .. } | Item::Fork { .. } => None,
                     };
                     if self.persist(&item)? {
                         done.push(Done::Persisted { ticket, run });
@@ -115,6 +115,8 @@ impl Node {
             Item::Statement { epoch, statement } => {
                 batch.statements.push((*epoch, statement.to_wire()));
             }
+            Item::Branch { from, statements } => batch = WriteBatch::branch(*from, statements),
+            Item::Fork { statement } => batch = WriteBatch::fork(statement),
         }
         self.disk.write(&batch)
     }
@@ -147,7 +149,7 @@ impl Node {
         let Some(directory) = self.engine.as_ref().map(|e| e.directory()) else {
             return Ok(Done::LocalRefused);
         };
-        let (epoch, prefix) = (directory.epoch(), directory.head_prefix());
+        let (epoch, prefix) = directory.cite(&self.id, &write.space);
         let key = match self.keyring.sealing(directory, &write.space) {
             Ok(Sealing::Plain) => None,
             Ok(Sealing::Under { key_epoch, key }) => Some((key_epoch, key.clone())),

@@ -1,8 +1,9 @@
 //! Rights, cuts, limits and keys over time.
 
 use super::*;
-use crate::id::{Hash, LogId};
+use crate::id::{DocId, Hash, HashPrefix, LogId};
 use crate::limits::*;
+use crate::log::{Encoding, HEADER_VERSION, Header, Kind, Lane, Shape};
 
 fn cut(n: u64, seq: u64) -> Cut {
     let mut log = [0; 32];
@@ -159,20 +160,80 @@ fn limits_are_asked_at_an_epoch() {
     assert!(is_senseless(say(&mut d, HEAD, act)));
 }
 
+fn header(d: &Directory, log: LogId, seq: u64, epoch: u64) -> Header {
+    Header {
+        log,
+        seq,
+        previous: Hash::ZERO,
+        epoch,
+        directory: d.head_at(epoch).map_or(HashPrefix([0; 8]), |head| head.prefix()),
+        clock: 0,
+        shape: Shape {
+            version: HEADER_VERSION,
+            lane: Lane::RECORDS,
+            kind: Kind(2),
+            genesis: 1,
+            encoding: Encoding::CHANGE,
+            key_epoch: 0,
+        },
+        document: DocId([seq as u8 % 3; 16]),
+        body_len: 100,
+        body_hash: Hash::ZERO,
+    }
+}
+
+/// How an entry by Alice stands where `held` is all that is known of its log's hashes.
+fn standing(d: &Directory, space: &SpaceId, header: &Header, held: Option<Hash>) -> Standing {
+    let hash_at = |_| Ok::<_, std::convert::Infallible>(held);
+    d.standing(&node(ALICE), space, header, hash_at).unwrap()
+}
+
 #[test]
-fn an_entry_stands_by_what_was_said_before_and_after_it() {
+fn an_entry_stands_by_what_it_cites_and_what_was_taken_since() {
     let (mut d, id) = with_alice();
     let (log, other) = (LogId([1; 32]), LogId([2; 32]));
     let before = d.epoch();
-    let at = |d: &Directory, log, seq, epoch| d.standing(&node(ALICE), &id, (log, seq), epoch);
+    let at = |d: &Directory, log, seq, epoch| standing(d, &id, &header(d, log, seq, epoch), None);
     assert_eq!(at(&d, log, 9, before), Standing::Anchored);
     assert_eq!(at(&d, log, 9, before + 1), Standing::Unknown);
     assert_eq!(at(&d, log, 9, 1), Standing::NoRight, "before it was admitted");
+    let elsewhere = Header { directory: HashPrefix([9; 8]), ..header(&d, log, 9, before) };
+    assert_eq!(standing(&d, &id, &elsewhere, None), Standing::Unknown, "a history not ours");
+
     let cut = Cut { log, seq: 5, hash: Hash([7; 32]) };
     say(&mut d, HEAD, revoke(ALICE, vec![cut])).unwrap();
     assert_eq!(at(&d, log, 5, before), Standing::Anchored);
     assert_eq!(at(&d, log, 6, before), Standing::PastCut);
     assert_eq!(at(&d, other, 1, before), Standing::PastCut, "a log that is not listed is cut at 0");
     assert_eq!(at(&d, log, 1, before + 1), Standing::NoRight);
-    assert_eq!(d.cut_after(&node(ALICE), &id, &log, before + 1), None, "nothing was taken since");
+    let fifth = header(&d, log, 5, before);
+    assert_eq!(standing(&d, &id, &fifth, Some(Hash([7; 32]))), Standing::Anchored);
+    let forked = Some(Hash([8; 32]));
+    assert_eq!(standing(&d, &id, &fifth, forked), Standing::PastCut, "another history was cut");
+    let since = d.cut_after(&node(ALICE), &id, &log, before + 1, |_| Ok::<_, ()>(None));
+    assert_eq!(since, Ok(None), "nothing was taken since");
+}
+
+#[test]
+fn a_failed_reading_is_no_verdict() {
+    let (mut d, id) = with_alice();
+    let entry = header(&d, LogId([1; 32]), 1, d.epoch());
+    let fails = |_| Err("disk");
+    assert_eq!(d.standing(&node(ALICE), &id, &entry, fails), Ok(Standing::Anchored), "not asked");
+    let cut = Cut { log: entry.log, seq: 5, hash: Hash([7; 32]) };
+    say(&mut d, HEAD, revoke(ALICE, vec![cut])).unwrap();
+    assert_eq!(d.standing(&node(ALICE), &id, &entry, fails), Err("disk"));
+}
+
+#[test]
+fn quotas_are_counted_along_an_authors_logs() {
+    let (d, _) = with_alice();
+    let quota = Quota { entries: 4, bytes: 350, documents: 2 };
+    let mut meter = Meter::default();
+    let over: Vec<_> = (1..=6)
+        .map(|seq| quota.exceeded_by(&meter.count(&header(&d, LogId([1; 32]), seq, 1))))
+        .collect();
+    let (documents, bytes, entries) =
+        (Some(Excess::Documents), Some(Excess::Bytes), Some(Excess::Entries));
+    assert_eq!(over, [None, None, documents, bytes, entries, entries]);
 }

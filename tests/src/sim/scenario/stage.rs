@@ -210,6 +210,9 @@ impl Stage {
                 format!("ALARM: {} signed two histories of {log} at {seq}", name(author))
             }
             Notice::DirectoryFork { epoch } => format!("ALARM: directory forked at {epoch}"),
+            Notice::DirectoryRecovered { epoch } => {
+                format!("ALARM: directory recovered to {epoch}")
+            }
             Notice::DirectoryStopped { reason } => format!("ALARM: directory stopped: {reason}"),
             // Told by the disk already.
             Notice::StorageFailed { .. } => return,

@@ -127,6 +127,7 @@ impl Words {
                 signed.open().map_or_else(|e| e.to_string(), |s| s.epoch.to_string())
             })),
             Message::Batch(run) => self.run(run),
+            Message::Parted(parted) => list(parted.heads.iter().map(|head| head.epoch.to_string())),
             Message::Unknown(kind) => kind.to_string(),
         };
         format!("{} {of}", message.name())
