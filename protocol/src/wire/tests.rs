@@ -3,8 +3,9 @@
 use super::join::{JoinAnswer, JoinRequest, Token, TokenError};
 use super::*;
 use crate::directory::{
-    Act, AdmitNode, AppointAdmin, Cut, DefineSpace, DefineUnit, Directory, Found, GrantKey,
-    RevokeNode, Role, Scope, Signed, Template, UpdateNode, Wrap, space_id,
+    Act, AdmitNode, AppointAdmin, ContinueCuts, Cut, DefineSpace, DefineUnit, Directory, Found,
+    GrantKey, Recover, RevokeNode, Role, Scope, SetLimits, Signed, Template, UpdateNode, Wrap,
+    space_id,
 };
 use crate::id::{DocId, FederationId, Hash, LogId, NodeId, SpaceId, hex, unhex};
 use crate::limits::*;
@@ -13,6 +14,7 @@ use crate::seal::{SpaceKey, WrapPlace, sealing_public};
 use crate::sync::{Engine, Input, LinkId, Output, Settings, StoredLog};
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 fn hello() -> Hello {
     Hello {
@@ -51,6 +53,7 @@ fn examples() -> Vec<Message> {
             statements: vec![Signed { bytes: vec![1, 2, 3], signature: [7; 64] }],
         }),
         Message::Unknown(99),
+        Message::Parted(Parted { heads: vec![DirectoryHead { epoch: 52, hash: Hash([2; 32]) }] }),
     ]
 }
 
@@ -99,6 +102,9 @@ fn the_largest_legal_messages_fit_a_frame() {
             ranges: vec![Range { log: LogId([1; 32]), from: 1, to: u64::MAX }; WANTS_MAX],
         }),
         Message::Statements(Statements { statements: vec![statement; STATEMENTS_PER_MESSAGE_MAX] }),
+        Message::Parted(Parted {
+            heads: vec![DirectoryHead { epoch: u64::MAX, hash: Hash([1; 32]) }; PARTED_HEADS_MAX],
+        }),
     ] {
         let frame = message.to_frame();
         assert!(frame.len() <= FRAME_BYTES_MAX, "{}", message.name());
@@ -110,6 +116,9 @@ fn bounds_are_checked_on_arrival() {
     let range = Range { log: LogId([1; 32]), from: 1, to: 1 };
     let over = Message::Want(Want { ranges: vec![range; WANTS_MAX + 1] });
     assert_eq!(Message::from_frame(&over.to_frame()), Err(DecodeError::Bound("Want")));
+    let head = DirectoryHead { epoch: 1, hash: Hash([1; 32]) };
+    let over = Message::Parted(Parted { heads: vec![head; PARTED_HEADS_MAX + 1] });
+    assert_eq!(Message::from_frame(&over.to_frame()), Err(DecodeError::Bound("Parted")));
     let backwards = Message::Want(Want { ranges: vec![Range { from: 5, to: 4, ..range }] });
     assert_eq!(Message::from_frame(&backwards.to_frame()), Err(DecodeError::Bound("Want")));
 }
@@ -203,7 +212,13 @@ fn golden_acts() -> Vec<(&'static str, u8, Act)> {
         addresses: Some(vec!["alice.example:4433".into()]),
     };
     let cut = Cut { log: LogId([5; 32]), seq: 2, hash: Hash([6; 32]) };
-    let revoke = RevokeNode { node: golden_node(ALICE), cuts: vec![cut] };
+    let revoke = RevokeNode { node: golden_node(ALICE), cuts: vec![cut.clone()] };
+    let id = space.space;
+    let limits = SetLimits { space: id, bytes: Some(1 << 30), entries: None, documents: Some(9) };
+    let other = |n| Cut { log: LogId([n; 32]), ..cut.clone() };
+    let narrowed =
+        DefineSpace { writers: Scope::default(), cuts: Some(vec![other(6)]), ..space.clone() };
+    let more = ContinueCuts { cuts: vec![other(7), other(8)] };
     vec![
         ("found", ROOT, Act::Found(found)),
         ("define_unit", HEAD, Act::DefineUnit(unit)),
@@ -218,7 +233,29 @@ fn golden_acts() -> Vec<(&'static str, u8, Act)> {
             ROOT,
             Act::AppointAdmin(AppointAdmin { node: golden_node(HEAD), cuts: None }),
         ),
+        ("set_limits", HEAD, Act::SetLimits(limits)),
+        ("narrow_space", HEAD, Act::DefineSpace(narrowed)),
+        ("continue_cuts", HEAD, Act::ContinueCuts(more)),
     ]
+}
+
+/// The acts, with the recovery, which names what it follows, after them; and what they make.
+fn golden_chain() -> (Vec<(&'static str, u8, Act)>, Directory) {
+    let mut directory = Directory::empty(golden_federation());
+    let say = |directory: &mut Directory, by, act: &Act| {
+        let time_ms = 1_700_000_000_000 + directory.epoch();
+        let signed = directory.draft(&golden_key(by), act, time_ms);
+        directory.apply(signed).unwrap();
+    };
+    let mut acts = golden_acts();
+    for (_, by, act) in &acts {
+        say(&mut directory, *by, act);
+    }
+    let (epoch, hash) = (directory.epoch(), directory.head());
+    let recover = Act::Recover(Recover { epoch, hash, voided: epoch + 2 });
+    say(&mut directory, ROOT, &recover);
+    acts.push(("recover", ROOT, recover));
+    (acts, directory)
 }
 
 /// The key 09 × 32 of head office's space, for head office's node.
@@ -232,20 +269,16 @@ fn golden_grant() -> GrantKey {
 }
 
 fn golden_directory() -> Directory {
-    let mut directory = Directory::empty(golden_federation());
-    for (_, by, act) in golden_acts() {
-        let time_ms = 1_700_000_000_000 + directory.epoch();
-        let signed = directory.draft(&golden_key(by), &act, time_ms);
-        directory.apply(signed).unwrap();
-    }
-    directory
+    golden_chain().1
 }
 
 #[test]
 fn golden_statements_hold() {
     let golden = lines(include_str!("../../../tests/vectors/statement.hex"));
-    let chain = golden_directory().statements_after(0).to_vec();
-    let acts = golden_acts();
+    let (acts, directory) = golden_chain();
+    let chain = directory.statements_after(0).to_vec();
+    let said: BTreeSet<u16> = acts.iter().map(|(_, _, act)| act.number()).collect();
+    assert!(said.into_iter().eq(1..=11), "every act is among them");
     assert_eq!(golden.len(), acts.len());
     for (((name, hex), (our_name, by, act)), signed) in golden.iter().zip(&acts).zip(&chain) {
         assert_eq!(name, our_name);
@@ -444,6 +477,7 @@ fn described_limits() -> impl IntoIterator<Item = (&'static str, u64)> {
         WRAPS_PER_STATEMENT_MAX,
         WRAP_BYTES_MAX,
         STATEMENTS_PER_MESSAGE_MAX,
+        PARTED_HEADS_MAX,
         NAME_BYTES_MAX,
         UNIT_CODE_BYTES_MAX,
         ADDRESSES_MAX,
@@ -482,7 +516,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_messages_never_panic(which in 0usize..8, at: usize, to: u8) {
+    fn damaged_messages_never_panic(which in 0usize..9, at: usize, to: u8) {
         let mut frame = examples()[which].to_frame().to_vec();
         let at = at % frame.len();
         frame[at] = to;
