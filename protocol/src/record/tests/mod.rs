@@ -4,6 +4,7 @@ mod canonical;
 mod order;
 mod people;
 mod strangers;
+mod trust;
 
 use super::chunk::{Chunk, ChunkError};
 use super::*;

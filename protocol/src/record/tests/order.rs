@@ -4,12 +4,12 @@ use super::*;
 
 /// What one author does in one step of a random story.
 #[derive(Debug, Clone)]
-enum Act {
+pub(super) enum Act {
     Edit(usize, u8),
     Pull(usize, usize),
 }
 
-fn act() -> impl Strategy<Value = Act> {
+pub(super) fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         3 => (0..3usize, any::<u8>()).prop_map(|(who, what)| Act::Edit(who, what)),
         2 => (0..3usize, 0..3usize).prop_map(|(to, from)| Act::Pull(to, from)),
@@ -30,7 +30,7 @@ fn edit(what: u8) -> Value {
 }
 
 /// Entries of three honest authors, and Eve's, which she makes of what she saw.
-fn story(acts: &[Act], hostile: fn(u8, &[u8]) -> Vec<u8>) -> Vec<(u8, u64, Vec<u8>)> {
+pub(super) fn story(acts: &[Act], hostile: fn(u8, &[u8]) -> Vec<u8>) -> Vec<(u8, u64, Vec<u8>)> {
     let mut replicas = vec![Record::new(post()); 3];
     let mut entries: Vec<(u8, u64, Vec<u8>)> = Vec::new();
     let mut count = [0u64; 3];
