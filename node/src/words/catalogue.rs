@@ -335,6 +335,7 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("node {node} signed two histories of log {log} at {seq}", "节点 {node} 在日志 {log} 的第 {seq} 条签了两套内容"),
     ("the directory is forked at epoch {epoch}", "目录在第 {epoch} 版分叉"),
     ("the directory was recovered: what was said after epoch {epoch} is void, or gave way to what the root key vouches for", "目录已恢复：第 {epoch} 版之后的语句作废，或让位于根密钥担保的语句"),
+    ("the statement that admitted this node is void: join again", "接纳本节点的目录语句已作废：请重新加入"),
     ("the disk refuses what peers send; see the log", "磁盘拒绝写入其他节点发来的内容；见日志"),
 
     // Why an entry does not count, and what is wrong with bytes.
