@@ -259,7 +259,7 @@ fn list_query(
                 };
                 query.order = Order { by: OrderBy::Updated, descending };
             }
-            "unit" => {
+            "unit" if schema.field("unit").is_none() => {
                 let space = directory.unit_space(&value).ok_or_else(|| {
                     Problem::not_found(format!("there is no unit '{value}'; see the directory"))
                 })?;
