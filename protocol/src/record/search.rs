@@ -8,6 +8,7 @@
 use super::doc::Record;
 use super::schema::{Field, Merge, Schema, ValueType};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Characters of a snippet around what was found.
 const SNIPPET_CHARS: usize = 60;
@@ -94,7 +95,9 @@ pub fn snippet(text: &str, question: &str) -> Option<Snippet> {
         })
         .collect();
     // One lower-case character for each, so that places in both are the same.
-    let chars: Vec<char> = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+    let chars: Vec<char> = text.chars().collect();
+    let line_ends: BTreeSet<usize> =
+        chars.iter().enumerate().filter(|(_, c)| **c == '\n').map(|(at, _)| at).collect();
     let lower: Vec<char> = chars.iter().map(|c| c.to_lowercase().next().unwrap_or(*c)).collect();
     let found = |from: usize| {
         (from..lower.len()).find_map(|at| {
@@ -103,8 +106,11 @@ pub fn snippet(text: &str, question: &str) -> Option<Snippet> {
         })
     };
     let (first, _) = found(0)?;
-    let start = first.saturating_sub(SNIPPET_CHARS / 3);
-    let end = (start + SNIPPET_CHARS).min(chars.len());
+    // Of one line: the next is another paragraph, or another field.
+    let is_end = |at: &usize| line_ends.contains(at);
+    let line = (0..first).rev().find(is_end).map_or(0, |at| at + 1);
+    let start = first.saturating_sub(SNIPPET_CHARS / 3).max(line);
+    let end = (first..chars.len()).find(is_end).unwrap_or(chars.len()).min(start + SNIPPET_CHARS);
     let mut marks = Vec::new();
     let mut from = start;
     while let Some((at, count)) = found(from).filter(|(at, count)| at + count <= end) {
@@ -153,8 +159,9 @@ impl Record {
         }
         let title = self.schema().title().and_then(|f| text_of(f.name)).unwrap_or_default();
         let mut text = title.clone();
+        let titled = self.schema().title().map(|f| f.name);
         for field in self.schema().fields.iter().filter(|f| !f.personal) {
-            if is_searched(field) {
+            if is_searched(field) && Some(field.name) != titled {
                 gather(&json[field.name], &mut text);
             }
         }
