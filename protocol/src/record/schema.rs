@@ -226,7 +226,7 @@ impl Schema {
 }
 
 /// Every kind this version knows, by kind number.
-pub static ALL: [&Schema; 18] = [
+pub static ALL: [&Schema; 21] = [
     &kind::post::SCHEMA,
     &kind::member::SCHEMA,
     &kind::meeting::SCHEMA,
@@ -245,6 +245,9 @@ pub static ALL: [&Schema; 18] = [
     &kind::collection::SCHEMA,
     &kind::document::SCHEMA,
     &kind::reminder::SCHEMA,
+    &kind::rule_pack::SCHEMA,
+    &kind::sealed_report::SCHEMA,
+    &kind::mark::SCHEMA,
 ];
 
 /// The schema of a kind number.
