@@ -35,6 +35,7 @@ pub mod materialiser;
 pub mod rebuild;
 pub mod records;
 mod removal;
+pub mod reports;
 pub mod setup;
 pub mod shared;
 pub mod store;

@@ -9,6 +9,7 @@ mod metrics;
 mod problem;
 mod records;
 mod repair;
+mod reports;
 mod status;
 mod trust;
 
@@ -66,6 +67,9 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/export", get(records::export))
         .route("/repair/views", post(repair::views))
         .route("/repair/documents", post(repair::documents))
+        .route("/reports/{name}", get(reports::report))
+        .route("/reports/{name}/seal", post(reports::seal))
+        .route("/sealed-reports/{id}/compare", get(reports::compare))
         .route("/{plural}", get(records::list).post(records::create))
         .route("/{plural}/{id}", get(records::show).patch(records::edit))
         .route("/{plural}/{id}/history", get(records::history));
