@@ -160,8 +160,10 @@ impl Daemon {
         let admission = Admission::new(shared.clone(), handle.clone(), addresses);
         tokio::spawn(answer_knocks(admission.clone(), knocks));
         tokio::spawn(hand_out_keys(admission.clone()));
+        let records = Records { shared, writer: handle, rebuilder };
+        tokio::spawn(crate::reports::keep_marks(records.clone(), stop.subscribe()));
         Ok(Self {
-            records: Records { shared, writer: handle, rebuilder },
+            records,
             admission,
             endpoint,
             config,

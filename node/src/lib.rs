@@ -36,6 +36,7 @@ pub mod materialiser;
 pub mod rebuild;
 pub mod records;
 mod removal;
+pub mod reports;
 pub mod search;
 pub mod setup;
 pub mod shared;

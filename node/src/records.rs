@@ -27,6 +27,8 @@ pub enum RecordError {
     Ambiguous { prefix: String, candidates: Vec<String> },
     #[error("a {kind} with the id {id} exists already: edit it instead")]
     Exists { kind: &'static str, id: DocId },
+    #[error("a sealed report never changes; seal another one")]
+    Sealed,
     #[error(transparent)]
     Edit(#[from] EditError),
     #[error("this node may not write there: {0}")]
@@ -154,6 +156,9 @@ impl Records {
         fields: &Value,
         account: &str,
     ) -> Result<Saved, RecordError> {
+        if schema.name == "sealed-report" {
+            return Err(RecordError::Sealed);
+        }
         let edits = Edits::from_json(schema, fields)?;
         let (space, document) = self.resolve(schema, prefix)?;
         self.check_writer(space)?;

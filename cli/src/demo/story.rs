@@ -160,8 +160,7 @@ impl Story {
                 lines.collect()
             })
             .collect();
-        let records = self.expected.posts + self.expected.members + self.expected.meetings;
-        let count = records.to_string();
+        let count = self.expected.records().to_string();
         self.say(output, Key::DemoImport.with([("records", count)]));
         let since = Instant::now();
         let imports = self.offices.iter().zip(files).map(|(office, lines)| office.import(lines));
@@ -277,6 +276,8 @@ impl Story {
                 Some(own) if i > 0 => (own.members, own.meetings),
                 _ => (self.expected.members, self.expected.meetings),
             };
+            check(&standing.unit, "branches", standing.count("branches"), self.expected.branches);
+            check(&standing.unit, "terms", standing.count("terms"), self.expected.terms);
             check(&standing.unit, "posts", standing.count("posts"), self.expected.posts);
             check(&standing.unit, "members", standing.count("members"), members);
             check(&standing.unit, "meetings", standing.count("meetings"), meetings);

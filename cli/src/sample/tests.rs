@@ -23,6 +23,7 @@ fn the_founding_picture_counts_exactly() {
         let expected = sample.expected();
         assert_eq!((sample.units.len(), sample.branches.len()), (16, 40));
         assert_eq!((expected.posts, expected.members, expected.meetings), (459, 600, 6984));
+        assert_eq!((expected.branches, expected.terms), (40, 2 * (32 * 5 + 8 * 2)));
         let columns: Vec<(&str, usize)> =
             expected.posts_by_column.iter().map(|(column, n)| (column.as_str(), *n)).collect();
         assert_eq!(columns, [("culture", 66), ("news", 293), ("pioneer", 30), ("style", 70)]);
@@ -38,6 +39,7 @@ fn what_is_expected_is_what_is_there() {
         let mut found: BTreeMap<String, ExpectedOfUnit> = BTreeMap::new();
         let (mut columns, mut statuses) = (Vec::new(), Vec::new());
         let (mut kinds, mut stages) = (Vec::new(), Vec::new());
+        let (mut branches, mut terms) = (0, 0);
         for unit in &sample.units {
             let of_unit = found.entry(unit.code.clone()).or_default();
             for record in sample.records_of(&unit.code) {
@@ -56,6 +58,8 @@ fn what_is_expected_is_what_is_there() {
                         of_unit.meetings += 1;
                         kinds.push(code("kind"));
                     }
+                    "branch" => branches += 1,
+                    "term" => terms += 1,
                     other => panic!("an unexpected {other}"),
                 }
             }
@@ -66,7 +70,8 @@ fn what_is_expected_is_what_is_there() {
         assert_eq!(count(kinds.iter().map(String::as_str)), expected.meetings_by_kind);
         assert_eq!(count(stages.iter().map(String::as_str)), expected.members_by_stage);
         let sum = |f: fn(&ExpectedOfUnit) -> usize| found.values().map(f).sum::<usize>();
-        assert_eq!(sum(ExpectedOfUnit::records), expected.records());
+        assert_eq!((branches, terms), (expected.branches, expected.terms));
+        assert_eq!(sum(ExpectedOfUnit::records) + branches + terms, expected.records());
     }
 }
 
@@ -159,7 +164,7 @@ fn branches_without_a_committee_are_small() {
     for branch in &sample.branches {
         let of_branch: Vec<SampleRecord> = sample
             .records_of(&sample.units[branch.unit].code)
-            .filter(|r| r.kind != "post" && text(r, "branch") == branch.code)
+            .filter(|r| matches!(r.kind, "member" | "meeting") && text(r, "branch") == branch.code)
             .collect();
         let full =
             of_branch.iter().filter(|r| r.kind == "member" && text(r, "stage") == "full").count();
@@ -175,11 +180,11 @@ fn branches_without_a_committee_are_small() {
 #[test]
 fn a_line_reads_back() {
     let sample = Sample::generate(1, 2);
-    let record = sample.records().next().expect("head office has members");
+    let record = sample.records().next().expect("head office has branches");
     let line = record.to_jsonl_line();
     assert!(!line.contains('\n'));
     let value: Value = serde_json::from_str(&line).expect("JSON");
-    assert_eq!(value["kind"], "member");
+    assert_eq!(value["kind"], "branch");
     assert_eq!(value["id"].as_str().expect("an id").parse(), Ok(record.id));
-    assert_eq!(value["fields"]["branch"], "head-1");
+    assert_eq!(value["fields"]["code"], "head-1");
 }

@@ -10,6 +10,7 @@ mod personal;
 mod problem;
 mod records;
 mod repair;
+mod reports;
 mod search;
 mod status;
 mod trust;
@@ -69,6 +70,9 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/export", get(records::export))
         .route("/repair/views", post(repair::views))
         .route("/repair/documents", post(repair::documents))
+        .route("/reports/{name}", get(reports::report))
+        .route("/reports/{name}/seal", post(reports::seal))
+        .route("/sealed-reports/{id}/compare", get(reports::compare))
         .route("/{plural}", get(records::list).post(records::create))
         .route("/{plural}/{id}", get(records::show).patch(records::edit))
         .route("/{plural}/{id}/reveal", post(personal::reveal))

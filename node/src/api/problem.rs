@@ -2,6 +2,7 @@
 
 use crate::admission::AdmissionError;
 use crate::records::RecordError;
+use crate::reports::ReportError;
 use crate::store::StoreError;
 use crate::words::Lang;
 use crate::writer::{Stopping, WriteError};
@@ -134,7 +135,7 @@ impl From<RecordError> for Problem {
             RecordError::Exists { .. } => {
                 Self::new(StatusCode::CONFLICT, "exists", "It exists already", detail)
             }
-            RecordError::Edit(_) => Self::bad_request(detail),
+            RecordError::Edit(_) | RecordError::Sealed => Self::bad_request(detail),
             RecordError::NotAllowed(_)
             | RecordError::NoKey(_)
             | RecordError::Write(WriteError::NoKey(_)) => Self::not_allowed(detail),
@@ -146,6 +147,17 @@ impl From<RecordError> for Problem {
             ),
             RecordError::Store(e) | RecordError::Write(WriteError::Store(e)) => e.into(),
             RecordError::Write(WriteError::LogLeft | WriteError::Stopping(_)) => Self::stopping(),
+        }
+    }
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Record(error) => error.into(),
+            ReportError::Unknown(..) => Self::not_found(error.to_string()),
+            ReportError::Unreadable(_) => Self::not_allowed(error.to_string()),
+            other => Self::bad_request(other.to_string()),
         }
     }
 }

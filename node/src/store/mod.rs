@@ -23,7 +23,7 @@ mod conformance;
 pub use batch::{DocumentUpdate, EntryRef, FORK_SETTING, Refusal, RowUpdate, WriteBatch};
 pub use error::StoreError;
 pub use memory::MemoryStore;
-pub use query::{Cursor, ListQuery, ListedRow, Order, OrderBy, PAGE_ROWS_MAX, Page};
+pub use query::{Cursor, ListQuery, ListedRow, Order, OrderBy, PAGE_ROWS_MAX, Page, Scanned};
 pub use row::{Cell, Row, ViewColumn, ViewSpec};
 pub use sqlite::SqliteStore;
 
@@ -139,6 +139,14 @@ pub trait Reader: Send {
     fn check(&self) -> Result<(), StoreError>;
 
     fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError>;
+
+    /// These columns of every row of a view in these spaces, in no order; for figures.
+    fn scan(
+        &self,
+        kind: Kind,
+        columns: &[&str],
+        spaces: Option<&[SpaceId]>,
+    ) -> Result<Vec<Scanned>, StoreError>;
 
     /// The view's row of one document.
     fn row(&self, place: Place) -> Result<Option<ListedRow>, StoreError>;

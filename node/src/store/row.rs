@@ -39,6 +39,9 @@ pub struct ViewSpec {
     /// Named as columns are; the table in the database is `view_` and this.
     pub table: String,
     pub columns: Vec<ViewColumn>,
+    /// Columns that [`super::Reader::scan`] often reads of every row: they get an index of their own, so
+    /// that the wide rows are left alone.
+    pub covered: Vec<String>,
 }
 
 impl ViewSpec {
@@ -108,6 +111,9 @@ pub(super) fn check_specs(views: &[ViewSpec]) -> Result<(), StoreError> {
             if twice || !plain(&column.name) {
                 return bad(format!("'{}' cannot name a column of {}", column.name, view.table));
             }
+        }
+        if let Some(name) = view.covered.iter().find(|name| view.column(name).is_err()) {
+            return bad(format!("{} have no column '{name}' to cover", view.table));
         }
     }
     Ok(())

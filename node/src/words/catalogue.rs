@@ -66,6 +66,22 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("only an author itself writes under its name", "只有作者本人能以自己的名义写入"),
     ("what was said there cannot be taken back", "在那里说过的不能收回"),
 
+    // Reports.
+    ("rule pack '{title}' has no effective date", "规则“{title}”没有生效日期"),
+    ("rule pack '{title}', duty '{code}': times is 0 to 31, per is month, quarter, half or year", "规则“{title}”的应开会议“{code}”：次数为 0 到 31，周期为 month、quarter、half 或 year"),
+    ("rule pack '{title}', review '{code}': rounds is 0 to 3", "规则“{title}”的审核“{code}”：轮次为 0 到 3"),
+    ("'{text}' is no period: say 2018, 2018-H1, 2018-Q3, 2018-11, 2015..2018, this-year, last-quarter or this-month", "“{text}”不是期间：可以写 2018、2018-H1、2018-Q3、2018-11、2015..2018、this-year、last-quarter 或 this-month"),
+    ("sealed report {id} does not fit its digest: somebody changed it after it was sealed; its history says who", "封存报表 {id} 与校验值不符：封存后被人改过；历史记录里有是谁改的"),
+    ("sealed report {id} cannot be read by this version", "本版本读不了封存报表 {id}"),
+    ("a sealed report never changes; seal another one", "封存的报表不能更改；请另行封存"),
+    ("there is no report '{name}'; there are: {known}", "没有报表“{name}”；有：{known}"),
+    ("this node does not read what unit '{unit}' keeps for itself; ask that unit, or head office", "本节点不读取单位“{unit}”自己的数据；请询问该单位或局机关"),
+    ("this report has no lines by '{code}'; there are: {known}", "这个报表不能按“{code}”分行；可以按：{known}"),
+    ("there is no cell '{cell}': say LINE/COLUMN, as -o json names them, or total/COLUMN", "没有单元格“{cell}”：写 行/列（名称见 -o json），合计写 total/列"),
+    ("{period} is not over before {end}: figures are sealed after it", "{period} 到 {end} 才结束：期间结束后才能封存"),
+    ("{count} meetings are in no line: their branch '{code}' is not in the tree of branches; add it, or correct them", "{count} 次会议没有计入：所属党组织“{code}”不在组织树中；请添加该党组织或更正会议"),
+    ("{count} posts are in no unit's line: their authors' logs have not arrived yet", "{count} 篇稿件没有计入任何单位：作者节点的日志尚未到达"),
+
     // Records.
     ("post", "稿件"),
     ("member", "党员"),
@@ -158,6 +174,7 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("counting", "计数"),
     ("listing records", "列出记录"),
     ("reading a row", "读取列表行"),
+    ("reading figures", "读取统计数据"),
     ("counting records", "统计记录"),
     ("reading the directory", "读取目录"),
     ("reading a setting", "读取设置"),

@@ -413,7 +413,7 @@ fn digits(text: Option<&str>) -> Option<i64> {
 }
 
 /// Days from 1970-01-01 to a `YYYY-MM-DD` that the calendar has, from year 1.
-pub(super) fn days_of(text: &str) -> Option<i64> {
+pub(crate) fn days_of(text: &str) -> Option<i64> {
     if text.len() != 10 || text.get(4..5) != Some("-") || text.get(7..8) != Some("-") {
         return None;
     }

@@ -228,7 +228,7 @@ impl Schema {
 }
 
 /// Every kind this version knows, by kind number.
-pub static ALL: [&Schema; 19] = [
+pub static ALL: [&Schema; 22] = [
     &kind::post::SCHEMA,
     &kind::member::SCHEMA,
     &kind::meeting::SCHEMA,
@@ -248,6 +248,9 @@ pub static ALL: [&Schema; 19] = [
     &kind::document::SCHEMA,
     &kind::reminder::SCHEMA,
     &kind::disclosure::SCHEMA,
+    &kind::rule_pack::SCHEMA,
+    &kind::sealed_report::SCHEMA,
+    &kind::mark::SCHEMA,
 ];
 
 /// The schema of a kind number.

@@ -34,6 +34,8 @@ pub struct Row {
     pub updated_ms: u64,
     /// Contested fields, and keys of contested maps, that hold several values.
     pub conflicts: u32,
+    /// Who made the record, as [`Record::owner`] looks at it.
+    pub maker: Option<[u8; 16]>,
 }
 
 impl Record {
@@ -204,9 +206,9 @@ impl Record {
             let written = first.edits.edits.iter().find(|(f, _)| f.name == field.name);
             Some(first_cell(field, written.map(|(_, edit)| edit)))
         };
-        let time = first.time_ms;
+        let (time, maker) = (first.time_ms, self.first_actor());
         let cells = self.schema().columns.iter().filter_map(cell).collect();
-        Row { cells, created_ms: time, updated_ms: time, conflicts: 0 }
+        Row { cells, created_ms: time, updated_ms: time, conflicts: 0, maker }
     }
 
     fn document_row(&self) -> Row {
@@ -239,7 +241,8 @@ impl Record {
         let times = self.document().get_changes_meta(&[]).into_iter();
         let times = times.filter(|m| m.hash.0 != genesis.hash).map(|m| m.timestamp.max(0) as u64);
         let (created, updated) = times.fold((u64::MAX, 0), |(a, b), t| (a.min(t), b.max(t)));
-        Row { cells, created_ms: created.min(updated), updated_ms: updated, conflicts }
+        let maker = self.maker();
+        Row { cells, created_ms: created.min(updated), updated_ms: updated, conflicts, maker }
     }
 
     fn count_conflicts(&self, root: &Scalars) -> u32 {

@@ -111,6 +111,7 @@ pub(super) fn views() -> Vec<ViewSpec> {
             column("title", false, false),
             column("words", true, true),
         ],
+        covered: vec!["words".into(), "status".into()],
     }]
 }
 

@@ -6,7 +6,7 @@ use crate::store::row::{text_of, view_of};
 use crate::store::runs::{self, Room};
 use crate::store::{
     Cell, Counts, Cursor, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Page, Place, Reader,
-    Refusal, Row, StoreError, StoredDocument, StoredEntry, StoredLog, ViewSpec,
+    Refusal, Row, Scanned, StoreError, StoredDocument, StoredEntry, StoredLog, ViewSpec,
 };
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, Run, Tip};
@@ -179,6 +179,25 @@ impl Reader for MemoryReader {
         rows.sort_by(|(a, _), (b, _)| directed(&resolved, a.cmp(b)));
         let rows = rows.into_iter().take(resolved.limit + 1).map(|(_, row)| row).collect();
         Ok(page(rows, resolved.limit, resolved.key))
+    }
+
+    fn scan(
+        &self,
+        kind: Kind,
+        columns: &[&str],
+        spaces: Option<&[SpaceId]>,
+    ) -> Result<Vec<Scanned>, StoreError> {
+        let view = view_of(&self.views, kind)?;
+        let columns = columns.iter().map(|c| view.column(c)).collect::<Result<Vec<_>, _>>()?;
+        let state = read(&self.state);
+        let rows = state.rows(kind, spaces).map(|(document, row)| Scanned {
+            space: document.space,
+            document: document.document,
+            conflicts: document.conflicts,
+            created_ms: row.created_ms,
+            cells: columns.iter().map(|column| row.cells[*column].clone()).collect(),
+        });
+        Ok(rows.collect())
     }
 
     fn row(&self, place: Place) -> Result<Option<ListedRow>, StoreError> {

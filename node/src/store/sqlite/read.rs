@@ -7,7 +7,7 @@ use crate::store::query::{page, prefix_range};
 use crate::store::row::view_of;
 use crate::store::{
     Counts, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Loaded, Material, Page, Place,
-    Reader, Refusal, StoreError, StoredDocument, StoredEntry, StoredLog,
+    Reader, Refusal, Scanned, StoreError, StoredDocument, StoredEntry, StoredLog,
 };
 use fenbu_protocol::id::{DocId, Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
@@ -249,6 +249,17 @@ impl Reader for SqliteReader {
             let rows = views::list(c, view, query.spaces.as_deref(), &resolved)?;
             Ok(page(rows, resolved.limit, resolved.key))
         })
+    }
+
+    fn scan(
+        &self,
+        kind: Kind,
+        columns: &[&str],
+        spaces: Option<&[SpaceId]>,
+    ) -> Result<Vec<Scanned>, StoreError> {
+        let view = view_of(&self.shared.views, kind)?;
+        let columns = columns.iter().map(|c| view.column(c)).collect::<Result<Vec<_>, _>>()?;
+        self.ask("reading figures", |c| views::scan(c, view, &columns, spaces))
     }
 
     fn row(&self, place: Place) -> Result<Option<ListedRow>, StoreError> {

@@ -7,7 +7,7 @@ use super::Fault;
 use super::read;
 use crate::store::query::{Cursor, Key, Resolved, stored_ms};
 use crate::store::row::{Cell, Row, text_of};
-use crate::store::{ListedRow, Place, ViewSpec};
+use crate::store::{ListedRow, Place, Scanned, ViewSpec};
 use fenbu_protocol::id::{DocId, Hash, SpaceId};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, ToSql, TransactionBehavior, params};
@@ -16,6 +16,8 @@ use std::fmt::Write;
 
 /// Columns before the view's own where whole rows are read.
 const OWN_COLUMNS_AT: usize = 5;
+/// And where some columns of all rows are.
+const SCANNED_AT: usize = 4;
 
 /// Brings the tables in line with `views` and returns whether they wait to be filled.
 pub(super) fn prepare(connection: &mut Connection, views: &[ViewSpec]) -> Result<bool, Fault> {
@@ -70,6 +72,13 @@ fn create(view: &ViewSpec) -> String {
         let _ = writeln!(
             out,
             "CREATE INDEX view_{t}_of_{c} ON view_{t} (c_{c}, updated_ms, document, space);"
+        );
+    }
+    if !view.covered.is_empty() {
+        let columns: String = view.covered.iter().map(|c| format!("c_{c}, ")).collect();
+        let _ = writeln!(
+            out,
+            "CREATE INDEX view_{t}_covered ON view_{t} ({columns}conflicts, created_ms, space, document);"
         );
     }
     out
@@ -252,6 +261,38 @@ fn follow(sql: &mut Sql, key: &str, descending: bool, after: &Cursor) {
             sql.and(&format!("{key} < ? OR (document, space) < (?, ?)"), values);
         }
     }
+}
+
+/// These columns of every row.
+pub(super) fn scan(
+    connection: &Connection,
+    view: &ViewSpec,
+    columns: &[usize],
+    spaces: Option<&[SpaceId]>,
+) -> Result<Vec<Scanned>, Fault> {
+    let names: String = columns.iter().map(|c| format!(", c_{}", view.columns[*c].name)).collect();
+    let mut sql = Sql::new(&format!("space, document, conflicts, created_ms{names}"), view, None);
+    if let Some(spaces) = spaces {
+        let marks = vec!["?"; spaces.len()].join(", ");
+        // The sign keeps the index by space out of it: nearly every row is wanted, and those of an index
+        // that holds all these columns are the fewest bytes.
+        let wanted = spaces.iter().map(|s| Value::Blob(s.0.to_vec()));
+        sql.and(&format!("+space IN ({marks})"), wanted);
+    }
+    let mut statement = connection.prepare_cached(&sql.text)?;
+    let mut rows = statement.query(rusqlite::params_from_iter(&sql.values))?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        let cells = columns.iter().enumerate().map(|(i, c)| cell(row, SCANNED_AT + i, view, *c));
+        out.push(Scanned {
+            space: SpaceId(row.get(0)?),
+            document: DocId(row.get(1)?),
+            conflicts: row.get(2)?,
+            created_ms: read::unsigned(row, 3)?,
+            cells: cells.collect::<Result<_, _>>()?,
+        });
+    }
+    Ok(out)
 }
 
 pub(super) fn row(
