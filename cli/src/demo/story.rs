@@ -8,6 +8,7 @@ use crate::output::Output;
 use crate::relay::Relay;
 use crate::sample::{Expected, Sample};
 use crate::wiring::{self, DemoOptions, InitOptions, JoinOptions};
+use fenbu_protocol::record::schema_named;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -281,6 +282,14 @@ impl Story {
             check(&standing.unit, "posts", standing.count("posts"), self.expected.posts);
             check(&standing.unit, "members", standing.count("members"), members);
             check(&standing.unit, "meetings", standing.count("meetings"), meetings);
+            for (kind, expected) in &self.expected.ledgers {
+                let Some(schema) = schema_named(kind) else { continue };
+                let expected = match (own, kind.as_str()) {
+                    (Some(own), "care-visit") if i > 0 => own.care_visits,
+                    _ => *expected,
+                };
+                check(&standing.unit, schema.plural, standing.count(schema.plural), expected);
+            }
             for (column, expected) in &self.expected.posts_by_column {
                 let found = standing.posts_by_column.get(column).copied().unwrap_or(0);
                 check(&standing.unit, column, found, *expected);

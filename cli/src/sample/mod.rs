@@ -11,6 +11,7 @@
 //! members and meetings follow the branches.
 
 mod calendar;
+mod ledgers;
 mod meetings;
 mod phrases;
 mod posts;
@@ -54,7 +55,7 @@ pub struct Sample {
 /// One record to be written by a unit's node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SampleRecord {
-    /// `branch`, `term`, `member`, `meeting` or `post`.
+    /// Name of its kind.
     pub kind: &'static str,
     pub id: DocId,
     pub fields: Map<String, Value>,
@@ -79,6 +80,8 @@ pub struct Expected {
     pub members_by_stage: BTreeMap<String, usize>,
     pub meetings: usize,
     pub meetings_by_kind: BTreeMap<String, usize>,
+    /// Everything else, by kind.
+    pub ledgers: BTreeMap<String, usize>,
     /// By unit code.
     pub by_unit: BTreeMap<String, ExpectedOfUnit>,
 }
@@ -89,6 +92,8 @@ pub struct ExpectedOfUnit {
     pub posts: usize,
     pub members: usize,
     pub meetings: usize,
+    /// Care visits, which stay in the unit.
+    pub care_visits: usize,
 }
 
 impl ExpectedOfUnit {
@@ -99,7 +104,8 @@ impl ExpectedOfUnit {
 
 impl Expected {
     pub fn records(&self) -> usize {
-        self.branches + self.terms + self.posts + self.members + self.meetings
+        let main = self.branches + self.terms + self.posts + self.members + self.meetings;
+        main + self.ledgers.values().sum::<usize>()
     }
 }
 
@@ -137,6 +143,7 @@ impl Sample {
             .chain(branches().flat_map(|branch| self.members_of(branch)))
             .chain(branches().flat_map(|branch| self.meetings_of(branch)))
             .chain(posts.map(|(index, plan)| self.post(index, plan)))
+            .chain(unit.into_iter().flat_map(|unit| ledgers::of_unit(self, unit)))
     }
 
     /// Every unit's records, head office first.
@@ -156,11 +163,16 @@ impl Sample {
             members_by_stage: count(self.people.iter().flatten().map(|person| person.stage)),
             meetings: 0,
             meetings_by_kind: BTreeMap::new(),
+            ledgers: ledgers::kinds()
+                .map(|kind| (kind.to_owned(), ledgers::count(kind, self.units.len())))
+                .filter(|(_, count)| *count > 0)
+                .collect(),
             by_unit: BTreeMap::new(),
         };
         for (index, unit) in self.units.iter().enumerate() {
             let mut of_unit = ExpectedOfUnit {
                 posts: self.posts.iter().filter(|post| post.unit == index).count(),
+                care_visits: ledgers::AT_HOME.1,
                 ..ExpectedOfUnit::default()
             };
             for (i, branch) in self.branches.iter().enumerate().filter(|(_, b)| b.unit == index) {

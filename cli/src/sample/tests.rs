@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fenbu_protocol::id::Hash;
+use fenbu_protocol::record::{Authors, Edits, Record, schema_named};
 use serde_json::Value;
 
 use super::*;
@@ -40,6 +41,7 @@ fn what_is_expected_is_what_is_there() {
         let (mut columns, mut statuses) = (Vec::new(), Vec::new());
         let (mut kinds, mut stages) = (Vec::new(), Vec::new());
         let (mut branches, mut terms) = (0, 0);
+        let mut ledgers: BTreeMap<String, usize> = BTreeMap::new();
         for unit in &sample.units {
             let of_unit = found.entry(unit.code.clone()).or_default();
             for record in sample.records_of(&unit.code) {
@@ -60,7 +62,10 @@ fn what_is_expected_is_what_is_there() {
                     }
                     "branch" => branches += 1,
                     "term" => terms += 1,
-                    other => panic!("an unexpected {other}"),
+                    other => {
+                        of_unit.care_visits += usize::from(other == "care-visit");
+                        *ledgers.entry(other.to_owned()).or_default() += 1;
+                    }
                 }
             }
         }
@@ -71,7 +76,11 @@ fn what_is_expected_is_what_is_there() {
         assert_eq!(count(stages.iter().map(String::as_str)), expected.members_by_stage);
         let sum = |f: fn(&ExpectedOfUnit) -> usize| found.values().map(f).sum::<usize>();
         assert_eq!((branches, terms), (expected.branches, expected.terms));
-        assert_eq!(sum(ExpectedOfUnit::records) + branches + terms, expected.records());
+        assert_eq!(ledgers, expected.ledgers);
+        assert_eq!(
+            sum(ExpectedOfUnit::records) + branches + terms + ledgers.values().sum::<usize>(),
+            expected.records()
+        );
     }
 }
 
@@ -187,4 +196,25 @@ fn a_line_reads_back() {
     assert_eq!(value["kind"], "branch");
     assert_eq!(value["id"].as_str().expect("an id").parse(), Ok(record.id));
     assert_eq!(value["fields"]["code"], "head-1");
+}
+
+/// Every record is one its unit's node may make, as it stands.
+#[test]
+fn every_record_can_be_written_by_its_unit() {
+    let sample = Sample::generate(3, 4);
+    for unit in &sample.units {
+        let authors = std::sync::Arc::new(Authors {
+            units: BTreeMap::from([([7; 16], unit.code.clone())]),
+            head_office: "head".into(),
+            home: None,
+        });
+        for record in sample.records_of(&unit.code) {
+            let schema = schema_named(record.kind).expect("a known kind");
+            let fields = Value::Object(record.fields.clone());
+            let edits = Edits::from_json(schema, &fields)
+                .unwrap_or_else(|why| panic!("{}: {why}: {fields}", record.kind));
+            let made = Record::new(schema).by(&authors).edit([7; 16], 1, "a", &edits);
+            assert!(matches!(made, Ok(Some(_))), "{} of {}: {made:?}", record.kind, unit.code);
+        }
+    }
 }
