@@ -214,18 +214,23 @@ impl Directory {
         self.nodes.get(node).is_none_or(|n| n.revoked.is_none())
     }
 
-    /// Signs the next statement. The caller applies, stores and spreads it.
-    pub fn draft(&self, key: &SigningKey, act: &Act, time_ms: u64) -> Signed {
-        let statement = Statement {
+    /// The next statement, not signed yet.
+    pub fn next_statement(&self, author: NodeId, act: &Act, time_ms: u64) -> Statement {
+        Statement {
             federation: self.federation,
             epoch: self.epoch() + 1,
             previous: self.head(),
-            author: NodeId(key.verifying_key().to_bytes()),
+            author,
             time_ms,
             act: act.number(),
             payload: act.payload(),
-        };
-        Signed::sign(key, &statement)
+        }
+    }
+
+    /// Signs the next statement. The caller applies, stores and spreads it.
+    pub fn draft(&self, key: &SigningKey, act: &Act, time_ms: u64) -> Signed {
+        let author = NodeId(key.verifying_key().to_bytes());
+        Signed::sign(key, &self.next_statement(author, act, time_ms))
     }
 
     pub fn federation(&self) -> FederationId {
