@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Exit, Kind, Result};
-use crate::lang::Text;
+use crate::lang::{Key, Text};
 use crate::output::Output;
 use fenbu_node::backup;
 use fenbu_node::config::Config;
 pub(crate) use fenbu_node::config::LogFormat;
+use fenbu_node::root;
 use fenbu_node::setup;
 use fenbu_node::words::Lang as Words;
+use fenbu_protocol::id::{hex, unhex_vec};
 
 /// Files of which at least one lies in every node's folder.
 const NODE_FILES: [&str; 2] = ["node.key", "fenbu.db"];
@@ -165,6 +167,50 @@ pub(crate) fn node_config(dir: &Path) -> Result<Config> {
 /// Runs the daemon in the foreground until TERM. Runs outside any runtime; logging is set up.
 pub(crate) fn run_node(config: Config) -> Result<()> {
     fenbu_node::daemon::run(config).map_err(|e| failed(&e))
+}
+
+/// What the root key is to sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RootAsk {
+    Appoint { node: String, revoke: bool },
+    Recover { stands: u64 },
+}
+
+/// Copies the root key out of a node's folder; returns the federation it names.
+pub(crate) fn root_export(dir: &Path, file: &Path) -> Result<String> {
+    root::export(dir, file).map(|federation| federation.to_string()).map_err(|e| failed(&e))
+}
+
+/// Takes the root key out of a node's folder; returns the federation it names.
+pub(crate) fn root_remove(dir: &Path, copy: &Path) -> Result<String> {
+    root::remove(dir, copy).map(|federation| federation.to_string()).map_err(|e| failed(&e))
+}
+
+/// The federation named by the root key in a file, or in the node's folder.
+pub(crate) fn root_federation(dir: &Path, file: Option<&Path>) -> Result<String> {
+    let key = root::root_key(dir, file).map_err(|e| failed(&e))?;
+    Ok(root::federation_of(&key).to_string())
+}
+
+/// Signs a draft, given and returned in hexadecimal, if it is what was asked for.
+pub(crate) fn root_sign(
+    dir: &Path,
+    file: Option<&Path>,
+    draft: &str,
+    ask: &RootAsk,
+) -> Result<String> {
+    let key = root::root_key(dir, file).map_err(|e| failed(&e))?;
+    let unreadable = || Error::failed(Key::AnswerUnreadable).hint(Key::HintVersions);
+    let draft = unhex_vec(draft).map_err(|_| unreadable())?;
+    let asked = match ask {
+        RootAsk::Appoint { node, revoke } => {
+            let node = node.parse().map_err(|_| unreadable())?;
+            root::Asked::Appoint { node, revoke: *revoke }
+        }
+        RootAsk::Recover { stands } => root::Asked::Recover { stands: *stands },
+    };
+    let signed = root::sign(&key, &draft, &asked).map_err(|e| failed(&e))?;
+    Ok(hex(&signed.to_wire()))
 }
 
 fn failed(error: &dyn std::error::Error) -> Error {

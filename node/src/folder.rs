@@ -78,6 +78,15 @@ impl Folder {
         read_key(&self.0.join(NODE_KEY))
     }
 
+    pub(crate) fn root_key_path(&self) -> PathBuf {
+        self.0.join(ROOT_KEY)
+    }
+
+    /// Whether the federation's root key lies here, where a thief of the machine finds it.
+    pub(crate) fn holds_root_key(&self) -> bool {
+        self.root_key_path().is_file()
+    }
+
     /// The federation's root key, where it has not been moved offline.
     pub fn root_key(&self) -> Result<SigningKey, FolderError> {
         read_key(&self.0.join(ROOT_KEY))
@@ -139,7 +148,7 @@ impl Folder {
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
 
-fn read_key(path: &Path) -> Result<SigningKey, FolderError> {
+pub(crate) fn read_key(path: &Path) -> Result<SigningKey, FolderError> {
     let io = |source| FolderError::Io { doing: "read", path: path.to_owned(), source };
     let text = fs::read_to_string(path).map_err(io)?;
     let bytes = unhex::<32>(text.trim())
@@ -147,7 +156,7 @@ fn read_key(path: &Path) -> Result<SigningKey, FolderError> {
     Ok(SigningKey::from_bytes(&bytes))
 }
 
-fn write_key(path: &Path, key: &SigningKey) -> Result<(), FolderError> {
+pub(crate) fn write_key(path: &Path, key: &SigningKey) -> Result<(), FolderError> {
     let io = |source| FolderError::Io { doing: "write", path: path.to_owned(), source };
     let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {

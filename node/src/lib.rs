@@ -11,7 +11,8 @@
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | [`rebuild`] | documents and rows made again |
 //! | [`records`], [`import`] | local writes and reads |
-//! | [`admission`] | tokens, and letting nodes in |
+//! | [`admission`] | what the admin node says: letting nodes in, ending them, spaces, keys |
+//! | [`root`] | the root key as a file, and signing with it |
 //! | [`api`] | HTTP over the unix socket: what the CLI speaks |
 //! | [`words`] | messages in the reader's language |
 //!
@@ -33,6 +34,7 @@ pub mod materialiser;
 pub mod rebuild;
 pub mod records;
 mod removal;
+pub mod root;
 pub mod setup;
 pub mod shared;
 pub mod store;

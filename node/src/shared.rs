@@ -4,11 +4,15 @@ use crate::clock::Clock;
 use crate::store::{Place, Reader, StoreError};
 use ed25519_dalek::SigningKey;
 use fenbu_protocol::directory::Directory;
-use fenbu_protocol::id::{NodeId, SpaceId};
+use fenbu_protocol::id::{Hash, NodeId, SpaceId};
 use fenbu_protocol::seal::{Keyring, sealing_secret};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// What is stored is applied at once, if it is applied at all.
+const SETTLED_WITHIN: Duration = Duration::from_secs(20);
 
 /// A handle on the directory of the moment.
 #[derive(Debug, Clone)]
@@ -23,10 +27,12 @@ impl DirectoryView {
         self.0.borrow().clone()
     }
 
-    /// Waits until the directory is at least this long.
-    pub async fn reaches(&mut self, epoch: u64) {
+    /// Waits until the directory has had this head; `false` if it does not get there, since another
+    /// statement came first.
+    pub async fn settles(&mut self, epoch: u64, head: Hash) -> bool {
+        let had = self.0.wait_for(|d| d.head_at(epoch) == Some(head));
         // An error means that the daemon is stopping; nobody waits for the answer then.
-        let _ = self.0.wait_for(|d| d.epoch() >= epoch).await;
+        tokio::time::timeout(SETTLED_WITHIN, had).await.is_ok_and(|had| had.is_ok())
     }
 
     /// Waits for a directory this handle has not waited for yet; `false` once the daemon is stopping.

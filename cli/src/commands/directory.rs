@@ -31,7 +31,7 @@ pub(super) async fn run(_: DirectoryArgs, session: &mut Session) -> Result<Exit>
             session.output.table(&node_columns(), &nodes)?;
             session.output.raw(b"\n")?;
             let spaces = output::items(&answer["spaces"], "");
-            session.output.table(&space_columns(), &spaces)?;
+            session.output.table(&super::space::columns(), &spaces)?;
         }
     }
     Ok(Exit::Ok)
@@ -67,32 +67,5 @@ fn revoked(node: &Value, view: View) -> String {
         Value::Null | Value::Bool(false) => Key::No.text(view.lang).to_owned(),
         Value::Bool(true) => Key::Yes.text(view.lang).to_owned(),
         other => output::scalar(other),
-    }
-}
-
-fn space_columns() -> Vec<Column> {
-    vec![
-        Column::new(Key::ColumnSpace, |v, _| output::text(v, "label")),
-        Column::new(Key::ColumnId, |v, _| output::text(v, "id")).wide(),
-        Column::new(Key::ColumnReaders, |v, view| who(&v["readers"], view)).at_most(36),
-        Column::new(Key::ColumnWriters, |v, view| who(&v["writers"], view)).at_most(36),
-        Column::new(Key::ColumnCarriers, |v, view| who(&v["carriers"], view)).at_most(36),
-        Column::new(Key::ColumnSpaceKey, key_epoch).right().wide(),
-    ]
-}
-
-/// Number of the space's latest key; none where bodies are not sealed.
-fn key_epoch(space: &Value, _: View) -> String {
-    if space["sealed"] == Value::Bool(true) {
-        output::text(space, "key_epoch")
-    } else {
-        output::ABSENT.into()
-    }
-}
-
-fn who(value: &Value, view: View) -> String {
-    match value.as_str() {
-        Some("all") => Key::Everyone.text(view.lang).to_owned(),
-        _ => output::scalar(value),
     }
 }

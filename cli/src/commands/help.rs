@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command};
 
 use super::{
     HELP_ZH, backup, completions, config, demo, directory, doctor, export, import, init, invite,
-    join, node, peers, quarantine, repair, restore, revoke, status, sync,
+    join, node, peers, quarantine, repair, restore, revoke, root, space, status, sync,
 };
 use crate::lang::Lang;
 
@@ -24,6 +24,8 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "invite" => invite::HELP_ZH,
         "quarantine" => quarantine::HELP_ZH,
         "revoke" => revoke::HELP_ZH,
+        "space" => space::HELP_ZH,
+        "root" => root::HELP_ZH,
         "import" => import::HELP_ZH,
         "export" => export::HELP_ZH,
         "status" => status::HELP_ZH,

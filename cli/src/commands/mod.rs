@@ -25,6 +25,8 @@ mod record;
 mod repair;
 mod restore;
 mod revoke;
+mod root;
+mod space;
 mod status;
 mod sync;
 mod usage;
@@ -94,6 +96,8 @@ enum Verb {
     Node(node::NodeArgs),
     Invite(invite::InviteArgs),
     Revoke(revoke::RevokeArgs),
+    Space(space::SpaceArgs),
+    Root(root::RootArgs),
     Quarantine(quarantine::QuarantineArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
@@ -255,6 +259,8 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Demo(args) => demo::run(&args, &cli.global, session),
         Verb::Invite(args) => block_on(invite::run(args, session)),
         Verb::Revoke(args) => block_on(revoke::run(args, session)),
+        Verb::Space(args) => block_on(space::run(args, session)),
+        Verb::Root(args) => block_on(root::run(args, session)),
         Verb::Quarantine(args) => block_on(quarantine::run(args, session)),
         Verb::Import(args) => block_on(import::run(args, session)),
         Verb::Export(args) => block_on(export::run(args, session)),

@@ -1,6 +1,7 @@
 //! The directory, invitations, settings, and what kinds of record there are.
 
 use super::Problem;
+use super::spaces::space_told;
 use crate::admission::{Invite, VALID_MINUTES_DEFAULT};
 use crate::daemon::Daemon;
 use axum::Json;
@@ -27,19 +28,7 @@ pub(super) async fn directory(State(daemon): Node) -> Json<Value> {
             "revoked": n.revoked.as_ref().map(|r| r.epoch),
         })
     });
-    let spaces = directory.spaces().map(|s| {
-        json!({
-            "id": s.id,
-            "label": s.label,
-            "template": s.template.as_str(),
-            "unit": s.unit,
-            "readers": scope(s.readers()),
-            "writers": scope(s.writers()),
-            "carriers": scope(s.carriers()),
-            "sealed": s.is_sealed(),
-            "key_epoch": s.key_epoch(),
-        })
-    });
+    let spaces = directory.spaces().map(|s| space_told(&directory, s));
     let units = directory.units().map(|u| json!({ "code": u.code, "name": u.name }));
     Json(json!({
         "schema": "fenbu.directory/1",
@@ -55,7 +44,7 @@ pub(super) async fn directory(State(daemon): Node) -> Json<Value> {
     }))
 }
 
-fn scope(scope: &Scope) -> Value {
+pub(super) fn scope(scope: &Scope) -> Value {
     if scope.all { json!("all") } else { json!(scope.units) }
 }
 

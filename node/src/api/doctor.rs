@@ -182,22 +182,25 @@ fn storage(driver: &DriverStatus) -> Check {
 }
 
 fn directory_check(driver: &DriverStatus, directory: &Directory) -> Check {
-    match &driver.engine.directory_stopped {
-        None => Check::good(
+    let Some(why) = &driver.engine.directory_stopped else {
+        return Check::good(
             "directory",
             format!("目录第 {} 版，联邦“{}”", directory.epoch(), directory.name()),
             format!("directory at epoch {}, federation '{}'", directory.epoch(), directory.name()),
+        );
+    };
+    let hint = match directory.fork() {
+        Some(_) => (
+            "可以照常书写；请保管根密钥的人执行 fenbu root recover（见运行手册）",
+            "writing goes on; have whoever keeps the root key run fenbu root recover (see the runbook)",
         ),
-        Some(why) => Check::bad(
-            "directory",
-            "error",
-            (
-                format!("目录停在第 {} 版：{}", directory.epoch(), said(why)),
-                format!("the directory stopped at epoch {}: {why}", directory.epoch()),
-            ),
-            ("升级本节点的 fenbu", "upgrade fenbu on this node"),
-        ),
-    }
+        None => ("升级本节点的 fenbu", "upgrade fenbu on this node"),
+    };
+    let words = (
+        format!("目录停在第 {} 版：{}", directory.epoch(), said(why)),
+        format!("the directory stopped at epoch {}: {why}", directory.epoch()),
+    );
+    Check::bad("directory", "error", words, hint)
 }
 
 /// Whether this node can read and write the sealed spaces it is a reader of, and, at the admin node,

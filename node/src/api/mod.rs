@@ -9,6 +9,8 @@ mod metrics;
 mod problem;
 mod records;
 mod repair;
+mod root;
+mod spaces;
 mod status;
 mod trust;
 
@@ -58,6 +60,12 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/directory", get(admin::directory))
         .route("/invites", post(admin::invite))
         .route("/directory/revoke", post(trust::revoke))
+        .route("/directory/spaces", post(spaces::change))
+        .route("/directory/spaces/{label}", get(spaces::show))
+        .route("/directory/limits", post(spaces::limits))
+        .route("/directory/root/appoint", post(root::appoint))
+        .route("/directory/root/recover", post(root::recover))
+        .route("/directory/root/take", post(root::take))
         .route("/quarantine", get(trust::quarantine))
         .route("/config", get(admin::config))
         .route("/doctor", get(doctor::doctor))

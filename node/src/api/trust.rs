@@ -32,19 +32,19 @@ pub(super) async fn revoke(State(daemon): Node, body: Bytes) -> Result<Json<Valu
     let request: Revoke = super::records::parse(&body)?;
     let directory = daemon.records.shared.directory.now();
     let info = find(&directory, &request.node)?.clone();
-    let (epoch, logs) = daemon.admission.revoke(info.node).await?;
+    let revoked = daemon.admission.revoke(info.node).await?;
     Ok(Json(json!({
         "schema": "fenbu.revoked/1",
         "node": info.node,
         "name": info.name,
         "unit": info.unit,
-        "epoch": epoch,
-        "logs_cut": logs,
+        "epoch": revoked.epoch,
+        "logs_cut": revoked.logs,
     })))
 }
 
 /// The one node that is meant.
-fn find<'a>(directory: &'a Directory, wanted: &str) -> Result<&'a NodeInfo, Problem> {
+pub(super) fn find<'a>(directory: &'a Directory, wanted: &str) -> Result<&'a NodeInfo, Problem> {
     let named: Vec<_> = directory.nodes().filter(|n| n.name == wanted).collect();
     let prefix = wanted.to_ascii_lowercase();
     let by_id = || directory.nodes().filter(|n| n.node.to_string().starts_with(&prefix));
