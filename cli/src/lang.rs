@@ -372,6 +372,7 @@ catalogue! {
     LabelDocuments: "文档", "Documents";
     LabelVersion: "版本", "Version";
     LabelEpoch: "目录版次", "Epoch";
+    LabelHeard: "目录来自", "Heard from";
     LabelHead: "目录头", "Head";
     LabelAdmin: "管理节点", "Admin node";
     LabelSpace: "数据范围", "Space";
@@ -423,6 +424,9 @@ catalogue! {
     Never: "从未", "never";
     Everyone: "全部", "all";
     Nobody: "无", "none";
+    HeardOwn: "此刻：本节点就是管理节点", "now: this is the admin node";
+    HeardNow: "此刻：已连上管理节点", "now: the admin node is connected";
+    HeardEarlier: "管理节点 {admin}，任何节点 {anyone}", "the admin node {admin}, any node {anyone}";
     Ago: "{span}前", "{span} ago";
     SpanDays: "{days} 天 {hours} 小时", "{days}d {hours}h";
     SpanHours: "{hours} 小时 {minutes} 分", "{hours}h {minutes}m";

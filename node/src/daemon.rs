@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{Driver, DriverStatus, Question};
 use crate::folder::{Folder, FolderError, Lock};
+use crate::freshness::Heard;
 use crate::materialiser::{Materialiser, Progress, Wake};
 use crate::rebuild::Rebuilder;
 use crate::records::Records;
@@ -104,6 +105,7 @@ impl Daemon {
         let reader = store.reader()?;
         let (writer, handle) =
             Writer::new(store, shared.clone(), &loaded.logs, reader.as_ref(), urgent.clone())?;
+        let heard = Heard::stored(reader.as_ref())?;
         let (wake, woken) = std_mpsc::channel();
         let progress = Arc::new(Progress::default());
         let stale = loaded.views_stale;
@@ -139,6 +141,7 @@ impl Daemon {
             urgent,
             joins,
             pace_settings,
+            heard,
         );
         let driver = tokio::spawn(driver.run(inputs, asked, stopped));
         let addresses = advertised(&config, endpoint.local_addr());

@@ -5,6 +5,7 @@
 //! | [`config`], [`folder`], [`setup`] | settings, a node's folder, making one (`init`, `join`) |
 //! | [`daemon`] | starts everything in order and stops it in order |
 //! | `driver`, `links` | the one loop: event, engine, outputs |
+//! | [`freshness`] | how old the directory here is |
 //! | [`transport`] | QUIC with raw public keys |
 //! | [`store`] | what is durable when; SQLite and memory |
 //! | [`writer`] | the one thread that commits |
@@ -27,6 +28,7 @@ pub mod continuity;
 pub mod daemon;
 mod driver;
 pub mod folder;
+pub mod freshness;
 pub mod import;
 mod links;
 mod making;

@@ -4,6 +4,7 @@ use crate::admission::{chance, unit_space};
 use crate::clock::wall_ms;
 use crate::config::{Config, ConfigError, FILE_NAME};
 use crate::folder::{Folder, FolderError};
+use crate::freshness::Heard;
 use crate::store::{SqliteStore, Store, StoreError, WriteBatch};
 use crate::transport::{Endpoint, TransportError, advertised};
 use ed25519_dalek::SigningKey;
@@ -171,10 +172,12 @@ fn write_config(
     Ok(config)
 }
 
+/// The folder's database, with the directory as it was heard just now.
 fn store_directory(folder: &Folder, statements: &[Signed]) -> Result<(), SetupError> {
     let mut store = SqliteStore::open(folder.database(), &crate::views::specs())?;
     let statements = (1..).zip(statements.iter().map(Signed::to_wire)).collect();
-    store.commit(&WriteBatch { statements, ..WriteBatch::default() })?;
+    let settings = vec![Heard::at(wall_ms()).setting()];
+    store.commit(&WriteBatch { statements, settings, ..WriteBatch::default() })?;
     Ok(crate::continuity::begin(folder, &mut store)?)
 }
 

@@ -93,6 +93,10 @@ pub enum Command {
         log: LogId,
         seq: u64,
     },
+    /// A small named value, at leisure.
+    Note {
+        setting: (String, Option<Vec<u8>>),
+    },
     /// A peer holds more of one of our logs than we do.
     OwnLogAhead {
         log: LogId,
@@ -145,6 +149,7 @@ pub struct Writer {
     /// The disk does not know our incarnation yet.
     incarnation_unsaved: bool,
     acknowledgements: BTreeMap<(NodeId, LogId), u64>,
+    notes: BTreeMap<String, Option<Vec<u8>>>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -189,6 +194,7 @@ impl Writer {
             known,
             incarnation_unsaved: false,
             acknowledgements: BTreeMap::new(),
+            notes: BTreeMap::new(),
         };
         Ok((writer, handle))
     }
@@ -197,7 +203,8 @@ impl Writer {
     pub fn run(mut self) {
         let mut upkeep = true;
         loop {
-            let first = match (upkeep, self.acknowledgements.is_empty()) {
+            let nothing_lazy = self.acknowledgements.is_empty() && self.notes.is_empty();
+            let first = match (upkeep, nothing_lazy) {
                 (true, _) => self.commands.recv_timeout(IDLE),
                 (false, false) => self.commands.recv_timeout(LAZY),
                 (false, true) => {
@@ -284,6 +291,9 @@ impl Writer {
             Command::Acknowledged { peer, log, seq } => {
                 self.acknowledgements.insert((peer, log), seq);
             }
+            Command::Note { setting: (name, value) } => {
+                self.notes.insert(name, value);
+            }
             Command::OwnLogAhead { log, seq } => self.leave_log(log, seq, group),
             Command::OwnLogForked { log, seq } => self.leave_forked(log, seq, group),
             Command::Stop => return true,
@@ -367,6 +377,7 @@ impl Writer {
             .batch
             .acknowledgements
             .extend(acknowledgements.iter().map(|((peer, log), seq)| (*peer, *log, *seq)));
+        group.batch.settings.extend(std::mem::take(&mut self.notes));
         if self.incarnation_unsaved {
             group.batch.settings.push(self.incarnation.setting());
         }

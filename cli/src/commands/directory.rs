@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::Session;
+use super::{Session, instant};
 use crate::client::Route;
 use crate::error::{Exit, Result};
 use crate::lang::{Key, Text};
@@ -26,7 +26,7 @@ pub(super) async fn run(_: DirectoryArgs, session: &mut Session) -> Result<Exit>
             }
         }
         Format::Table | Format::Wide => {
-            session.output.labelled(&rows(&answer))?;
+            session.output.labelled(&rows(&answer, session.output.view))?;
             session.output.raw(b"\n")?;
             session.output.table(&node_columns(), &nodes)?;
             session.output.raw(b"\n")?;
@@ -34,15 +34,19 @@ pub(super) async fn run(_: DirectoryArgs, session: &mut Session) -> Result<Exit>
             session.output.table(&super::space::columns(), &spaces)?;
         }
     }
+    if let Some(why) = answer["stopped"].as_str() {
+        session.output.say(Key::AlarmLine.with([("text", why.to_owned())]));
+    }
     Ok(Exit::Ok)
 }
 
-fn rows(answer: &Value) -> Vec<(Text, String)> {
+fn rows(answer: &Value, view: View) -> Vec<(Text, String)> {
     let text = |field| output::text(answer, field);
     vec![
         (Key::LabelName.into(), text("name")),
         (Key::LabelFederation.into(), text("federation")),
         (Key::LabelEpoch.into(), text("epoch")),
+        (Key::LabelHeard.into(), instant::heard(&answer["heard"], view)),
         (Key::LabelHead.into(), output::short_id(&text("head"))),
         (Key::LabelAdmin.into(), output::short_id(&text("admin"))),
         (Key::LabelUnits.into(), output::items(&answer["units"], "").len().to_string()),

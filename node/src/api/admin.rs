@@ -2,8 +2,10 @@
 
 use super::Problem;
 use super::spaces::space_told;
+use super::status::heard;
 use crate::admission::{Invite, VALID_MINUTES_DEFAULT};
 use crate::daemon::Daemon;
+use crate::words::Lang;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -15,7 +17,8 @@ use std::sync::Arc;
 
 type Node = State<Arc<Daemon>>;
 
-pub(super) async fn directory(State(daemon): Node) -> Json<Value> {
+pub(super) async fn directory(State(daemon): Node, lang: Lang) -> Result<Json<Value>, Problem> {
+    let driver = daemon.status().await.ok_or_else(Problem::stopping)?;
     let directory = daemon.records.shared.directory.now();
     let nodes = directory.nodes().map(|n| {
         json!({
@@ -30,18 +33,20 @@ pub(super) async fn directory(State(daemon): Node) -> Json<Value> {
     });
     let spaces = directory.spaces().map(|s| space_told(&directory, s));
     let units = directory.units().map(|u| json!({ "code": u.code, "name": u.name }));
-    Json(json!({
+    Ok(Json(json!({
         "schema": "fenbu.directory/1",
         "federation": directory.federation(),
         "name": directory.name(),
         "epoch": directory.epoch(),
         "head": directory.head(),
+        "heard": heard(&driver, &directory, &daemon.me()),
+        "stopped": driver.engine.directory_stopped.map(|why| lang.say(&why)),
         "admin": directory.admin(),
         "head_office": directory.head_office(),
         "units": units.collect::<Vec<_>>(),
         "nodes": nodes.collect::<Vec<_>>(),
         "spaces": spaces.collect::<Vec<_>>(),
-    }))
+    })))
 }
 
 pub(super) fn scope(scope: &Scope) -> Value {
