@@ -5,7 +5,8 @@ use fenbu_tests::cluster::page;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 3] = ["getting-started", "import-export", "status-and-doctor"];
+const PAGES: [&str; 4] =
+    ["getting-started", "import-export", "spaces-and-root-key", "status-and-doctor"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("cli")
@@ -30,6 +31,11 @@ fn import_export() {
 #[test]
 fn status_and_doctor() {
     perform("status-and-doctor");
+}
+
+#[test]
+fn spaces_and_root_key() {
+    perform("spaces-and-root-key");
 }
 
 #[test]

@@ -164,7 +164,8 @@ pub(super) async fn run(args: SpaceArgs, session: &mut Session) -> Result<Exit> 
 
 async fn list(session: &mut Session) -> Result<()> {
     let directory = session.client().get(Route::new("directory")).await?;
-    let items = output::items(&directory, "spaces");
+    let mut items = output::items(&directory, "spaces");
+    items.sort_by_key(|space| output::text(space, "label"));
     session.output.list(&List {
         schema: "fenbu.spaces/1",
         item_schema: "fenbu.space/1",
