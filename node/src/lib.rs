@@ -11,6 +11,7 @@
 //! | [`writer`] | the one thread that commits |
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | [`rebuild`] | documents and rows made again |
+//! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`admission`] | what the admin node says: letting nodes in, ending them, spaces, keys |
 //! | [`root`] | the root key as a file, and signing with it |
@@ -21,6 +22,7 @@
 
 pub mod admission;
 pub mod api;
+mod authors;
 pub mod backup;
 pub mod clock;
 pub mod config;
