@@ -298,7 +298,8 @@ catalogue! {
         "根密钥已不在本机。以前的备份里仍有它：一并移走或销毁",
         "The root key is no longer on this machine. Earlier backups still hold it: move them away too, or destroy them";
     RootOther: "{path} 里是另一个联邦（{found}）的根密钥", "{path} holds the root key of another federation, {found}";
-    QuarantineEmpty: "没有不算数的内容", "Nothing is in quarantine";
+    QuarantineEmpty: "没有待查看的内容", "Nothing is in quarantine";
+    Reviewed: "已标为审阅过：{entries} 条", "Marked as reviewed: {entries} entries";
     InviteNext:
         "令牌只能用一次，供单位 {unit} 使用，有效至 {until}。在新节点上执行：fenbu join 令牌 --dir 目录",
         "The token works once, for unit {unit}, until {until}. On the new node run: fenbu join TOKEN --dir DIR";
@@ -464,6 +465,8 @@ catalogue! {
     ColumnNewest: "最新", "NEWEST";
     ColumnSafe: "已安全存于", "SAFE ON";
     ColumnAdmitted: "加入版次", "ADMITTED";
+    ColumnCounts: "计入", "COUNTS";
+    ColumnReviewed: "已审阅", "REVIEWED";
     ColumnRevoked: "已撤销", "REVOKED";
     ColumnTemplate: "模板", "TEMPLATE";
     ColumnLogs: "日志", "LOGS";

@@ -101,6 +101,7 @@ impl Daemon {
             readers: Arc::new(readers),
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
+            ledger: Arc::default(),
         };
         let (urgent, inputs) = mpsc::unbounded_channel();
         let reader = store.reader()?;

@@ -10,6 +10,7 @@
 //! | [`store`] | what is durable when; SQLite and memory |
 //! | [`writer`] | the one thread that commits |
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
+//! | `ledger` | who has how much, and whose entries are over a limit |
 //! | [`rebuild`] | documents and rows made again |
 //! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
@@ -32,6 +33,7 @@ mod driver;
 pub mod folder;
 pub mod freshness;
 pub mod import;
+mod ledger;
 mod links;
 mod making;
 pub mod materialiser;

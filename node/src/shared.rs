@@ -2,6 +2,7 @@
 
 use crate::authors::KnownAuthors;
 use crate::clock::Clock;
+use crate::ledger::Ledger;
 use crate::store::{Place, Reader, StoreError};
 use ed25519_dalek::SigningKey;
 use fenbu_protocol::directory::Directory;
@@ -79,6 +80,7 @@ pub struct Shared {
     pub readers: Arc<Readers>,
     pub documents: Arc<DocumentLocks>,
     pub(crate) authors: Arc<KnownAuthors>,
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 impl Shared {

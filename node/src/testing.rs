@@ -110,6 +110,7 @@ impl Bench {
             readers: Arc::new(Readers::new(store.reader().unwrap(), 2).unwrap()),
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
+            ledger: Arc::default(),
         };
         let (inputs, engine) = mpsc::unbounded_channel();
         let reader = store.reader().unwrap();

@@ -8,11 +8,12 @@ use crate::continuity::Incarnation;
 use crate::shared::Shared;
 use crate::store::{DocumentUpdate, Reader, Store, StoreError, StoredLog, WriteBatch};
 use fenbu_protocol::directory::Signed;
-use fenbu_protocol::id::{LogId, NodeId, SpaceId};
+use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Run, Shape, Tip};
 use fenbu_protocol::record::Schema;
 use fenbu_protocol::seal::{NONCE_BYTES, NoKey, Place, Sealing, seal};
 use fenbu_protocol::sync::{Input, Item, Ticket};
+pub use limits::LimitReached;
 use own::{author_in, log_of};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -57,6 +58,8 @@ pub enum WriteError {
     LogLeft,
     #[error(transparent)]
     NoKey(#[from] NoKey),
+    #[error(transparent)]
+    Limit(LimitReached),
     #[error(transparent)]
     Stopping(#[from] Stopping),
 }
@@ -150,6 +153,10 @@ pub struct Writer {
     incarnation_unsaved: bool,
     acknowledgements: BTreeMap<(NodeId, LogId), u64>,
     notes: BTreeMap<String, Option<Vec<u8>>>,
+    /// What this node has in the spaces it writes.
+    own: BTreeMap<SpaceId, limits::Own>,
+    /// Documents written to in this group.
+    unsaved: Vec<(SpaceId, DocId)>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -195,6 +202,8 @@ impl Writer {
             incarnation_unsaved: false,
             acknowledgements: BTreeMap::new(),
             notes: BTreeMap::new(),
+            own: BTreeMap::new(),
+            unsaved: Vec::new(),
         };
         Ok((writer, handle))
     }
@@ -249,7 +258,11 @@ impl Writer {
         match command {
             Command::Persist { ticket, item } => {
                 match item {
-                    Item::Run { run, tip, .. } => {
+                    Item::Run { run, tip, space } => {
+                        // It may be of an earlier log of ours that comes back.
+                        if self.incarnation.number > 0 {
+                            self.own.remove(&space);
+                        }
                         // Not one more entry after what a peer knew of our log and we did not.
                         self.leave_log(run.log(), tip.seq, group);
                         group.bytes += run.as_bytes().len();
@@ -324,6 +337,10 @@ impl Writer {
                 return;
             }
         };
+        if let Err(error) = self.check_limits(&writes, &directory) {
+            let _ = reply.send(Err(error));
+            return;
+        }
         let now_ms = self.shared.clock.now_ms();
         for (write, sealing) in writes.into_iter().zip(sealing) {
             let LocalWrite { schema, body, update, .. } = write;
@@ -355,6 +372,7 @@ impl Writer {
             }
             written.push(Written { log: header.log, seq: header.seq });
             group.bytes += body.len() + update.snapshot.len();
+            self.unsaved.push((update.space, update.document));
             group.batch.documents.push(update);
         }
         group.written.push((reply, written));
@@ -381,6 +399,7 @@ impl Writer {
         if self.incarnation_unsaved {
             group.batch.settings.push(self.incarnation.setting());
         }
+        self.unsaved.clear();
         if group.batch.is_empty() {
             return group.answer();
         }
@@ -392,6 +411,7 @@ impl Writer {
             }
             Err(error) => {
                 tracing::error!(%error, "a commit failed; nothing of it was written");
+                self.own.clear();
                 // The undone sequence numbers are free: nobody has seen them.
                 self.authors.append(&mut group.before);
                 let number = self.incarnation.number;
@@ -498,6 +518,7 @@ impl Group {
     }
 }
 
+mod limits;
 mod live;
 mod own;
 #[cfg(test)]

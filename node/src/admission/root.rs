@@ -92,7 +92,8 @@ impl Admission {
         let statement = directory.next_statement(root, &act, self.shared.clock.now_ms());
         let unread = directory.spaces().filter(|s| s.is_sealed());
         let unread = unread.filter(|s| !directory.may_read(&node.node, &s.id));
-        let unread = unread.map(|s| s.label.clone()).collect();
+        let mut unread: Vec<String> = unread.map(|s| s.label.clone()).collect();
+        unread.sort();
         Ok(Appointment { statement, old, logs_cut, unread })
     }
 

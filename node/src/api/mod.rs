@@ -7,6 +7,7 @@ mod admin;
 mod doctor;
 mod metrics;
 mod problem;
+mod quarantine;
 mod records;
 mod repair;
 mod root;
@@ -66,7 +67,8 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/directory/root/appoint", post(root::appoint))
         .route("/directory/root/recover", post(root::recover))
         .route("/directory/root/take", post(root::take))
-        .route("/quarantine", get(trust::quarantine))
+        .route("/quarantine", get(quarantine::list))
+        .route("/quarantine/reviewed", post(quarantine::reviewed))
         .route("/config", get(admin::config))
         .route("/doctor", get(doctor::doctor))
         .route("/schema", get(admin::schema))

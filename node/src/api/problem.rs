@@ -133,7 +133,9 @@ impl From<RecordError> for Problem {
             RecordError::Edit(_) => Self::bad_request(detail),
             RecordError::NotAllowed(_)
             | RecordError::NoKey(_)
-            | RecordError::Write(WriteError::NoKey(_)) => Self::not_allowed(detail),
+            | RecordError::Write(WriteError::NoKey(_) | WriteError::Limit(_)) => {
+                Self::not_allowed(detail)
+            }
             RecordError::Damaged { .. } => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "damaged",

@@ -170,7 +170,18 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("another statement came first, or the directory was stopped by a fork: look at `fenbu directory` and try again", "有别的语句抢先，或目录因分叉而停止：看 fenbu directory，然后重试"),
     ("It takes rights", "这会收回权限"),
 
+    // What a person should look at.
+    ("it is past where its author's log was cut when the right to write was taken", "超过了收回写入权限时作者日志的截止位置"),
+    ("its author has more entries in this space than one author may have, {limit}", "作者在此数据范围的条目超过一个作者的上限 {limit} 条"),
+    ("its author has larger entries in this space than one author may have, {limit} bytes", "作者在此数据范围的条目超过一个作者的大小上限 {limit} 字节"),
+    ("its author has written to more records in this space than one author may, {limit}", "作者在此数据范围写过的记录超过一个作者的上限 {limit} 份"),
+    ("nothing that counts because others built on it has an id that begins so; see `fenbu quarantine --all`", "没有因他人接续而计入、且标识以此开头的内容；见 fenbu quarantine --all"),
+    ("the id could be any of several records; give more of it", "标识可能是好几份记录：多给几位"),
+
     // Spaces.
+    ("this node has as many entries in space '{label}' as one author may have there, {limit}: ask the admin node for more (`fenbu space limits`)", "本节点在数据范围“{label}”的条目已达一个作者的上限 {limit} 条：请管理节点放宽（fenbu space limits）"),
+    ("this node's entries in space '{label}' are as large as those of one author may be there, {limit} bytes: ask the admin node for more (`fenbu space limits`)", "本节点在数据范围“{label}”的条目已达一个作者的大小上限 {limit} 字节：请管理节点放宽（fenbu space limits）"),
+    ("this node has written to as many records in space '{label}' as one author may there, {limit}: edit those, or ask the admin node for more (`fenbu space limits`)", "本节点在数据范围“{label}”写过的记录已达一个作者的上限 {limit} 份：可以继续修改它们，或请管理节点放宽（fenbu space limits）"),
     ("'{word}' is neither \"all\" nor an array of unit codes", "“{word}”既不是 \"all\"，也不是单位代码的数组"),
     ("there is no space '{label}'; see `fenbu space list`, or make one with `fenbu space define`", "没有数据范围“{label}”；见 fenbu space list，或用 fenbu space define 新建"),
     ("there is a space '{label}' already: change it with `fenbu space set`", "已经有数据范围“{label}”：用 fenbu space set 修改"),
