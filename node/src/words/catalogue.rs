@@ -40,6 +40,7 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("field '{field}': nothing leads from '{from}' to '{to}'; from there it can become {known}", "字段“{field}”：不能从“{from}”变为“{to}”；可以变为 {known}"),
     ("'{op}' is not possible now: {why}", "现在不能“{op}”：{why}"),
     ("field '{field}': a note has at most {NOTE_BYTES_MAX} bytes", "字段“{field}”：说明最多 {NOTE_BYTES_MAX} 字节"),
+    ("field '{field}' is written by {by} alone", "字段“{field}”只由{by}填写"),
     ("this version knows no such step", "本版本没有这个步骤"),
     ("it cannot be taken from the state '{state}'", "不能从“{state}”状态走这一步"),
     ("only {by} may take it", "只有{by}可以走这一步"),
