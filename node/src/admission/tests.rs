@@ -146,6 +146,40 @@ async fn a_token_is_checked_before_anything_is_told() {
     bench.stop();
 }
 
+#[tokio::test]
+async fn of_a_thousand_who_bring_one_token_one_is_let_in() {
+    let mut bench = bench();
+    let (token, _) = token(&bench, 15).await;
+    let door = door(&bench, NOW_MS);
+    let before = bench.directory.borrow().nodes().count();
+    let attempts = (0..1000u32).map(|n| {
+        let mut seed = [7; 32];
+        seed[..4].copy_from_slice(&n.to_be_bytes());
+        let key = SigningKey::from_bytes(&seed);
+        let request = JoinRequest {
+            federation: token.federation,
+            secret: token.secret,
+            proof: JoinRequest::prove(&key, &EXPORTER),
+            name: format!("node {n}"),
+            addresses: vec![],
+            sealing: sealing_public(&key),
+        };
+        let (door, id) = (door.clone(), NodeId(key.verifying_key().to_bytes()));
+        let request = minicbor::to_vec(&request).unwrap();
+        async move { (id, door.admit(id, &EXPORTER, &request).await) }
+    });
+    let all = futures_util::future::join_all(attempts);
+    let outcomes = folding(&mut bench, all).await;
+    let (winners, losers): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|(_, o)| o.is_ok());
+    assert_eq!((winners.len(), losers.len()), (1, 999));
+    let used = |o: &Result<_, _>| matches!(o, Err(AdmissionError::TokenUsed));
+    assert!(losers.iter().all(|(_, outcome)| used(outcome)));
+    let directory = bench.directory.borrow().clone();
+    assert!(directory.is_member(&winners[0].0));
+    assert_eq!(directory.nodes().count(), before + 1);
+    bench.stop();
+}
+
 /// Whoever is let in can read its unit's space at once, and nobody else's.
 #[tokio::test]
 async fn admission_brings_the_keys() {
