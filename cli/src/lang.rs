@@ -282,6 +282,16 @@ catalogue! {
     JoinNext:
         "已加入联邦。启动节点：fenbu node run --dir {dir}",
         "Joined. Start the node: fenbu node run --dir {dir}";
+    JoinRequested:
+        "请求已写出。把 {file} 带到管理节点：fenbu admit 文件 --unit 代码 --answer 应答文件；两边核对节点标识，再把应答文件带回：fenbu join --answer 文件 --dir {dir}",
+        "The request is written. Bring {file} to the admin node: fenbu admit FILE --unit CODE --answer FILE; compare the node ids there and here, and bring the answer back: fenbu join --answer FILE --dir {dir}";
+    JoinCompare:
+        "核对联邦标识与管理节点上显示的是否相同",
+        "Make sure that the federation's id is the one the admin node shows";
+    Admitted:
+        "已接纳。核对节点标识与那台机器上显示的是否相同，不同就撤销它；把 {file} 带过去：fenbu join --answer 文件 --dir 目录",
+        "Let in. Make sure that the node id is the one that machine printed, else revoke it; bring {file} there: fenbu join --answer FILE --dir DIR";
+    FileExists: "{path} 已经存在：请换个名字", "{path} exists already: choose another name";
     Revoked:
         "{name} 已在目录第 {epoch} 版撤销；它的 {logs} 份日志到目前收到的位置为止有效。以后收到的内容见 fenbu quarantine",
         "{name} is revoked at epoch {epoch}; {logs} of its logs count up to what is here now. What turns up later is in fenbu quarantine";

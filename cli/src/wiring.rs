@@ -15,8 +15,8 @@ use fenbu_node::setup;
 use fenbu_node::words::Lang as Words;
 use fenbu_protocol::id::{hex, unhex_vec};
 
-/// Files of which at least one lies in every node's folder.
-const NODE_FILES: [&str; 2] = ["node.key", "fenbu.db"];
+/// Files of which at least one lies in every node's folder, also while it waits to be let in.
+const NODE_FILES: [&str; 3] = ["node.key", "fenbu.db", "joining.key"];
 
 /// The lock that a running daemon holds.
 pub(crate) const LOCK_FILE: &str = "fenbu.lock";
@@ -107,6 +107,26 @@ pub(crate) fn join(options: JoinOptions) -> Result<NodeReport> {
     })
     .map_err(|e| setup_error(&e))?;
     Ok(report.into())
+}
+
+/// What `fenbu join --request` asks for.
+pub(crate) use fenbu_node::setup::RequestOptions;
+
+/// Makes the folder of a node that asks by file; returns the node's id.
+pub(crate) fn join_request(options: RequestOptions) -> Result<String> {
+    setup::request(&options).map(|node| node.to_string()).map_err(|e| setup_error(&e))
+}
+
+/// Takes the answer to a request by file.
+pub(crate) fn join_answer(dir: &Path, file: &Path) -> Result<NodeReport> {
+    setup::complete(dir, file).map(NodeReport::from).map_err(|e| setup_error(&e))
+}
+
+/// Writes an answer, given in hexadecimal, to a new file.
+pub(crate) fn write_answer(file: &Path, answer: &str) -> Result<()> {
+    let unreadable = |_| Error::failed(Key::AnswerUnreadable).hint(Key::HintVersions);
+    let bytes = unhex_vec(answer).map_err(unreadable)?;
+    setup::write_new(file, &bytes).map_err(|e| setup_error(&e))
 }
 
 fn setup_error(error: &setup::SetupError) -> Error {

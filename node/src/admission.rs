@@ -17,7 +17,7 @@ use fenbu_protocol::directory::{
 };
 use fenbu_protocol::id::{Hash, NodeId, SealingKey, hex};
 use fenbu_protocol::seal;
-use fenbu_protocol::wire::join::{self, JoinAnswer, JoinRequest, Token};
+use fenbu_protocol::wire::join::{self, FileRequest, JoinAnswer, JoinRequest, Token};
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
 use tokio::sync::{Mutex, oneshot};
@@ -233,6 +233,37 @@ impl Admission {
         let (reply, answer) = oneshot::channel();
         self.writer.send(Command::Declare { statements, settings, reply })?;
         Ok(answer.await.map_err(|_| Stopping)??)
+    }
+
+    /// Lets a node in that has asked by file; returns the whole directory with it. One that is a member
+    /// already gets it again.
+    pub async fn admit_by_file(
+        &self,
+        request: &FileRequest,
+        invite: Invite,
+    ) -> Result<Vec<Signed>, AdmissionError> {
+        let _turn = self.turn.lock().await;
+        let directory = self.shared.directory.now();
+        self.check_admin(&directory)?;
+        if directory.is_member(&request.node) {
+            return Ok(directory.statements_after(0).to_vec());
+        }
+        let role = Role::from_name(&invite.role)
+            .ok_or_else(|| AdmissionError::Role(invite.role.clone()))?;
+        let unit_name = unit_name(&directory, &invite)?;
+        let invitation =
+            Invitation { unit: invite.unit, unit_name, role, expires_ms: 0, used_by: None };
+        let applicant = Applicant {
+            node: request.node,
+            name: request.name.as_ref().unwrap_or(&invitation.unit),
+            addresses: &request.addresses,
+            sealing: request.sealing,
+        };
+        let acts = self.acts(&directory, &invitation, &applicant)?;
+        let all = acts.directory.statements_after(0).to_vec();
+        self.say(acts, Vec::new()).await?;
+        tracing::info!(peer = %request.node.short(), unit = invitation.unit, "let a node in by file");
+        Ok(all)
     }
 
     /// Talks to one who knocks, to the end.

@@ -19,6 +19,10 @@ use fenbu_protocol::wire::join::{self as wire_join, JoinAnswer, JoinRequest, Tok
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+mod files;
+
+pub use files::{RequestOptions, answer_bytes, complete, request, write_new};
+
 /// Code of the unit that founds a federation, unless another is asked for.
 pub const HEAD_OFFICE: &str = "head";
 
@@ -43,6 +47,10 @@ pub enum SetupError {
     Refused(String),
     #[error("the answer of the node that issued the token cannot be used: {0}")]
     Answer(String),
+    #[error("{0} exists already; nothing is overwritten: choose another name")]
+    Exists(PathBuf),
+    #[error("cannot {doing} {path}: {source}")]
+    File { doing: &'static str, path: PathBuf, source: std::io::Error },
     #[error("none of the token's addresses answered:\n{0}")]
     Unreachable(String),
     #[error(

@@ -5,8 +5,13 @@ use fenbu_tests::cluster::page;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 4] =
-    ["getting-started", "import-export", "spaces-and-root-key", "status-and-doctor"];
+const PAGES: [&str; 5] = [
+    "getting-started",
+    "import-export",
+    "joining-by-files",
+    "spaces-and-root-key",
+    "status-and-doctor",
+];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("cli")
@@ -31,6 +36,11 @@ fn import_export() {
 #[test]
 fn status_and_doctor() {
     perform("status-and-doctor");
+}
+
+#[test]
+fn joining_by_files() {
+    perform("joining-by-files");
 }
 
 #[test]

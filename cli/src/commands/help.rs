@@ -7,8 +7,8 @@
 use clap::{Arg, ArgAction, Command};
 
 use super::{
-    HELP_ZH, backup, completions, config, demo, directory, doctor, export, import, init, invite,
-    join, node, peers, quarantine, repair, restore, revoke, root, space, status, sync,
+    HELP_ZH, admit, backup, completions, config, demo, directory, doctor, export, import, init,
+    invite, join, node, peers, quarantine, repair, restore, revoke, root, space, status, sync,
 };
 use crate::lang::Lang;
 
@@ -22,6 +22,7 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "join" => join::HELP_ZH,
         "node" => node::HELP_ZH,
         "invite" => invite::HELP_ZH,
+        "admit" => admit::HELP_ZH,
         "quarantine" => quarantine::HELP_ZH,
         "revoke" => revoke::HELP_ZH,
         "space" => space::HELP_ZH,

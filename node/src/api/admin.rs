@@ -5,12 +5,15 @@ use super::spaces::space_told;
 use super::status::heard;
 use crate::admission::{Invite, VALID_MINUTES_DEFAULT};
 use crate::daemon::Daemon;
+use crate::setup::answer_bytes;
 use crate::words::Lang;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use fenbu_protocol::directory::Scope;
+use fenbu_protocol::id::hex;
 use fenbu_protocol::record::{ALL, Field, Merge, ValueType};
+use fenbu_protocol::wire::join::FileRequest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -80,6 +83,40 @@ pub(super) async fn invite(State(daemon): Node, body: Bytes) -> Result<Json<Valu
         "token": token.to_text(),
         "expires_ms": expires_ms,
         "unit": unit,
+    })))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdmitRequest {
+    /// What `fenbu join --request` wrote.
+    request: String,
+    unit: String,
+    name: Option<String>,
+    role: Option<String>,
+}
+
+/// Lets a node in that has asked by file. The answer is for its file.
+pub(super) async fn admit(State(daemon): Node, body: Bytes) -> Result<Json<Value>, Problem> {
+    let asked: AdmitRequest = super::records::parse(&body)?;
+    let request = FileRequest::from_text(&asked.request)
+        .map_err(|error| Problem::bad_request(error.to_string()))?;
+    let invite = Invite {
+        unit: asked.unit,
+        unit_name: asked.name,
+        role: asked.role.unwrap_or_else(|| "server".into()),
+        valid_minutes: VALID_MINUTES_DEFAULT,
+    };
+    let statements = daemon.admission.admit_by_file(&request, invite).await?;
+    let directory = daemon.records.shared.directory.now();
+    let info = directory.node(&request.node);
+    Ok(Json(json!({
+        "schema": "fenbu.admitted/1",
+        "node": request.node,
+        "name": info.map(|n| n.name.as_str()),
+        "unit": info.map(|n| n.unit.as_str()),
+        "federation": directory.federation(),
+        "answer": hex(&answer_bytes(statements)),
     })))
 }
 

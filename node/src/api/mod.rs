@@ -60,6 +60,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/sync", get(status::sync))
         .route("/directory", get(admin::directory))
         .route("/invites", post(admin::invite))
+        .route("/admissions", post(admin::admit))
         .route("/directory/revoke", post(trust::revoke))
         .route("/directory/spaces", post(spaces::change))
         .route("/directory/spaces/{label}", get(spaces::show))

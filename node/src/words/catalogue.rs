@@ -224,6 +224,11 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("no such token here: ask for a new one (`fenbu invite`)", "这里没有这个令牌：请索取新的（fenbu invite）"),
     ("the token was used already: ask for a new one (`fenbu invite`)", "令牌已经用过：请索取新的（fenbu invite）"),
     ("the token has expired: ask for a new one (`fenbu invite`)", "令牌已过期：请索取新的（fenbu invite）"),
+    ("this is no request to join: it begins with '{prefix}', as `fenbu join --request` wrote it", "这不是加入请求：它以“{prefix}”开头，由 fenbu join --request 写出"),
+    ("the request is damaged: copy the whole file that `fenbu join --request` wrote", "请求不完整：请复制 fenbu join --request 写出的整个文件"),
+    ("the node in {path} waits to be let in: bring its request to the admin node (`fenbu admit`), then `fenbu join --answer FILE`", "{path} 里的节点还在等待接纳：把它的请求带到管理节点（fenbu admit），然后 fenbu join --answer 文件"),
+    ("{path} exists already; nothing is overwritten: choose another name", "{path} 已经存在；不覆盖任何文件：请换个名字"),
+    ("it is no answer of `fenbu admit`", "它不是 fenbu admit 的应答"),
     ("a token begins with '{prefix}'; copy the whole line that `fenbu invite` printed", "令牌以“{prefix}”开头；请复制 fenbu invite 输出的整行"),
     ("the token is damaged: copy the whole line that `fenbu invite` printed", "令牌不完整：请复制 fenbu invite 输出的整行"),
 
