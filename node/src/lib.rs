@@ -12,6 +12,7 @@
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | `ledger` | who has how much, and whose entries are over a limit |
 //! | [`rebuild`] | documents and rows made again |
+//! | [`search`] | full text, in an index beside the store |
 //! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`admission`] | what the admin node says: letting nodes in, ending them, spaces, keys |
@@ -41,6 +42,7 @@ pub mod rebuild;
 pub mod records;
 mod removal;
 pub mod root;
+pub mod search;
 pub mod setup;
 pub mod shared;
 pub mod store;

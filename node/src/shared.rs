@@ -3,6 +3,7 @@
 use crate::authors::KnownAuthors;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
+use crate::search::Search;
 use crate::store::{Place, Reader, StoreError};
 use ed25519_dalek::SigningKey;
 use fenbu_protocol::directory::Directory;
@@ -81,6 +82,7 @@ pub struct Shared {
     pub documents: Arc<DocumentLocks>,
     pub(crate) authors: Arc<KnownAuthors>,
     pub(crate) ledger: Arc<Ledger>,
+    pub search: Search,
 }
 
 impl Shared {

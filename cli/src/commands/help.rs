@@ -8,7 +8,8 @@ use clap::{Arg, ArgAction, Command};
 
 use super::{
     HELP_ZH, admit, backup, completions, config, demo, directory, doctor, export, import, init,
-    invite, join, node, peers, quarantine, repair, restore, revoke, root, space, status, sync,
+    invite, join, node, peers, quarantine, repair, restore, revoke, root, search, space, status,
+    sync,
 };
 use crate::lang::Lang;
 
@@ -24,6 +25,7 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "invite" => invite::HELP_ZH,
         "admit" => admit::HELP_ZH,
         "quarantine" => quarantine::HELP_ZH,
+        "search" => search::HELP_ZH,
         "revoke" => revoke::HELP_ZH,
         "space" => space::HELP_ZH,
         "root" => root::HELP_ZH,

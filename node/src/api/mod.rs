@@ -11,6 +11,7 @@ mod quarantine;
 mod records;
 mod repair;
 mod root;
+mod search;
 mod spaces;
 mod status;
 mod trust;
@@ -73,6 +74,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/config", get(admin::config))
         .route("/doctor", get(doctor::doctor))
         .route("/schema", get(admin::schema))
+        .route("/search", get(search::search))
         .route("/import", post(records::import))
         .route("/export", get(records::export))
         .route("/repair/views", post(repair::views))

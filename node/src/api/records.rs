@@ -272,6 +272,10 @@ fn list_query(
             _ => query.equals.push((name, value)),
         }
     }
+    // What was withdrawn is in no list that does not ask for it.
+    let asked = |field: &str| query.equals.iter().any(|(name, _)| name == field);
+    let hidden = schema.hidden.iter().filter(|(field, _)| !asked(field));
+    query.excludes = hidden.map(|(f, s)| ((*f).to_owned(), (*s).to_owned())).collect();
     Ok(query)
 }
 

@@ -152,6 +152,7 @@ impl Bench {
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
             ledger: Arc::default(),
+            search: crate::search::Search::default(),
         };
         let (inputs, engine) = tokio_mpsc::unbounded_channel();
         let logs = store.load().unwrap().logs;
