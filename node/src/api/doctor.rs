@@ -73,6 +73,7 @@ pub(super) async fn doctor(
     let mut checks = vec![store(&daemon).await?, peers(&driver), storage(&driver)];
     checks.push(directory_check(&driver, &directory));
     checks.push(freshness(&driver, &directory, &daemon));
+    checks.extend(root_key(&daemon));
     checks.push(keys(&daemon, &directory));
     checks.push(continuity(&daemon, &driver).await?);
     checks.push(refused(&daemon, &driver).await?);
@@ -256,6 +257,22 @@ fn freshness(driver: &DriverStatus, directory: &Directory, daemon: &Daemon) -> C
             "work goes on; whom the admin has let in or revoked since is not known here: connect to any node that is more current when you can",
         ),
     )
+}
+
+/// The root key lies where a thief of the machine finds it.
+fn root_key(daemon: &Daemon) -> Option<Check> {
+    let held = daemon.config.dir.join(crate::folder::ROOT_KEY).is_file();
+    held.then(|| {
+        Check::bad(
+            "root-key",
+            "note",
+            ("联邦的根密钥还在本机".into(), "the federation's root key is on this machine".into()),
+            (
+                "把它移到离线介质：fenbu root export，verify，remove",
+                "move it to a stick in a safe: fenbu root export, verify, remove",
+            ),
+        )
+    })
 }
 
 /// From then on people are told that they work with yesterday's directory …
