@@ -5,10 +5,11 @@ use fenbu_tests::cluster::page;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 5] = [
+const PAGES: [&str; 6] = [
     "getting-started",
     "import-export",
     "joining-by-files",
+    "personal-data",
     "spaces-and-root-key",
     "status-and-doctor",
 ];
@@ -31,6 +32,11 @@ fn getting_started() {
 #[test]
 fn import_export() {
     perform("import-export");
+}
+
+#[test]
+fn personal_data() {
+    perform("personal-data");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod admin;
 mod doctor;
 mod metrics;
+mod personal;
 mod problem;
 mod quarantine;
 mod records;
@@ -81,6 +82,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/repair/documents", post(repair::documents))
         .route("/{plural}", get(records::list).post(records::create))
         .route("/{plural}/{id}", get(records::show).patch(records::edit))
+        .route("/{plural}/{id}/reveal", post(personal::reveal))
         .route("/{plural}/{id}/history", get(records::history));
     Router::new()
         .nest("/api/v1", api)
