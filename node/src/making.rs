@@ -104,6 +104,18 @@ enum Verdict<'a> {
     Refused(&'static str, String),
 }
 
+/// Entries by what becomes of them, with their plain bodies.
+#[derive(Default)]
+struct Sorted<'a> {
+    offered: Vec<(&'a Header, Cow<'a, [u8]>)>,
+    /// The authors of what is offered.
+    by: Vec<NodeId>,
+    /// Past a cut or over a limit.
+    past: Vec<(&'a Header, Cow<'a, [u8]>)>,
+    /// Who cannot save it: of what is past a cut nobody, of what is over a limit its author.
+    vain: Vec<Option<NodeId>>,
+}
+
 impl<'a> Job<'a> {
     pub(crate) fn new(shared: &'a Shared, directory: &'a Directory, keyring: &'a Keyring) -> Self {
         let (readers, authors, ledger) = (&shared.readers, &shared.authors, &shared.ledger);
@@ -224,41 +236,8 @@ impl Job<'_> {
         };
         let mut candidates: Vec<&Candidate> = candidates.iter().collect();
         candidates.sort_by_key(|c| (c.header.log, c.header.seq));
-        let (mut offered, mut past) = (Vec::new(), Vec::new());
-        // Of what is past a cut nobody, of what is over a limit its author.
-        let mut vain: Vec<Option<NodeId>> = Vec::new();
-        let mut by: Vec<NodeId> = Vec::new();
-        // Later entries of a log wait behind one that waits, here as in the gate: an honest author's
-        // build on it.
-        let mut blocked: Option<LogId> = None;
-        for &candidate in &candidates {
-            let entry = entry_ref(place, &candidate.header);
-            if blocked == Some(candidate.header.log) {
-                made.wait(entry);
-                continue;
-            }
-            match self.verdict(place.space, schema, candidate)? {
-                Verdict::Counts(body) => {
-                    offered.push((&candidate.header, body));
-                    by.push(candidate.author);
-                }
-                Verdict::PastCut(body) => {
-                    past.push((&candidate.header, body));
-                    vain.push(None);
-                }
-                Verdict::Over(body) => {
-                    past.push((&candidate.header, body));
-                    vain.push(Some(candidate.author));
-                }
-                Verdict::Waits => {
-                    blocked = Some(candidate.header.log);
-                    made.wait(entry);
-                }
-                Verdict::Refused(code, reason) => {
-                    made.batch.refused.push(Refusal { entry, code: code.into(), reason });
-                }
-            }
-        }
+        let Sorted { offered, by, past, vain } =
+            self.sorted(place, schema, &candidates, &mut made)?;
         let mut incoming = incoming(&offered);
         if !past.is_empty() {
             let past = self::incoming(&past);
@@ -283,6 +262,50 @@ impl Job<'_> {
             self.authors.name(outcome.record, place.space, self.directory, self.readers, &also)?;
         made.take(place, schema, outcome);
         Ok(made)
+    }
+
+    /// Which of the entries, by log and seq, are offered to the gate, and which perhaps; the others wait
+    /// or are refused.
+    fn sorted<'a>(
+        &self,
+        place: Place,
+        schema: &Schema,
+        candidates: &[&'a Candidate],
+        made: &mut Made,
+    ) -> Result<Sorted<'a>, StoreError> {
+        let mut sorted = Sorted::default();
+        // Later entries of a log wait behind one that waits, here as in the gate: an honest author's
+        // build on it.
+        let mut blocked: Option<LogId> = None;
+        for &candidate in candidates {
+            let entry = entry_ref(place, &candidate.header);
+            if blocked == Some(candidate.header.log) {
+                made.wait(entry);
+                continue;
+            }
+            match self.verdict(place.space, schema, candidate)? {
+                Verdict::Counts(body) => {
+                    sorted.offered.push((&candidate.header, body));
+                    sorted.by.push(candidate.author);
+                }
+                Verdict::PastCut(body) => {
+                    sorted.past.push((&candidate.header, body));
+                    sorted.vain.push(None);
+                }
+                Verdict::Over(body) => {
+                    sorted.past.push((&candidate.header, body));
+                    sorted.vain.push(Some(candidate.author));
+                }
+                Verdict::Waits => {
+                    blocked = Some(candidate.header.log);
+                    made.wait(entry);
+                }
+                Verdict::Refused(code, reason) => {
+                    made.batch.refused.push(Refusal { entry, code: code.into(), reason });
+                }
+            }
+        }
+        Ok(sorted)
     }
 
     /// Whether the author had the right, as far as this directory tells, and what was written.

@@ -58,28 +58,8 @@ pub(super) const HELP_ZH: &[(&str, &str)] = &[
 ];
 
 pub(super) fn run(args: JoinArgs, session: &mut Session) -> Result<Exit> {
-    if let Some(file) = args.request {
-        let shown = file.display().to_string();
-        let node = wiring::join_request(RequestOptions {
-            dir: session.dir.clone(),
-            file,
-            name: args.name,
-            listen: args.listen,
-            advertise: args.advertise,
-        })?;
-        let dir = session.shown_dir();
-        session.output.detail(&Detail {
-            schema: "fenbu.join-request/1",
-            name: "node",
-            answer: json!({ "node": node, "file": shown, "dir": dir }),
-            rows: vec![
-                (Key::LabelNode.into(), node),
-                (Key::LabelFile.into(), shown.clone()),
-                (Key::LabelDir.into(), dir.clone()),
-            ],
-        })?;
-        session.output.say(Key::JoinRequested.with([("file", shown), ("dir", dir)]));
-        return Ok(Exit::Ok);
+    if args.request.is_some() {
+        return request(args, session);
     }
     if let Some(file) = args.answer {
         let report = wiring::join_answer(&session.dir, &file)?;
@@ -98,6 +78,32 @@ pub(super) fn run(args: JoinArgs, session: &mut Session) -> Result<Exit> {
     })?;
     session.made("fenbu.join/1", &report)?;
     session.output.say(Key::JoinNext.with([("dir", session.shown_dir())]));
+    Ok(Exit::Ok)
+}
+
+/// Asks by file: makes the folder, writes the request.
+fn request(args: JoinArgs, session: &mut Session) -> Result<Exit> {
+    let file = args.request.unwrap_or_default();
+    let shown = file.display().to_string();
+    let node = wiring::join_request(RequestOptions {
+        dir: session.dir.clone(),
+        file,
+        name: args.name,
+        listen: args.listen,
+        advertise: args.advertise,
+    })?;
+    let dir = session.shown_dir();
+    session.output.detail(&Detail {
+        schema: "fenbu.join-request/1",
+        name: "node",
+        answer: json!({ "node": node, "file": shown, "dir": dir }),
+        rows: vec![
+            (Key::LabelNode.into(), node),
+            (Key::LabelFile.into(), shown.clone()),
+            (Key::LabelDir.into(), dir.clone()),
+        ],
+    })?;
+    session.output.say(Key::JoinRequested.with([("file", shown), ("dir", dir)]));
     Ok(Exit::Ok)
 }
 

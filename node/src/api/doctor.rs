@@ -224,26 +224,10 @@ fn freshness(driver: &DriverStatus, directory: &Directory, daemon: &Daemon) -> C
         }
         Age::Since(since) => since,
     };
-    let hours = |ms: u64| daemon.records.shared.clock.now_ms().saturating_sub(ms) / 3_600_000;
-    let old = since.map(hours);
-    let ago = |ms: Option<u64>| match ms.map(hours) {
-        None => ("从未".to_owned(), "never".to_owned()),
-        Some(hours) => {
-            let (days, hours) = (hours / 24, hours % 24);
-            (format!("{days} 天 {hours} 小时前"), format!("{days}d {hours}h ago"))
-        }
-    };
-    let ((admin_zh, admin_en), (anyone_zh, anyone_en)) = (ago(since), ago(driver.heard.anyone_ms));
-    let words = (
-        format!(
-            "目录第 {} 版；最近联系管理节点：{admin_zh}；最近联系任何节点：{anyone_zh}",
-            directory.epoch()
-        ),
-        format!(
-            "directory at epoch {}; last link to the admin node: {admin_en}, to any node: {anyone_en}",
-            directory.epoch()
-        ),
-    );
+    let now_ms = daemon.records.shared.clock.now_ms();
+    let hours = |ms: u64| now_ms.saturating_sub(ms) / 3_600_000;
+    let (old, anyone) = (since.map(hours), driver.heard.anyone_ms.map(hours));
+    let words = heard_in_words(directory.epoch(), old, anyone);
     if old.is_some_and(|hours| hours < STALE_HOURS) {
         return Check::good("freshness", words.0, words.1);
     }
@@ -255,6 +239,23 @@ fn freshness(driver: &DriverStatus, directory: &Directory, daemon: &Daemon) -> C
         (
             "可以照常工作；之后接纳或撤销了谁，本节点还不知道：方便时连上任一较新的节点",
             "work goes on; whom the admin has let in or revoked since is not known here: connect to any node that is more current when you can",
+        ),
+    )
+}
+
+/// How many hours ago the admin node was last linked, and any node.
+fn heard_in_words(epoch: u64, admin: Option<u64>, anyone: Option<u64>) -> (String, String) {
+    let ago = |hours: Option<u64>| match hours.map(|hours| (hours / 24, hours % 24)) {
+        None => ("从未".to_owned(), "never".to_owned()),
+        Some((days, hours)) => {
+            (format!("{days} 天 {hours} 小时前"), format!("{days}d {hours}h ago"))
+        }
+    };
+    let ((admin_zh, admin_en), (anyone_zh, anyone_en)) = (ago(admin), ago(anyone));
+    (
+        format!("目录第 {epoch} 版；最近联系管理节点：{admin_zh}；最近联系任何节点：{anyone_zh}"),
+        format!(
+            "directory at epoch {epoch}; last link to the admin node: {admin_en}, to any node: {anyone_en}"
         ),
     )
 }
