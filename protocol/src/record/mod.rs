@@ -45,6 +45,7 @@ pub use chunk::ChunkError;
 pub use course::{Authors, Course, Happened, Ignored, Rival};
 pub use doc::{LoadError, Record};
 pub use edits::{EDIT_BYTES_MAX, EditError, Edits};
+pub(crate) use edits::{days_of, instant_ms_of};
 pub use gate::{Inspected, KEY_BYTES_MAX, Refusal, inspect};
 pub use history::HistoryItem;
 pub use materialise::{Incoming, Outcome, materialise};
