@@ -12,6 +12,7 @@
 //! | [`rebuild`] | documents and rows made again |
 //! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
+//! | [`inout`] | sheets and documents in and out |
 //! | [`admission`] | tokens, and letting nodes in |
 //! | [`api`] | HTTP over the unix socket: what the CLI speaks |
 //! | [`words`] | messages in the reader's language |
@@ -29,6 +30,7 @@ pub mod daemon;
 mod driver;
 pub mod folder;
 pub mod import;
+pub mod inout;
 mod links;
 mod making;
 pub mod materialiser;

@@ -173,6 +173,17 @@ impl Records {
         })
     }
 
+    /// Whether a write would say something new. It is made as if it were meant, and thrown away: what
+    /// would refuse it refuses it here.
+    pub fn check(&self, save: &Save, account: &str) -> Result<bool, RecordError> {
+        self.check_writer(save.space)?;
+        self.healing(|| {
+            let guard = self.shared.documents.lock([save.place()]);
+            let now_ms = self.shared.clock.now_ms();
+            Ok(self.change(save, now_ms, account, &guard)?.is_some())
+        })
+    }
+
     /// Tries again after making documents again that turn out to be damaged. A document that is
     /// damaged a second time is beyond what a rebuild can do.
     fn healing<T>(&self, attempt: impl Fn() -> Result<T, RecordError>) -> Result<T, RecordError> {

@@ -5,6 +5,7 @@
 
 mod admin;
 mod doctor;
+mod inout;
 mod metrics;
 mod problem;
 mod records;
@@ -62,8 +63,9 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/config", get(admin::config))
         .route("/doctor", get(doctor::doctor))
         .route("/schema", get(admin::schema))
-        .route("/import", post(records::import))
-        .route("/export", get(records::export))
+        .route("/import", post(inout::import))
+        .route("/export", get(inout::export))
+        .route("/template/{kind}", get(inout::template))
         .route("/repair/views", post(repair::views))
         .route("/repair/documents", post(repair::documents))
         .route("/{plural}", get(records::list).post(records::create))

@@ -1,0 +1,236 @@
+//! In and out: records from files and into files.
+
+use super::records::unit_of;
+use super::{Caller, Problem, blocking};
+use crate::daemon::Daemon;
+use crate::import::{ImportOptions, export_line, import as import_lines};
+use crate::inout::disclosure::{DisclosureError, note};
+use crate::inout::{Export as Sheet, ExportError, Format, Table, TableError};
+use crate::inout::{export as export_sheet, import as import_sheet, template as empty_sheet};
+use crate::records::Records;
+use crate::words::Lang;
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use fenbu_protocol::record::{ALL, Schema, schema_named};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+type Node = State<Arc<Daemon>>;
+
+/// Lines a reader has not taken yet.
+const EXPORT_LINES: usize = 64;
+
+fn schema_of(kind: &str) -> Result<&'static Schema, Problem> {
+    schema_named(kind)
+        .ok_or_else(|| Problem::not_found(format!("there is no kind of record '{kind}'")))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Import {
+    #[serde(default)]
+    partial: bool,
+    #[serde(default)]
+    dry_run: bool,
+    /// Of a sheet's rows; lines say it themselves.
+    kind: Option<String>,
+    /// Of a sheet; lines if not given.
+    format: Option<Format>,
+}
+
+pub(super) async fn import(
+    State(daemon): Node,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Query(asked): Query<Import>,
+    lang: Lang,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let options = ImportOptions { partial: asked.partial, dry_run: asked.dry_run };
+    let (records, account) = (daemon.records.clone(), caller.account());
+    let Some(format) = asked.format else {
+        let mut report =
+            blocking(move || import_lines(&records, &body, options, &account)).await??;
+        for error in &mut report.errors {
+            error.message = lang.say(&error.message);
+        }
+        return Ok(Json(json!(report)));
+    };
+    let Some(kind) = asked.kind else {
+        return Err(Problem::bad_request(
+            "a sheet does not say what its rows are: name their kind",
+        ));
+    };
+    let schema = schema_of(&kind)?;
+    let report = blocking(move || {
+        let table = Table::read(format, &body)?;
+        Ok::<_, Problem>(import_sheet(&records, schema, &table, options, &account, lang)?)
+    })
+    .await??;
+    Ok(Json(json!(report)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Export {
+    kind: Option<String>,
+    /// Of a sheet; lines if not given.
+    format: Option<Format>,
+    /// Only what lives in this unit's space.
+    unit: Option<String>,
+    /// Why personal values are to be in it. Without it sheets mask them and lines leave them out.
+    reveal: Option<String>,
+}
+
+pub(super) async fn export(
+    State(daemon): Node,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Query(asked): Query<Export>,
+    lang: Lang,
+) -> Result<Response, Problem> {
+    let schemas = match &asked.kind {
+        Some(kind) => vec![schema_of(kind)?],
+        None => ALL.to_vec(),
+    };
+    match (asked.format, schemas.as_slice()) {
+        (Some(format), [schema]) => {
+            export_table(&daemon, schema, format, asked, caller.account(), lang).await
+        }
+        (Some(_), _) => Err(Problem::bad_request("a sheet holds one kind of record: name which")),
+        (None, _) => export_lines(&daemon, schemas, asked, &caller.account()),
+    }
+}
+
+async fn export_table(
+    daemon: &Arc<Daemon>,
+    schema: &'static Schema,
+    format: Format,
+    asked: Export,
+    account: String,
+    lang: Lang,
+) -> Result<Response, Problem> {
+    let (records, dir) = (daemon.records.clone(), daemon.config.dir.clone());
+    let bytes = blocking(move || {
+        let reveal = asked.reveal.as_deref();
+        let unit = asked.unit.as_deref();
+        let form = Sheet { format, lang: lang.into(), unit, reveal: reveal.is_some() };
+        let (bytes, count) = export_sheet(&records, schema, form)?;
+        if let Some(reason) = reveal {
+            let now_ms = records.shared.clock.now_ms();
+            note(&dir, now_ms, &account, schema.name, Some(count), reason)?;
+        }
+        Ok::<_, Problem>(bytes)
+    })
+    .await??;
+    Ok(file(format.media_type(), bytes))
+}
+
+fn export_lines(
+    daemon: &Arc<Daemon>,
+    schemas: Vec<&'static Schema>,
+    asked: Export,
+    account: &str,
+) -> Result<Response, Problem> {
+    if asked.unit.is_some() {
+        return Err(Problem::bad_request("lines are of all units: name a unit for sheets alone"));
+    }
+    if let Some(reason) = &asked.reveal {
+        let now_ms = daemon.records.shared.clock.now_ms();
+        let kind = asked.kind.as_deref().unwrap_or("*");
+        note(&daemon.config.dir, now_ms, account, kind, None, reason)?;
+    }
+    let (lines, mut taken) = mpsc::channel::<Result<Bytes, std::io::Error>>(EXPORT_LINES);
+    let (records, reveal) = (daemon.records.clone(), asked.reveal.is_some());
+    tokio::task::spawn_blocking(move || export_all(&records, &schemas, reveal, &lines));
+    let stream = futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx));
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((headers, Body::from_stream(stream)).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Template {
+    format: Format,
+}
+
+pub(super) async fn template(
+    Path(kind): Path<String>,
+    Query(asked): Query<Template>,
+    lang: Lang,
+) -> Result<Response, Problem> {
+    let bytes = empty_sheet(schema_of(&kind)?, asked.format, lang.into())?;
+    Ok(file(asked.format.media_type(), bytes))
+}
+
+/// A whole file as an answer.
+fn file(media_type: &'static str, bytes: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, media_type)], bytes).into_response()
+}
+
+impl From<TableError> for Problem {
+    fn from(error: TableError) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::TooMany => Self::bad_request(error.to_string()),
+            ExportError::Table(error) => error.into(),
+            ExportError::Record(error) => error.into(),
+        }
+    }
+}
+
+impl From<DisclosureError> for Problem {
+    fn from(error: DisclosureError) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+/// A line says what there is.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(parts) => parts.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn export_all(
+    records: &Records,
+    schemas: &[&'static Schema],
+    reveal: bool,
+    lines: &mpsc::Sender<Result<Bytes, std::io::Error>>,
+) {
+    let directory = records.shared.directory.now();
+    for schema in schemas {
+        let outcome = records.each(schema, |shown| {
+            let mut fields = shown.record.to_json();
+            if let Some(fields) = fields.as_object_mut() {
+                fields.remove("conflicts");
+                fields.remove("courses");
+                let personal = |name: &str| schema.field(name).is_some_and(|f| f.personal);
+                fields.retain(|name, value| !is_empty(value) && (reveal || !personal(name)));
+            }
+            let unit = unit_of(&directory, &shown.space);
+            let mut line = export_line(schema.name, shown.document, unit.as_deref(), fields);
+            line.push('\n');
+            // A reader that has gone away needs no more lines.
+            let _ = lines.blocking_send(Ok(line.into()));
+        });
+        if let Err(error) = outcome {
+            tracing::error!(%error, "an export broke off");
+            // The break in the stream tells the reader that the export is not whole.
+            let _ = lines.blocking_send(Err(std::io::Error::other(error.to_string())));
+            return;
+        }
+    }
+}

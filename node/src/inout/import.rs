@@ -1,0 +1,364 @@
+//! Rows as records: which record each stands for, and what it changes.
+//!
+//! Everything is checked before anything is written, as if it were written: a sheet with a mistake in
+//! row 400 leaves nothing half done unless partial import was asked for. The same sheet in again changes
+//! nothing.
+
+use super::places::{Places, Told};
+use super::table::{Line, Table};
+use crate::import::{ERRORS_MAX, ImportOptions, groups};
+use crate::records::{RecordError, Records, Save};
+use crate::words;
+use fenbu_protocol::id::{DocId, SpaceId};
+use fenbu_protocol::record::Schema;
+use fenbu_protocol::sheet::{
+    Before, Change, Column, Heading, Key, Lang, Row, RowError, Says, mask, natural_keys, version_of,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Rows of the preview; the rest are only counted.
+const PREVIEW_MAX: usize = 2000;
+
+/// What is wrong with a cell; row and column count from 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CellReport {
+    pub line: usize,
+    pub column: usize,
+    /// The column's name in the sheet.
+    pub name: String,
+    pub message: String,
+}
+
+/// What a row does, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RowReport {
+    pub line: usize,
+    pub id: DocId,
+    /// `new` or `changed`.
+    pub outcome: &'static str,
+    /// What people know the record by.
+    pub title: String,
+    pub changes: Vec<ChangeReport>,
+}
+
+/// Cells before and after; personal values are masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChangeReport {
+    pub field: &'static str,
+    pub label: &'static str,
+    pub before: String,
+    pub after: String,
+}
+
+/// What becomes of a sheet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SheetReport {
+    /// Rows that are, or with a dry run would be, taken.
+    pub good: usize,
+    /// Of these, records not here yet.
+    pub new: usize,
+    /// Of these, records that change.
+    pub changed: usize,
+    /// Of these, rows that say nothing new.
+    pub unchanged: usize,
+    /// Records written.
+    pub imported: usize,
+    /// Rows with mistakes.
+    pub bad: usize,
+    pub errors: Vec<CellReport>,
+    /// New and changed records, the first ones.
+    pub rows: Vec<RowReport>,
+}
+
+/// Why a row cannot be placed.
+#[derive(Debug, thiserror::Error)]
+enum RowProblem {
+    #[error("it could be any of {ids}: put the id of the one that is meant into the id column")]
+    Several { ids: String },
+    #[error("row {row} stands for the same record; leave one out, or tell them apart by their ids")]
+    Again { row: usize },
+    #[error("the record belongs to unit '{unit}': it moves by a transfer, not by a sheet")]
+    OtherUnit { unit: String },
+}
+
+/// Takes a sheet of records of one kind.
+///
+/// # Errors
+/// When the store or the writer fails; mistakes of the sheet are in the report.
+pub fn import(
+    records: &Records,
+    schema: &'static Schema,
+    table: &Table,
+    options: ImportOptions,
+    account: &str,
+    lang: words::Lang,
+) -> Result<SheetReport, RecordError> {
+    let mut plan = Plan::new(records, schema, account, lang);
+    let saves = plan.make(table)?;
+    let mut report = plan.report;
+    if options.dry_run || (report.bad > 0 && !options.partial) {
+        return Ok(report);
+    }
+    for group in groups(saves) {
+        let saved = records.save_all(&group, account)?;
+        report.imported += saved.iter().filter(|saved| saved.entry.is_some()).count();
+    }
+    Ok(report)
+}
+
+/// A record by where it is.
+type Spot = (SpaceId, DocId);
+
+struct Plan<'a> {
+    records: &'a Records,
+    schema: &'static Schema,
+    account: &'a str,
+    lang: words::Lang,
+    report: SheetReport,
+    /// Records that are here; looked for once a row needs it.
+    here: Option<Places<Spot>>,
+    /// Rows before, of new records and of those here.
+    rows: Places<usize>,
+    spots: BTreeMap<Spot, usize>,
+}
+
+/// What a row comes to.
+struct Placed {
+    spot: Spot,
+    says: Says,
+    is_new: bool,
+}
+
+impl<'a> Plan<'a> {
+    fn new(
+        records: &'a Records,
+        schema: &'static Schema,
+        account: &'a str,
+        lang: words::Lang,
+    ) -> Self {
+        let (here, rows) = (None, Places::new());
+        let report = SheetReport::default();
+        Self { records, schema, account, lang, report, here, rows, spots: BTreeMap::new() }
+    }
+
+    fn labels(&self) -> Lang {
+        self.lang.into()
+    }
+
+    fn make(&mut self, table: &Table) -> Result<Vec<Save>, RecordError> {
+        let heading = match Heading::read(self.schema, &table.names, self.labels()) {
+            Ok(heading) => heading,
+            Err((at, error)) => {
+                self.report.bad = 1;
+                self.mistake(&table.names, 1, at, &error.to_string());
+                return Ok(Vec::new());
+            }
+        };
+        let mut saves = Vec::new();
+        for line in &table.lines {
+            match self.line(&heading, line)? {
+                Ok(save) => {
+                    self.report.good += 1;
+                    saves.extend(save);
+                }
+                Err(mistakes) => {
+                    self.report.bad += 1;
+                    for (at, message) in mistakes {
+                        self.mistake(&table.names, line.row, at, &message);
+                    }
+                }
+            }
+        }
+        Ok(saves)
+    }
+
+    fn mistake(&mut self, names: &[String], line: usize, at: usize, message: &str) {
+        if self.report.errors.len() < ERRORS_MAX {
+            let name = names.get(at).map(|name| name.trim().to_owned()).unwrap_or_default();
+            let message = self.lang.say(message);
+            self.report.errors.push(CellReport { line, column: at + 1, name, message });
+        }
+    }
+
+    /// What a row is to write, if anything; or its mistakes by column.
+    fn line(
+        &mut self,
+        heading: &Heading,
+        line: &Line,
+    ) -> Result<Result<Option<Save>, Vec<(usize, String)>>, RecordError> {
+        let known = |at: &usize| heading.columns.get(*at).is_some_and(Option::is_some);
+        let wrong = line.wrong.iter().filter(|(at, _)| known(at));
+        let wrong: Vec<_> = wrong.map(|(at, why)| (*at, why.to_string())).collect();
+        if !wrong.is_empty() {
+            return Ok(Err(wrong));
+        }
+        let row = match Row::read(heading, &line.cells) {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(Ok(None)),
+            Err(error) => return Ok(Err(vec![mistake_of(error)])),
+        };
+        let placed = match self.place(heading, &row, line.row)? {
+            Ok(placed) => placed,
+            Err(mistakes) => return Ok(Err(mistakes)),
+        };
+        let Placed { spot: (space, document), says, is_new } = placed;
+        let title = self.title(heading, &line.cells);
+        if says.changes.is_empty() && !is_new {
+            self.report.unchanged += 1;
+            return Ok(Ok(None));
+        }
+        let save = Save { schema: self.schema, space, document, edits: says.edits };
+        match self.records.check(&save, self.account) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.report.unchanged += 1;
+                return Ok(Ok(None));
+            }
+            Err(RecordError::Edit(error)) => {
+                return Ok(Err(vec![(row.column_of(&error), error.to_string())]));
+            }
+            Err(error @ (RecordError::NotAllowed(_) | RecordError::NoKey(_))) => {
+                return Ok(Err(vec![(0, error.to_string())]));
+            }
+            Err(error) => return Err(error),
+        }
+        self.preview(line.row, document, is_new, title, says.changes);
+        Ok(Ok(Some(save)))
+    }
+
+    /// The record a row stands for, and what it says of it.
+    fn place(
+        &mut self,
+        heading: &Heading,
+        row: &Row<'_>,
+        number: usize,
+    ) -> Result<Result<Placed, Vec<(usize, String)>>, RecordError> {
+        let at = heading.at(Column::Id.name()).unwrap_or(0);
+        let problem = |why: RowProblem| Ok(Err(vec![(at, why.to_string())]));
+        let key = match row.id {
+            Some(_) => None,
+            None => match row.key() {
+                Ok(key) => Some(key),
+                Err(errors) => return Ok(Err(errors.into_iter().map(mistake_of).collect())),
+            },
+        };
+        let there = match self.spot_of(row.id, key.as_ref())? {
+            Told::One(spot) => Some(spot),
+            Told::None => None,
+            Told::Several(spots) => {
+                let ids = spots.iter().map(|(_, id)| id.to_string()).collect::<Vec<_>>();
+                return problem(RowProblem::Several { ids: ids.join(", ") });
+            }
+        };
+        let spot = match there {
+            Some(spot) => spot,
+            None => match self.records.home(self.schema, row.unit.as_deref()) {
+                Ok(space) => (space, row.id.unwrap_or_else(Records::new_id)),
+                Err(error) => {
+                    let at = heading.at(Column::Unit.name()).unwrap_or(0);
+                    return Ok(Err(vec![(at, error.to_string())]));
+                }
+            },
+        };
+        // Two rows of one id, or two new ones that nothing tells apart.
+        if let Some(row) = self.spots.insert(spot, number) {
+            return problem(RowProblem::Again { row });
+        }
+        if let (Some(key), None) = (key, there) {
+            if let Told::One(row) = self.rows.find(&key) {
+                return problem(RowProblem::Again { row });
+            }
+            self.rows.add(key, number);
+        }
+        if let (Some((space, _)), Some(unit)) = (there, &row.unit) {
+            let directory = self.records.shared.directory.now();
+            let own = directory.space(&space).and_then(|s| s.unit.clone()).unwrap_or_default();
+            if own != *unit {
+                let at = heading.at(Column::Unit.name()).unwrap_or(0);
+                return Ok(Err(vec![(at, RowProblem::OtherUnit { unit: own }.to_string())]));
+            }
+        }
+        let says = self.says(row, there)?;
+        let mistakes = |errors: Vec<RowError>| errors.into_iter().map(mistake_of).collect();
+        Ok(says.map_err(mistakes).map(|says| Placed { spot, says, is_new: there.is_none() }))
+    }
+
+    fn says(
+        &self,
+        row: &Row<'_>,
+        there: Option<Spot>,
+    ) -> Result<Result<Says, Vec<RowError>>, RecordError> {
+        let Some((_, document)) = there else { return Ok(row.says(None, self.labels())) };
+        let shown = self.records.show(self.schema, &document.to_string())?;
+        let json = shown.record.to_json();
+        let none = serde_json::Map::new();
+        let fields = json.as_object().unwrap_or(&none);
+        let version = version_of(&shown.record.heads());
+        Ok(row.says(Some(Before { fields, version: &version }), self.labels()))
+    }
+
+    fn spot_of(&mut self, id: Option<DocId>, key: Option<&Key>) -> Result<Told<Spot>, RecordError> {
+        if let Some(id) = id {
+            return match self.records.resolve(self.schema, &id.to_string()) {
+                Ok(spot) => Ok(Told::One(spot)),
+                Err(RecordError::NotFound { .. }) => Ok(Told::None),
+                Err(error) => Err(error),
+            };
+        }
+        if self.here.is_none() {
+            let mut here = Places::new();
+            self.records.each(self.schema, |shown| {
+                let json = shown.record.to_json();
+                if let Some(fields) = json.as_object() {
+                    here.add(Key::of(self.schema, fields), (shown.space, shown.document));
+                }
+            })?;
+            self.here = Some(here);
+        }
+        let found = self.here.as_ref().zip(key).map(|(here, key)| here.find(key));
+        Ok(found.unwrap_or(Told::None))
+    }
+
+    /// What people know the record by: its key's cells.
+    fn title(&self, heading: &Heading, cells: &[String]) -> String {
+        let keys = natural_keys(self.schema);
+        let names = keys.last().into_iter().flatten();
+        let texts = names.filter_map(|name| {
+            let text = cells.get(heading.at(name)?)?.trim();
+            let personal = self.schema.field(name).is_some_and(|f| f.personal);
+            Some(if personal { mask(text) } else { text.to_owned() })
+        });
+        texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
+    fn preview(
+        &mut self,
+        line: usize,
+        id: DocId,
+        is_new: bool,
+        title: String,
+        changes: Vec<Change>,
+    ) {
+        let (count, outcome) = match is_new {
+            true => (&mut self.report.new, "new"),
+            false => (&mut self.report.changed, "changed"),
+        };
+        *count += 1;
+        if self.report.rows.len() < PREVIEW_MAX {
+            let labels: Lang = self.lang.into();
+            let changes = changes.into_iter().map(|c| ChangeReport {
+                field: c.field.name,
+                label: labels.pick(c.field.label_zh, c.field.label_en),
+                before: c.before,
+                after: c.after,
+            });
+            let changes = changes.collect();
+            self.report.rows.push(RowReport { line, id, outcome, title, changes });
+        }
+    }
+}
+
+fn mistake_of(error: RowError) -> (usize, String) {
+    (error.column, error.why.to_string())
+}

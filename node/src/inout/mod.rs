@@ -1,0 +1,35 @@
+//! In and out: files of the formats offices use, as records and back.
+//!
+//! What a row, a cell, a heading means is decided in [`fenbu_protocol::sheet`]; here are the formats and
+//! the walk over all records. Every file from outside is bounded before it is unpacked or taken apart.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `table` | a file's rows as texts, whatever it was |
+//! | `csv`, `xlsx` | the two formats of tables |
+//! | `pack` | what a packed file may unpack to |
+//! | `import`, `places` | rows as records: which, and what changes |
+//! | `export` | records as a table, templates |
+//! | `disclosure` | the lasting note of who took personal values out, and why |
+
+pub mod csv;
+pub mod disclosure;
+pub mod export;
+pub mod import;
+mod pack;
+mod places;
+pub mod table;
+pub mod xlsx;
+
+pub use export::{Export, ExportError, export, template};
+pub use import::{SheetReport, import};
+pub use table::{Format, Table, TableError};
+
+/// What a spreadsheet, or a shell it starts, would run: the signs a formula begins with, also in their
+/// full width.
+pub(crate) fn begins_formula(text: &str) -> bool {
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'])
+}
+
+#[cfg(test)]
+mod tests;
