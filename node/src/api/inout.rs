@@ -4,8 +4,11 @@ use super::records::unit_of;
 use super::{Caller, Problem, blocking};
 use crate::daemon::Daemon;
 use crate::import::{ImportOptions, export_line, import as import_lines};
+use crate::inout::calendar::{CalendarOf, calendar as calendar_of};
 use crate::inout::disclosure::{DisclosureError, note};
+use crate::inout::feed::{FeedOf, feed as feed_of};
 use crate::inout::{Export as Sheet, ExportError, Format, Table, TableError};
+use crate::inout::{docx, page};
 use crate::inout::{export as export_sheet, import as import_sheet, template as empty_sheet};
 use crate::records::Records;
 use crate::words::Lang;
@@ -14,7 +17,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use fenbu_protocol::record::{ALL, Schema, schema_named};
+use fenbu_protocol::record::{ALL, ATTENDANCE_ROWS, Schema, schema_named};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -24,6 +27,11 @@ type Node = State<Arc<Daemon>>;
 
 /// Lines a reader has not taken yet.
 const EXPORT_LINES: usize = 64;
+
+/// A kind of record, or the form of a sheet.
+fn form_of(kind: &str) -> Result<&'static Schema, Problem> {
+    if kind == ATTENDANCE_ROWS.name { Ok(ATTENDANCE_ROWS) } else { schema_of(kind) }
+}
 
 fn schema_of(kind: &str) -> Result<&'static Schema, Problem> {
     schema_named(kind)
@@ -65,7 +73,7 @@ pub(super) async fn import(
             "a sheet does not say what its rows are: name their kind",
         ));
     };
-    let schema = schema_of(&kind)?;
+    let schema = form_of(&kind)?;
     let report = blocking(move || {
         let table = Table::read(format, &body)?;
         Ok::<_, Problem>(import_sheet(&records, schema, &table, options, &account, lang)?)
@@ -93,6 +101,7 @@ pub(super) async fn export(
     lang: Lang,
 ) -> Result<Response, Problem> {
     let schemas = match &asked.kind {
+        Some(kind) if asked.format.is_some() => vec![form_of(kind)?],
         Some(kind) => vec![schema_of(kind)?],
         None => ALL.to_vec(),
     };
@@ -162,8 +171,92 @@ pub(super) async fn template(
     Query(asked): Query<Template>,
     lang: Lang,
 ) -> Result<Response, Problem> {
-    let bytes = empty_sheet(schema_of(&kind)?, asked.format, lang.into())?;
+    let bytes = empty_sheet(form_of(&kind)?, asked.format, lang.into())?;
     Ok(file(asked.format.media_type(), bytes))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Calendar {
+    branch: Option<String>,
+    unit: Option<String>,
+}
+
+pub(super) async fn calendar(
+    State(daemon): Node,
+    Query(asked): Query<Calendar>,
+    lang: Lang,
+) -> Result<Response, Problem> {
+    let of = CalendarOf { branch: asked.branch, unit: asked.unit };
+    let records = daemon.records.clone();
+    let text = blocking(move || calendar_of(&records, &of, lang.into())).await??;
+    Ok(file("text/calendar; charset=utf-8", text.into_bytes()))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Feed {
+    column: Option<String>,
+    unit: Option<String>,
+}
+
+pub(super) async fn feed(
+    State(daemon): Node,
+    Query(asked): Query<Feed>,
+    lang: Lang,
+) -> Result<Response, Problem> {
+    let of = FeedOf { column: asked.column, unit: asked.unit };
+    let records = daemon.records.clone();
+    let text = blocking(move || feed_of(&records, &of, lang.into())).await??;
+    Ok(file("application/atom+xml; charset=utf-8", text.into_bytes()))
+}
+
+/// A record as a page to be sent or printed: a journal issue, a letter of transfer.
+pub(super) async fn page_of(
+    State(daemon): Node,
+    Path((plural, id)): Path<(String, String)>,
+    lang: Lang,
+) -> Result<Response, Problem> {
+    let schema = schema_of(&plural)?;
+    let write = match schema.name {
+        "journal-issue" => page::journal_issue,
+        "transfer" => page::transfer_letter,
+        _ => {
+            return Err(Problem::bad_request("pages are made of journal issues and of transfers"));
+        }
+    };
+    let records = daemon.records.clone();
+    let text = blocking(move || {
+        let shown = records.show(schema, &id)?;
+        write(&records, &shown, lang.into())
+    })
+    .await??;
+    Ok(file("text/html; charset=utf-8", text.into_bytes()))
+}
+
+const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+
+/// A post, or the minutes of a meeting, as a document for word processors.
+pub(super) async fn docx_of(
+    State(daemon): Node,
+    Path((plural, id)): Path<(String, String)>,
+    lang: Lang,
+) -> Result<Response, Problem> {
+    let schema = schema_of(&plural)?;
+    let write = match schema.name {
+        "post" => docx::post,
+        "meeting" => docx::minutes,
+        _ => {
+            return Err(Problem::bad_request("documents are made of posts and of meetings"));
+        }
+    };
+    let records = daemon.records.clone();
+    let bytes = blocking(move || {
+        let shown = records.show(schema, &id)?;
+        Ok::<_, Problem>(write(&shown, lang.into())?)
+    })
+    .await??;
+    Ok(file(DOCX, bytes))
 }
 
 /// A whole file as an answer.

@@ -66,11 +66,15 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/import", post(inout::import))
         .route("/export", get(inout::export))
         .route("/template/{kind}", get(inout::template))
+        .route("/calendar.ics", get(inout::calendar))
+        .route("/feed.atom", get(inout::feed))
         .route("/repair/views", post(repair::views))
         .route("/repair/documents", post(repair::documents))
         .route("/{plural}", get(records::list).post(records::create))
         .route("/{plural}/{id}", get(records::show).patch(records::edit))
-        .route("/{plural}/{id}/history", get(records::history));
+        .route("/{plural}/{id}/history", get(records::history))
+        .route("/{plural}/{id}/docx", get(inout::docx_of))
+        .route("/{plural}/{id}/page", get(inout::page_of));
     Router::new()
         .nest("/api/v1", api)
         .route("/healthz", get(|| async { "ok\n" }))

@@ -2,9 +2,9 @@
 
 use super::table::{Format, TableError};
 use super::xlsx::ColumnForm;
-use super::{csv, xlsx};
+use super::{attendance, csv, xlsx};
 use crate::records::{RecordError, Records, Shown};
-use fenbu_protocol::record::{Field, Merge, Schema, ValueType};
+use fenbu_protocol::record::{ATTENDANCE_ROWS, Field, Merge, Schema, ValueType};
 use fenbu_protocol::sheet::{
     Column, Lang, ROWS_MAX, columns, key_fields, mask, natural_keys, show, version_of,
 };
@@ -47,6 +47,14 @@ pub fn export(
     export: Export<'_>,
 ) -> Result<(Vec<u8>, usize), ExportError> {
     let columns = columns(schema);
+    if schema == ATTENDANCE_ROWS {
+        let rows = attendance::rows(records, export.lang, export.unit)?;
+        if rows.len() > ROWS_MAX {
+            return Err(ExportError::TooMany);
+        }
+        let count = rows.len();
+        return Ok((written(schema, &columns, &rows, export, false)?, count));
+    }
     let mut rows = Vec::new();
     let directory = records.shared.directory.now();
     let mut too_many = false;
@@ -173,7 +181,9 @@ fn notes(schema: &'static Schema, columns: &[Column], lang: Lang) -> Vec<Vec<Str
         ),
     ];
     out.push(line("", rules[0].to_owned(), String::new()));
-    out.push(line("", rules[1].to_owned(), key_fields(schema, lang)));
+    if schema.has_records() {
+        out.push(line("", rules[1].to_owned(), key_fields(schema, lang)));
+    }
     out
 }
 

@@ -10,7 +10,7 @@ use crate::import::{ERRORS_MAX, ImportOptions, groups};
 use crate::records::{RecordError, Records, Save};
 use crate::words;
 use fenbu_protocol::id::{DocId, SpaceId};
-use fenbu_protocol::record::Schema;
+use fenbu_protocol::record::{ATTENDANCE_ROWS, Schema};
 use fenbu_protocol::sheet::{
     Before, Change, Column, Heading, Key, Lang, Row, RowError, Says, mask, natural_keys, version_of,
 };
@@ -18,7 +18,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Rows of the preview; the rest are only counted.
-const PREVIEW_MAX: usize = 2000;
+pub(super) const PREVIEW_MAX: usize = 2000;
 
 /// What is wrong with a cell; row and column count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -94,6 +94,9 @@ pub fn import(
     account: &str,
     lang: words::Lang,
 ) -> Result<SheetReport, RecordError> {
+    if schema == ATTENDANCE_ROWS {
+        return super::attendance::import(records, table, options, account, lang);
+    }
     let mut plan = Plan::new(records, schema, account, lang);
     let saves = plan.make(table)?;
     let mut report = plan.report;

@@ -10,14 +10,25 @@
 //! | `pack` | what a packed file may unpack to |
 //! | `import`, `places` | rows as records: which, and what changes |
 //! | `export` | records as a table, templates |
+//! | `attendance` | the sheet of who was at which meeting |
+//! | `calendar`, `feed` | meetings to subscribe to, published posts to subscribe to |
+//! | `published`, `markdown`, `page` | a post as the world sees it, pages for the screen and for print |
+//! | `docx` | posts and minutes for word processors |
 //! | `disclosure` | the lasting note of who took personal values out, and why |
 
+mod attendance;
+pub mod calendar;
 pub mod csv;
 pub mod disclosure;
+pub mod docx;
 pub mod export;
+pub mod feed;
 pub mod import;
+mod markdown;
 mod pack;
+pub mod page;
 mod places;
+mod published;
 pub mod table;
 pub mod xlsx;
 

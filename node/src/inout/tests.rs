@@ -6,7 +6,7 @@ use crate::import::ImportOptions;
 use crate::store::SqliteStore;
 use crate::testing::Bench;
 use crate::words::Lang;
-use fenbu_protocol::record::{ALL, Field, Merge, Schema, ValueType, schema_named};
+use fenbu_protocol::record::{ALL, ATTENDANCE_ROWS, Field, Merge, Schema, ValueType, schema_named};
 use fenbu_protocol::sheet;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ const WHOLE: ImportOptions = ImportOptions { partial: false, dry_run: false };
 const PARTIAL: ImportOptions = ImportOptions { partial: true, dry_run: false };
 
 fn kind(name: &str) -> &'static Schema {
-    schema_named(name).unwrap()
+    if name == "attendance" { ATTENDANCE_ROWS } else { schema_named(name).unwrap() }
 }
 
 impl Office {
@@ -294,4 +294,169 @@ fn taking_out_personal_values_leaves_a_note() {
     assert!(noted("x").is_ok());
     let nowhere = dir.path().join("none");
     assert!(disclosure::note(&nowhere, 5, "a", "member", None, "x").is_err());
+}
+
+#[test]
+fn attendance_is_a_row_for_each_meeting_and_member() {
+    let office = Office::new();
+    office.add("member", &json!({"name": "张伟", "branch": "nj-1"}));
+    office.add("member", &json!({"name": "李娜", "branch": "nj-1"}));
+    office.add("member", &json!({"name": "李娜", "branch": "nj-1", "job": "二科"}));
+    let meeting = json!({"kind": "lecture", "branch": "nj-1", "start": "2018-12-11T09:00:00+08:00",
+        "attendance": {"m1": "late"}});
+    office.add("meeting", &meeting);
+    let sheet = "会议类型,党组织,开始时间,党员标识,姓名,出席情况\n\
+        党课,nj-1,2018-12-11 09:00,,张伟,出席\n\
+        党课,nj-1,2018-12-11 09:00,m1,,请假\n";
+    let preview = office.takes("attendance", sheet, DRY);
+    assert_eq!((preview.changed, preview.imported), (2, 0));
+    let change = &preview.rows[1].changes[0];
+    assert_eq!((change.before.as_str(), change.after.as_str()), ("迟到", "请假"));
+    // Both rows are of one meeting: one record is written.
+    assert_eq!(office.takes("attendance", sheet, WHOLE).imported, 1);
+    let again = office.takes("attendance", sheet, WHOLE);
+    assert_eq!((again.unchanged, again.imported), (2, 0));
+    for format in [Format::Csv, Format::Xlsx] {
+        let file = office.file("attendance", format, sheet::Lang::En, false);
+        let report = office.takes_file("attendance", format, &file, WHOLE);
+        assert_eq!((report.unchanged, report.imported, report.bad), (2, 0, 0));
+    }
+    let bad = "会议类型,党组织,开始时间,姓名,出席情况\n\
+        党课,nj-1,2018-12-11 09:00,李娜,出席\n\
+        党课,nj-1,2018-12-11 09:00,王芳,出席\n\
+        党课,nj-2,2018-12-11 09:00,张伟,出席\n\
+        党课,nj-1,2018-12-11 09:00,,出席\n\
+        党课,nj-1,2018-12-11 09:00,张伟,到了\n\
+        党课,nj-1,2018-12-11 09:00,张伟,缺席\n\
+        党课,nj-1,2018-12-11 09:00,张伟,缺席\n";
+    let report = office.takes("attendance", bad, PARTIAL);
+    let at: Vec<_> = report.errors.iter().map(|e| (e.line, e.column)).collect();
+    assert_eq!(at, [(2, 4), (3, 4), (4, 1), (5, 4), (6, 5), (8, 4)], "{:?}", report.errors);
+    assert_eq!(report.imported, 1);
+    office.stop();
+}
+
+#[test]
+fn a_meeting_stays_one_event_and_a_cancelled_one_is_cancelled() {
+    let office = Office::new();
+    let of = calendar::CalendarOf::default();
+    let told = || calendar::calendar(&office.bench.records, &of, sheet::Lang::Zh).unwrap();
+    let line = |text: &str, name: &str| {
+        text.lines().find(|l| l.starts_with(name)).map(str::to_owned).unwrap_or_default()
+    };
+    office.add(
+        "meeting",
+        &json!({"kind": "theme_day", "branch": "nj-1", "title": "义务植树",
+        "planned": "2018-12-11T09:00:00+08:00", "place": "紫金山"}),
+    );
+    let first = told();
+    assert!(first.starts_with("BEGIN:VCALENDAR\r\n") && first.ends_with("END:VCALENDAR\r\n"));
+    assert_eq!(line(&first, "DTSTART"), "DTSTART:20181211T010000Z");
+    assert_eq!(line(&first, "DTEND"), "DTEND:20181211T020000Z");
+    assert_eq!(line(&first, "SUMMARY"), "SUMMARY:义务植树");
+    let schema = kind("meeting");
+    let records = &office.bench.records;
+    let id = records.list(schema, crate::store::ListQuery::default()).unwrap().rows[0].document;
+    let cancel = json!({"status": {"op": "cancel", "note": "暴雪"}});
+    records.edit(schema, &id.to_string(), &cancel, "test").unwrap();
+    let second = told();
+    assert_eq!(line(&first, "UID"), line(&second, "UID"));
+    assert_eq!(
+        (line(&first, "SEQUENCE"), line(&second, "SEQUENCE")),
+        ("SEQUENCE:1".into(), "SEQUENCE:2".into(),)
+    );
+    assert_eq!(line(&second, "STATUS"), "STATUS:CANCELLED");
+    let of = calendar::CalendarOf { branch: Some("nj-2".into()), unit: None };
+    let none = calendar::calendar(records, &of, sheet::Lang::Zh).unwrap();
+    assert!(!none.contains("VEVENT"));
+    office.stop();
+}
+
+#[test]
+fn the_feed_has_what_was_approved_and_forgets_what_was_withdrawn() {
+    let office = Office::new();
+    let schema = kind("post");
+    let records = &office.bench.records;
+    let saved = records
+        .create(
+            schema,
+            &json!({"title": "<党日>", "body": "**好**", "column": "news"}),
+            None,
+            None,
+            "a",
+        )
+        .unwrap();
+    let id = saved.document.to_string();
+    let feed_of = |column: &str| {
+        let of = feed::FeedOf { column: Some(column.into()), unit: Some("head".into()) };
+        feed::feed(records, &of, sheet::Lang::Zh).unwrap()
+    };
+    let step = |who: &str, step: Value| {
+        records.edit(schema, &id, &json!({ "status": step }), who).unwrap();
+    };
+    assert!(!feed_of("news").contains("<entry>"));
+    step("a", json!("submitted"));
+    step("b", json!("approved"));
+    step("b", json!("published"));
+    records.edit(schema, &id, &json!({"body": "没有审过"}), "a").unwrap();
+    let out = feed_of("news");
+    assert!(out.contains("<title>&lt;党日&gt;</title>"), "{out}");
+    assert!(out.contains("&lt;strong&gt;好&lt;/strong&gt;"), "{out}");
+    assert!(!out.contains("没有审过"), "unreviewed text is not out: {out}");
+    assert!(!feed_of("style").contains("<entry>"));
+
+    let issue = records
+        .create(
+            kind("journal-issue"),
+            &json!({"number": 7, "title": "党建专栏", "cover": "# 卷首",
+            "items": [{"title": "一<", "post": id}, {"title": "二", "post": "0".repeat(32)}]}),
+            None,
+            None,
+            "a",
+        )
+        .unwrap();
+    let page = || {
+        let shown = records.show(kind("journal-issue"), &issue.document.to_string()).unwrap();
+        page::journal_issue(records, &shown, sheet::Lang::Zh).unwrap()
+    };
+    let html = page();
+    assert!(html.contains("<strong>好</strong>") && html.contains("一&lt;"), "{html}");
+    assert_eq!(html.matches("该稿件未发布").count(), 1, "{html}");
+
+    step("b", json!({"op": "withdraw", "note": "事实有误"}));
+    let gone = feed_of("news");
+    assert!(
+        !gone.contains("<entry>") && gone.contains("<at:deleted-entry ref=\"urn:uuid:"),
+        "{gone}"
+    );
+    assert_eq!(page().matches("该稿件未发布").count(), 2);
+    office.stop();
+}
+
+#[test]
+fn a_letter_of_transfer_names_the_member_where_the_record_is_here() {
+    let office = Office::new();
+    let records = &office.bench.records;
+    let member = records
+        .create(
+            kind("member"),
+            &json!({"name": "张<伟", "branch": "nj-1", "stage": "full"}),
+            None,
+            None,
+            "a",
+        )
+        .unwrap();
+    let transfer = |member: String| {
+        let fields = json!({"member": member, "from_unit": "head", "to_unit": "head",
+            "letter": "2018-7", "issued": "2018-12-11", "expiry": "2019-03-11"});
+        let saved = records.create(kind("transfer"), &fields, None, None, "a").unwrap();
+        let shown = records.show(kind("transfer"), &saved.document.to_string()).unwrap();
+        page::transfer_letter(records, &shown, sheet::Lang::Zh).unwrap()
+    };
+    let letter = transfer(member.document.to_string());
+    assert!(letter.contains("张&lt;伟 同志（正式党员）"), "{letter}");
+    assert!(letter.contains("由 局机关 转到 局机关") && letter.contains("2018-7"), "{letter}");
+    assert_eq!(letter.matches("<section class=\"letter\">").count(), 3);
+    assert!(transfer("0".repeat(32)).contains("＿＿＿＿ 同志"));
+    office.stop();
 }

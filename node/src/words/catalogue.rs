@@ -100,6 +100,14 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("there are more than {ROWS_MAX} records: name a unit, or export JSON lines, which have no bound", "记录超过 {ROWS_MAX} 条：请指定单位，或导出 JSON 行（没有上限）"),
     ("say why the personal values are needed, in at most {REASON_CHARS_MAX} characters", "请写明需要个人信息的理由，最多 {REASON_CHARS_MAX} 个字"),
     ("the note of who takes personal values out cannot be written to {path}: {cause}", "无法把导出个人信息的记录写入 {path}：{cause}"),
+    ("documents are made of posts and of meetings", "只有稿件和会议可以生成文档"),
+    ("pages are made of journal issues and of transfers", "只有期刊和组织关系转接可以生成页面"),
+    ("there is no such meeting here: give its id, or kind, branch and start as it has them", "这里没有这个会议：请填标识，或与会议一致的类型、党组织和开始时间"),
+    ("it could be any of the meetings {ids}: give the id", "可能是会议 {ids} 中的任何一个：请填标识"),
+    ("no member of branch '{branch}' is called '{name}': give the member's id", "党组织“{branch}”没有叫“{name}”的党员：请填党员标识"),
+    ("{count} members of branch '{branch}' are called '{name}': give the member's id", "党组织“{branch}”有 {count} 名党员叫“{name}”：请填党员标识"),
+    ("whose attendance? give the member's id or name", "是谁的出席情况？请填党员标识或姓名"),
+    ("row {row} says it of the same member and meeting; leave one out", "第 {row} 行说的是同一党员和会议；去掉一行"),
 
     // Records.
     ("post", "稿件"),

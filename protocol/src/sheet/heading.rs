@@ -44,11 +44,15 @@ impl Column {
 
 /// Every column of a kind, in the order sheets are written in.
 pub fn columns(schema: &'static Schema) -> Vec<Column> {
+    let fields = schema.fields.iter().map(Column::Field);
+    if !schema.has_records() {
+        return fields.collect();
+    }
     let mut out = vec![Column::Id];
     if schema.home == Home::Unit {
         out.push(Column::Unit);
     }
-    out.extend(schema.fields.iter().map(Column::Field));
+    out.extend(fields);
     out.push(Column::Version);
     out
 }

@@ -115,6 +115,21 @@ impl<'a> Row<'a> {
         })
     }
 
+    /// What the row's cells say, by field; those that empty a field are null.
+    ///
+    /// # Errors
+    /// Every cell that is not understood.
+    pub fn values(&self) -> Result<Map<String, Value>, Vec<RowError>> {
+        let (mut fields, mut errors) = (Map::new(), Vec::new());
+        for (column, field, text) in self.fields() {
+            match read(field, text) {
+                Ok(value) => fields.extend(value.map(|value| (field.name.to_owned(), value))),
+                Err(why) => errors.push(RowError { column, why: why.into() }),
+            }
+        }
+        if errors.is_empty() { Ok(fields) } else { Err(errors) }
+    }
+
     /// By what the record is looked for.
     ///
     /// # Errors
