@@ -297,6 +297,7 @@ catalogue! {
     Written: "已写入 {path}", "Written to {path}";
     PreviewNew: "第 {line} 行：新增 {title}", "row {line}: new {title}";
     PreviewChanged: "第 {line} 行：{title} 的{label}由 {before} 改为 {after}", "row {line}: {title}, {label}: {before} -> {after}";
+    Warning: "注意：{text}", "Note: {text}";
     RecordAdded: "已新增", "Added";
     RecordEdited: "已修改", "Edited";
     NothingToEdit: "没有要修改的字段", "no field to edit was given";
@@ -439,6 +440,8 @@ catalogue! {
     ColumnSpaceKey: "密钥", "KEY";
     ColumnId: "标识", "ID";
     ColumnKind: "类型", "KIND";
+    ColumnTitle: "标题", "TITLE";
+    ColumnFound: "内容", "FOUND IN";
     ColumnUpdated: "更新", "UPDATED";
     ColumnConflicts: "冲突", "CONFLICTS";
     ColumnTime: "时间", "TIME";

@@ -8,8 +8,8 @@ use clap::{Arg, ArgAction, Command};
 
 use super::{
     HELP_ZH, backup, calendar, completions, config, demo, directory, doctor, export, feed, import,
-    init, invite, join, node, page, peers, quarantine, repair, restore, revoke, status, sync,
-    template,
+    init, invite, join, node, page, peers, quarantine, repair, restore, revoke, search, status,
+    sync, template,
 };
 use crate::lang::Lang;
 
@@ -24,6 +24,7 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "node" => node::HELP_ZH,
         "invite" => invite::HELP_ZH,
         "quarantine" => quarantine::HELP_ZH,
+        "search" => search::HELP_ZH,
         "revoke" => revoke::HELP_ZH,
         "import" => import::HELP_ZH,
         "export" => export::HELP_ZH,

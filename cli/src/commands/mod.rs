@@ -28,6 +28,7 @@ mod record;
 mod repair;
 mod restore;
 mod revoke;
+mod search;
 mod status;
 mod sync;
 mod template;
@@ -105,6 +106,7 @@ enum Verb {
     Calendar(calendar::CalendarArgs),
     Feed(feed::FeedArgs),
     Page(page::PageArgs),
+    Search(search::SearchArgs),
     Status(status::StatusArgs),
     Peers(peers::PeersArgs),
     Sync(sync::SyncArgs),
@@ -270,6 +272,7 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Calendar(args) => block_on(calendar::run(args, session)),
         Verb::Feed(args) => block_on(feed::run(args, session)),
         Verb::Page(args) => block_on(page::run(args, session)),
+        Verb::Search(args) => block_on(search::run(args, session)),
         Verb::Status(args) => block_on(status::run(args, session)),
         Verb::Peers(args) => block_on(peers::run(args, session)),
         Verb::Sync(args) => block_on(sync::run(args, session)),

@@ -1,11 +1,11 @@
 //! In and out: records from files and into files.
 
+use super::personal::disclose;
 use super::records::unit_of;
 use super::{Caller, Problem, blocking};
 use crate::daemon::Daemon;
 use crate::import::{ImportOptions, export_line, import as import_lines};
 use crate::inout::calendar::{CalendarOf, calendar as calendar_of};
-use crate::inout::disclosure::{DisclosureError, note};
 use crate::inout::feed::{FeedOf, feed as feed_of};
 use crate::inout::{Export as Sheet, ExportError, Format, Table, TableError};
 use crate::inout::{docx, page};
@@ -107,10 +107,10 @@ pub(super) async fn export(
     };
     match (asked.format, schemas.as_slice()) {
         (Some(format), [schema]) => {
-            export_table(&daemon, schema, format, asked, caller.account(), lang).await
+            export_table(&daemon, schema, format, asked, caller, lang).await
         }
         (Some(_), _) => Err(Problem::bad_request("a sheet holds one kind of record: name which")),
-        (None, _) => export_lines(&daemon, schemas, asked, &caller.account()),
+        (None, _) => export_lines(&daemon, schemas, asked, caller).await,
     }
 }
 
@@ -119,41 +119,48 @@ async fn export_table(
     schema: &'static Schema,
     format: Format,
     asked: Export,
-    account: String,
+    caller: Caller,
     lang: Lang,
 ) -> Result<Response, Problem> {
-    let (records, dir) = (daemon.records.clone(), daemon.config.dir.clone());
+    let records = daemon.records.clone();
     let bytes = blocking(move || {
         let reveal = asked.reveal.as_deref();
         let unit = asked.unit.as_deref();
         let form = Sheet { format, lang: lang.into(), unit, reveal: reveal.is_some() };
-        let (bytes, count) = export_sheet(&records, schema, form)?;
-        if let Some(reason) = reveal {
-            let now_ms = records.shared.clock.now_ms();
-            note(&dir, now_ms, &account, schema.name, Some(count), reason)?;
-        }
-        Ok::<_, Problem>(bytes)
+        disclose_all(&records, &[schema], reveal, caller)?;
+        Ok::<_, Problem>(export_sheet(&records, schema, form)?)
     })
     .await??;
     Ok(file(format.media_type(), bytes))
 }
 
-fn export_lines(
+/// Writes down that personal data goes out, where a reason is given.
+fn disclose_all(
+    records: &Records,
+    schemas: &[&'static Schema],
+    reveal: Option<&str>,
+    caller: Caller,
+) -> Result<(), Problem> {
+    let Some(reason) = reveal else { return Ok(()) };
+    let personal = |s: &&&Schema| s.fields.iter().any(|f| f.personal);
+    let mut schemas = schemas.iter().filter(personal);
+    schemas.try_for_each(|schema| disclose(records, schema, "*", "export", reason, caller))
+}
+
+async fn export_lines(
     daemon: &Arc<Daemon>,
     schemas: Vec<&'static Schema>,
     asked: Export,
-    account: &str,
+    caller: Caller,
 ) -> Result<Response, Problem> {
     if asked.unit.is_some() {
         return Err(Problem::bad_request("lines are of all units: name a unit for sheets alone"));
     }
-    if let Some(reason) = &asked.reveal {
-        let now_ms = daemon.records.shared.clock.now_ms();
-        let kind = asked.kind.as_deref().unwrap_or("*");
-        note(&daemon.config.dir, now_ms, account, kind, None, reason)?;
-    }
-    let (lines, mut taken) = mpsc::channel::<Result<Bytes, std::io::Error>>(EXPORT_LINES);
     let (records, reveal) = (daemon.records.clone(), asked.reveal.is_some());
+    let of = schemas.clone();
+    blocking(move || disclose_all(&records, &of, asked.reveal.as_deref(), caller)).await??;
+    let records = daemon.records.clone();
+    let (lines, mut taken) = mpsc::channel::<Result<Bytes, std::io::Error>>(EXPORT_LINES);
     tokio::task::spawn_blocking(move || export_all(&records, &schemas, reveal, &lines));
     let stream = futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx));
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
@@ -277,12 +284,6 @@ impl From<ExportError> for Problem {
             ExportError::Table(error) => error.into(),
             ExportError::Record(error) => error.into(),
         }
-    }
-}
-
-impl From<DisclosureError> for Problem {
-    fn from(error: DisclosureError) -> Self {
-        Self::bad_request(error.to_string())
     }
 }
 

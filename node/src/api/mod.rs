@@ -7,9 +7,11 @@ mod admin;
 mod doctor;
 mod inout;
 mod metrics;
+mod personal;
 mod problem;
 mod records;
 mod repair;
+mod search;
 mod status;
 mod trust;
 
@@ -63,6 +65,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/config", get(admin::config))
         .route("/doctor", get(doctor::doctor))
         .route("/schema", get(admin::schema))
+        .route("/search", get(search::search))
         .route("/import", post(inout::import))
         .route("/export", get(inout::export))
         .route("/template/{kind}", get(inout::template))
@@ -72,6 +75,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/repair/documents", post(repair::documents))
         .route("/{plural}", get(records::list).post(records::create))
         .route("/{plural}/{id}", get(records::show).patch(records::edit))
+        .route("/{plural}/{id}/reveal", post(personal::reveal))
         .route("/{plural}/{id}/history", get(records::history))
         .route("/{plural}/{id}/docx", get(inout::docx_of))
         .route("/{plural}/{id}/page", get(inout::page_of));

@@ -1,5 +1,6 @@
 //! Records: list, show, write, history.
 
+use super::personal::warnings;
 use super::{Caller, Problem, blocking};
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
@@ -12,6 +13,7 @@ use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::StatusCode;
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{DocId, NodeId, SpaceId};
+use fenbu_protocol::record::personal::{drop_masks, mask_fields, masked};
 use fenbu_protocol::record::{ALL, Schema, ValueType};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -36,7 +38,7 @@ pub(super) struct Edit {
     fields: Value,
 }
 
-fn schema_of(plural: &str) -> Result<&'static Schema, Problem> {
+pub(super) fn schema_of(plural: &str) -> Result<&'static Schema, Problem> {
     ALL.into_iter()
         .find(|s| s.plural == plural)
         .ok_or_else(|| Problem::not_found(format!("there is no kind of record '{plural}'")))
@@ -50,35 +52,46 @@ pub(super) async fn create(
     State(daemon): Node,
     ConnectInfo(caller): ConnectInfo<Caller>,
     Path(plural): Path<String>,
+    lang: Lang,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let schema = schema_of(&plural)?;
     let request: Create = parse(&body)?;
     let records = daemon.records.clone();
+    let warnings = warnings(schema, &request.fields, lang);
     let saved = blocking(move || {
         let unit = request.unit.as_deref();
         records.create(schema, &request.fields, request.id, unit, &caller.account())
     })
     .await??;
-    Ok((StatusCode::CREATED, Json(saved_json(&saved))))
+    Ok((StatusCode::CREATED, Json(saved_json(&saved, warnings))))
 }
 
 pub(super) async fn edit(
     State(daemon): Node,
     ConnectInfo(caller): ConnectInfo<Caller>,
     Path((plural, id)): Path<(String, String)>,
+    lang: Lang,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     let schema = schema_of(&plural)?;
-    let request: Edit = parse(&body)?;
+    let mut request: Edit = parse(&body)?;
     let records = daemon.records.clone();
-    let saved =
-        blocking(move || records.edit(schema, &id, &request.fields, &caller.account())).await??;
-    Ok(Json(saved_json(&saved)))
+    let warnings = warnings(schema, &request.fields, lang);
+    let saved = blocking(move || {
+        if schema.fields.iter().any(|f| f.personal && request.fields.get(f.name).is_some()) {
+            let current = records.show(schema, &id)?.record.to_json();
+            drop_masks(schema, &mut request.fields, &current);
+        }
+        records.edit(schema, &id, &request.fields, &caller.account())
+    })
+    .await??;
+    Ok(Json(saved_json(&saved, warnings)))
 }
 
-fn saved_json(saved: &Saved) -> Value {
+fn saved_json(saved: &Saved, warnings: Vec<String>) -> Value {
     json!({
+        "warnings": warnings,
         "schema": "fenbu.saved/1",
         "id": saved.document,
         "space": saved.space,
@@ -102,7 +115,9 @@ pub(super) async fn show(
     let safe = safe_on(&status, &shown);
     let authors = Authors::of(&status, &shown.space);
     let row = shown.record.row();
-    let mut fields = match shown.record.to_json() {
+    let mut json = shown.record.to_json();
+    mask_fields(schema, &mut json);
+    let mut fields = match json {
         Value::Object(fields) => fields,
         other => return Ok(Json(other)),
     };
@@ -205,10 +220,11 @@ pub(super) async fn history(
         authors.describe(&directory, &fenbu_protocol::id::hex(&item.actor), &mut out);
         out.insert("account".into(), item.account.into());
         out.insert("time_ms".into(), item.time_ms.into());
-        let changes = item
-            .changes
-            .into_iter()
-            .map(|(field, value)| json!({ "field": field, "value": value }));
+        let changes = item.changes.into_iter().map(|(field, value)| {
+            let personal = schema.field(&field).is_some_and(|f| f.personal);
+            let value = if personal { masked(&value) } else { value };
+            json!({ "field": field, "value": value })
+        });
         out.insert("changes".into(), changes.collect());
         Value::Object(out)
     });
@@ -269,6 +285,10 @@ fn list_query(
             _ => query.equals.push((name, value)),
         }
     }
+    // What was withdrawn is in no list that does not ask for it.
+    let asked = |field: &str| query.equals.iter().any(|(name, _)| name == field);
+    let hidden = schema.hidden.iter().filter(|(field, _)| !asked(field));
+    query.excludes = hidden.map(|(f, s)| ((*f).to_owned(), (*s).to_owned())).collect();
     Ok(query)
 }
 
@@ -292,7 +312,8 @@ fn row_json(schema: &Schema, directory: &Directory, row: &ListedRow) -> Value {
                 .and_then(|_| serde_json::from_str(text).ok())
                 .unwrap_or_else(|| text.as_str().into()),
         };
-        out.insert((*column).to_owned(), value);
+        let personal = schema.field(column).is_some_and(|f| f.personal);
+        out.insert((*column).to_owned(), if personal { masked(&value) } else { value });
     }
     out.insert("created_ms".into(), row.row.created_ms.into());
     out.insert("updated_ms".into(), row.row.updated_ms.into());

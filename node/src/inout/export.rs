@@ -6,7 +6,7 @@ use super::{attendance, csv, xlsx};
 use crate::records::{RecordError, Records, Shown};
 use fenbu_protocol::record::{ATTENDANCE_ROWS, Field, Merge, Schema, ValueType};
 use fenbu_protocol::sheet::{
-    Column, Lang, ROWS_MAX, columns, key_fields, mask, natural_keys, show, version_of,
+    Column, Lang, ROWS_MAX, columns, key_fields, natural_keys, show, show_masked, version_of,
 };
 use serde_json::{Map, Value};
 
@@ -45,15 +45,14 @@ pub fn export(
     records: &Records,
     schema: &'static Schema,
     export: Export<'_>,
-) -> Result<(Vec<u8>, usize), ExportError> {
+) -> Result<Vec<u8>, ExportError> {
     let columns = columns(schema);
     if schema == ATTENDANCE_ROWS {
         let rows = attendance::rows(records, export.lang, export.unit)?;
         if rows.len() > ROWS_MAX {
             return Err(ExportError::TooMany);
         }
-        let count = rows.len();
-        return Ok((written(schema, &columns, &rows, export, false)?, count));
+        return Ok(written(schema, &columns, &rows, export, false)?);
     }
     let mut rows = Vec::new();
     let directory = records.shared.directory.now();
@@ -76,8 +75,7 @@ pub fn export(
     let at: Vec<_> =
         keys.iter().filter_map(|key| columns.iter().position(|c| c.name() == *key)).collect();
     rows.sort_by(|a, b| at.iter().map(|i| &a[*i]).cmp(at.iter().map(|i| &b[*i])));
-    let count = rows.len();
-    Ok((written(schema, &columns, &rows, export, false)?, count))
+    Ok(written(schema, &columns, &rows, export, false)?)
 }
 
 fn row(columns: &[Column], shown: &Shown, unit: &str, export: Export<'_>) -> Vec<String> {
@@ -90,8 +88,11 @@ fn row(columns: &[Column], shown: &Shown, unit: &str, export: Export<'_>) -> Vec
         Column::Version => version_of(&shown.record.heads()),
         Column::Field(field) => {
             let value = fields.get(field.name).unwrap_or(&Value::Null);
-            let text = show(field, value, export.lang);
-            if field.personal && !export.reveal { mask(&text) } else { text }
+            if field.personal && !export.reveal {
+                show_masked(field, value, export.lang)
+            } else {
+                show(field, value, export.lang)
+            }
         }
     };
     columns.iter().map(cell).collect()

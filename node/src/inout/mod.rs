@@ -14,12 +14,10 @@
 //! | `calendar`, `feed` | meetings to subscribe to, published posts to subscribe to |
 //! | `published`, `markdown`, `page` | a post as the world sees it, pages for the screen and for print |
 //! | `docx` | posts and minutes for word processors |
-//! | `disclosure` | the lasting note of who took personal values out, and why |
 
 mod attendance;
 pub mod calendar;
 pub mod csv;
-pub mod disclosure;
 pub mod docx;
 pub mod export;
 pub mod feed;

@@ -1,5 +1,5 @@
 //! Every message in English and in Chinese. Values stand in braces, under the same names in both;
-//! `{why}`, `{expected}`, `{doing}`, `{attempt}`, `{kind}` and `{by}` are messages of their own.
+//! `{why}`, `{expected}`, `{doing}`, `{attempt}`, `{kind}`, `{by}` and `{what}` are messages of their own.
 
 #[rustfmt::skip]
 pub(super) const CATALOGUE: &[(&str, &str)] = &[
@@ -7,6 +7,9 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("Nothing found", "没有找到"),
     ("The request is not valid", "请求无效"),
     ("Stopping", "正在停止"),
+    ("Not available now", "现在不可用"),
+    ("the search index cannot be read: {error}; restart the node, it is then made again", "读不了检索索引：{error}；重启节点后会重新生成"),
+    ("it could not be opened", "打不开"),
     ("Not allowed", "不允许"),
     ("The disk is full", "磁盘已满"),
     ("The store failed", "数据库出错"),
@@ -40,6 +43,12 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("field '{field}': nothing leads from '{from}' to '{to}'; from there it can become {known}", "字段“{field}”：不能从“{from}”变为“{to}”；可以变为 {known}"),
     ("'{op}' is not possible now: {why}", "现在不能“{op}”：{why}"),
     ("field '{field}': a note has at most {NOTE_BYTES_MAX} bytes", "字段“{field}”：说明最多 {NOTE_BYTES_MAX} 字节"),
+    ("field '{field}': '{text}' is masked; leave the field out, or give the whole value", "字段“{field}”：“{text}”是遮盖后的值；请不填，或写完整的值"),
+    ("'{field}' is no personal field of {plural}; there are: {known}", "“{field}”不是{plural}的个人信息字段；有：{known}"),
+    ("personal data is shown with a reason: say why", "查阅个人信息须写明理由"),
+    ("an id number", "身份证号"),
+    ("a phone number", "电话号码"),
+    ("field '{field}' holds what looks like {what}: whoever reads the record reads it; personal data has fields of its own", "字段“{field}”里像是有{what}：凡能读这条记录的人都看得到；个人信息请填在专门的字段里"),
     ("field '{field}' is written by {by} alone", "字段“{field}”只由{by}填写"),
     ("this version knows no such step", "本版本没有这个步骤"),
     ("it cannot be taken from the state '{state}'", "不能从“{state}”状态走这一步"),
@@ -98,8 +107,6 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("the spreadsheet shows an error here: correct it", "表格软件在此显示错误：请改正"),
     ("a cell has at most {CELL_BYTES_MAX} bytes", "一格最多 {CELL_BYTES_MAX} 字节"),
     ("there are more than {ROWS_MAX} records: name a unit, or export JSON lines, which have no bound", "记录超过 {ROWS_MAX} 条：请指定单位，或导出 JSON 行（没有上限）"),
-    ("say why the personal values are needed, in at most {REASON_CHARS_MAX} characters", "请写明需要个人信息的理由，最多 {REASON_CHARS_MAX} 个字"),
-    ("the note of who takes personal values out cannot be written to {path}: {cause}", "无法把导出个人信息的记录写入 {path}：{cause}"),
     ("documents are made of posts and of meetings", "只有稿件和会议可以生成文档"),
     ("pages are made of journal issues and of transfers", "只有期刊和组织关系转接可以生成页面"),
     ("there is no such meeting here: give its id, or kind, branch and start as it has them", "这里没有这个会议：请填标识，或与会议一致的类型、党组织和开始时间"),

@@ -2,6 +2,7 @@
 
 use super::time;
 use super::{CLEAR, Lang};
+use crate::record::personal::masked;
 use crate::record::{Code, Field, Merge, ValueType};
 use serde_json::{Map, Value};
 
@@ -80,6 +81,21 @@ pub fn show(field: &Field, value: &Value, lang: Lang) -> String {
     let empty =
         value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty);
     if (container || is_object(field)) && !empty && !exact() { value.to_string() } else { plain }
+}
+
+/// What a cell shows of a personal value until somebody asks for it with a reason.
+pub fn show_masked(field: &Field, value: &Value, lang: Lang) -> String {
+    show(field, &masked(value), lang)
+}
+
+/// The same of a text.
+pub fn mask(text: &str) -> String {
+    masked(&text.into()).as_str().unwrap_or_default().to_owned()
+}
+
+/// Whether a personal value's text can only be a mask: such a value is not taken from anybody.
+pub(super) fn is_mask(text: &str) -> bool {
+    text.contains("**")
 }
 
 fn is_object(field: &Field) -> bool {

@@ -7,7 +7,6 @@
 //! |---|---|
 //! | `heading` | the columns of a kind, and finding them under whichever name a file gives them |
 //! | `cell`, `time` | a value as a cell's text, and back |
-//! | `mask` | what a cell shows of a personal value |
 //! | `key` | which record a row without an id stands for |
 //! | `row` | what a row changes |
 //!
@@ -19,14 +18,12 @@
 mod cell;
 mod heading;
 mod key;
-mod mask;
 mod row;
 mod time;
 
-pub use cell::{CellError, read, show};
+pub use cell::{CellError, mask, read, show, show_masked};
 pub use heading::{Column, Heading, HeadingError, columns};
 pub use key::{Key, key_fields, natural_keys};
-pub use mask::mask;
 pub use row::{Before, Change, Row, RowError, RowWhy, Says, version_of};
 pub use time::{show_instant, zoned};
 

@@ -1,8 +1,7 @@
 //! What a row changes.
 
-use super::cell::{CellError, read, show};
+use super::cell::{CellError, is_mask, mask, read, show, show_masked};
 use super::heading::{Column, Heading};
-use super::mask::{is_mask, mask};
 use super::{CLEAR, Key, LEFT_OUT, Lang, natural_keys};
 use crate::id::DocId;
 use crate::record::{EditError, Edits, Field, Merge, Schema};
@@ -222,7 +221,8 @@ fn edit(
         return if old.is_some() { Ok(None) } else { Err(CellError::LeftOut) };
     }
     if field.personal {
-        let masked = |lang| old.is_some_and(|old| mask(&show(field, old, lang)) == text.trim());
+        let masked =
+            |lang| old.is_some_and(|old| plain(&show_masked(field, old, lang)) == plain(text));
         if masked(Lang::Zh) || masked(Lang::En) {
             return Ok(None);
         }
@@ -298,11 +298,14 @@ fn notes(old: &Value, new: Value) -> Result<Option<Value>, CellError> {
 
 /// Before and after, as a list may show them.
 fn change(field: &'static Field, text: &str, old: Option<&Value>, lang: Lang) -> Change {
-    let shown = |text: String| if field.personal { mask(&text) } else { text };
-    let before = old.map(|old| show(field, old, lang)).unwrap_or_default();
+    let shown = |value: &Value| match field.personal {
+        true => show_masked(field, value, lang),
+        false => show(field, value, lang),
+    };
     let after = match read(field, text) {
-        Ok(Some(value)) => show(field, &value, lang),
+        Ok(Some(value)) => shown(&value),
+        _ if field.personal => mask(text.trim()),
         _ => text.trim().to_owned(),
     };
-    Change { field, before: shown(before), after: shown(after) }
+    Change { field, before: old.map(shown).unwrap_or_default(), after }
 }
