@@ -293,6 +293,7 @@ catalogue! {
         "有坏行，什么也没有导入；加 --partial 可导入好的行",
         "Because of the bad lines nothing was imported; --partial imports the good ones";
     SheetKind: "表格本身不说明是哪种记录：加 --kind，如 --kind member", "a sheet does not say what its rows are: add --kind, such as --kind member";
+    PicturesLeft: "文档里有 {count} 张图片未导入", "{count} pictures of the document are not in it";
     NotASheet: "{path} 应以 .xlsx 或 .csv 结尾", "{path} should end in .xlsx or .csv";
     Written: "已写入 {path}", "Written to {path}";
     PreviewNew: "第 {line} 行：新增 {title}", "row {line}: new {title}";

@@ -13,10 +13,10 @@ use crate::error::{Error, Exit, Result};
 use crate::lang::Key;
 use crate::output::{self, Detail};
 
-/// Import records from JSON lines, or from a sheet of one kind; importing twice changes nothing
+/// Import records from JSON lines, a sheet of one kind, or a post from DOCX; twice changes nothing
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// A sheet if it ends in .csv or .xlsx, else JSON lines; - reads JSON lines from stdin
+    /// By its ending .csv, .xlsx or .docx, else JSON lines; - reads JSON lines from stdin
     file: PathBuf,
     /// What a sheet's rows are: post, member, meeting, branch or any other kind of record
     #[arg(long)]
@@ -30,8 +30,8 @@ pub(crate) struct ImportArgs {
 }
 
 pub(super) const HELP_ZH: &[(&str, &str)] = &[
-    ("", "从 JSON 行文件或表格导入记录；重复导入不会改变什么"),
-    ("file", ".csv 或 .xlsx 为表格，其他为 JSON 行；- 从标准输入读 JSON 行"),
+    ("", "从 JSON 行文件或表格导入记录，从 DOCX 导入稿件；重复导入不会改变什么"),
+    ("file", ".csv、.xlsx 为表格，.docx 为稿件，其他为 JSON 行；- 从标准输入读 JSON 行"),
     ("kind", "表格各行是哪种记录：post、member、meeting、branch 等"),
     ("partial", "有坏行时仍导入好的行"),
     ("dry_run", "只检查，不写入；表格会显示将改动什么"),
@@ -44,7 +44,8 @@ pub(super) async fn run(args: ImportArgs, session: &mut Session) -> Result<Exit>
     } else {
         Box::new(std::fs::File::open(&args.file).map_err(|e| Error::file(&name, &e))?)
     };
-    let sheet = Sheet::of(&args.file);
+    let is_docx = args.file.extension().is_some_and(|e| e.eq_ignore_ascii_case("docx"));
+    let sheet = if is_docx { Some("docx") } else { Sheet::of(&args.file).map(Sheet::name) };
     if sheet.is_some() && args.kind.is_none() {
         return Err(Error::usage(Key::SheetKind));
     }
@@ -52,7 +53,7 @@ pub(super) async fn run(args: ImportArgs, session: &mut Session) -> Result<Exit>
         .query("partial", &args.partial.to_string())
         .query("dry_run", &args.dry_run.to_string());
     if let (Some(sheet), Some(kind)) = (sheet, &args.kind) {
-        route = route.query("kind", kind).query("format", sheet.name());
+        route = route.query("kind", kind).query("format", sheet);
     }
     let answer = session.client().upload(route, source).await?;
     if args.dry_run && !session.output.is_json() {
@@ -62,6 +63,7 @@ pub(super) async fn run(args: ImportArgs, session: &mut Session) -> Result<Exit>
     for error in &errors {
         session.output.say(crate::lang::Text::from(bad_line(&name, error)));
     }
+    let pictures = output::number(&answer, "pictures_left_out");
     let count = |field| output::number(&answer, field).unwrap_or(0).to_string();
     let mut rows = vec![
         (Key::LabelImported.into(), count("imported")),
@@ -73,6 +75,9 @@ pub(super) async fn run(args: ImportArgs, session: &mut Session) -> Result<Exit>
         rows.insert(1, (Key::LabelChanged.into(), count("changed")));
     }
     session.output.detail(&Detail { schema: "fenbu.import/1", name: "imported", rows, answer })?;
+    if let Some(count) = pictures {
+        session.output.say(Key::PicturesLeft.with([("count", count.to_string())]));
+    }
     if args.dry_run {
         session.output.say(Key::ImportDry);
     }

@@ -8,7 +8,7 @@ use crate::import::{ImportOptions, export_line, import as import_lines};
 use crate::inout::calendar::{CalendarOf, calendar as calendar_of};
 use crate::inout::feed::{FeedOf, feed as feed_of};
 use crate::inout::{Export as Sheet, ExportError, Format, Table, TableError};
-use crate::inout::{docx, page};
+use crate::inout::{docx, draft, page};
 use crate::inout::{export as export_sheet, import as import_sheet, template as empty_sheet};
 use crate::records::Records;
 use crate::words::Lang;
@@ -38,6 +38,16 @@ fn schema_of(kind: &str) -> Result<&'static Schema, Problem> {
         .ok_or_else(|| Problem::not_found(format!("there is no kind of record '{kind}'")))
 }
 
+/// What a file that is no lines is.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Source {
+    Csv,
+    Xlsx,
+    /// One post from a word processor.
+    Docx,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Import {
@@ -47,8 +57,8 @@ pub(super) struct Import {
     dry_run: bool,
     /// Of a sheet's rows; lines say it themselves.
     kind: Option<String>,
-    /// Of a sheet; lines if not given.
-    format: Option<Format>,
+    /// Lines if not given.
+    format: Option<Source>,
 }
 
 pub(super) async fn import(
@@ -75,11 +85,30 @@ pub(super) async fn import(
     };
     let schema = form_of(&kind)?;
     let report = blocking(move || {
-        let table = Table::read(format, &body)?;
-        Ok::<_, Problem>(import_sheet(&records, schema, &table, options, &account, lang)?)
+        let (table, pictures) = table_of(schema, format, &body)?;
+        let mut report = import_sheet(&records, schema, &table, options, &account, lang)?;
+        report.pictures_left_out = pictures;
+        Ok::<_, Problem>(report)
     })
     .await??;
     Ok(Json(json!(report)))
+}
+
+/// A file's rows, and how many pictures are not in them.
+fn table_of(schema: &Schema, format: Source, body: &[u8]) -> Result<(Table, usize), Problem> {
+    let format = match format {
+        Source::Csv => Format::Csv,
+        Source::Xlsx => Format::Xlsx,
+        Source::Docx if schema.name != "post" => {
+            return Err(Problem::bad_request("a document becomes a post: name that kind"));
+        }
+        Source::Docx => {
+            let draft = draft::read(body)?;
+            let pictures = draft.pictures;
+            return Ok((draft.table()?, pictures));
+        }
+    };
+    Ok((Table::read(format, body)?, 0))
 }
 
 #[derive(Debug, Deserialize)]

@@ -25,16 +25,16 @@ const LEVELS_MAX: usize = 9;
 
 /// What stands above the text: a title, and lines below it.
 #[derive(Debug, Clone, Default)]
-struct Heading {
-    title: String,
-    lines: Vec<String>,
+pub(super) struct Heading {
+    pub(super) title: String,
+    pub(super) lines: Vec<String>,
 }
 
 /// A document of these Markdown parts, each under its own title if it has one.
 ///
 /// # Errors
 /// If it could not be packed.
-fn document(heading: &Heading, parts: &[(String, String)]) -> Result<Vec<u8>, TableError> {
+pub(super) fn document(heading: &Heading, parts: &[(String, String)]) -> Result<Vec<u8>, TableError> {
     let mut body = Body::default();
     body.plain("Title", &heading.title);
     for line in heading.lines.iter().filter(|line| !line.is_empty()) {

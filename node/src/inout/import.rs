@@ -69,6 +69,14 @@ pub struct SheetReport {
     pub errors: Vec<CellReport>,
     /// New and changed records, the first ones.
     pub rows: Vec<RowReport>,
+    /// Of a document: pictures that are not in what was taken.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub pictures_left_out: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Why a row cannot be placed.

@@ -13,12 +13,13 @@
 //! | `attendance` | the sheet of who was at which meeting |
 //! | `calendar`, `feed` | meetings to subscribe to, published posts to subscribe to |
 //! | `published`, `markdown`, `page` | a post as the world sees it, pages for the screen and for print |
-//! | `docx` | posts and minutes for word processors |
+//! | `docx`, `draft` | posts and minutes for word processors, drafts from them |
 
 mod attendance;
 pub mod calendar;
 pub mod csv;
 pub mod docx;
+pub mod draft;
 pub mod export;
 pub mod feed;
 pub mod import;

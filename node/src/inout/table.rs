@@ -35,6 +35,10 @@ pub enum TableError {
     Csv { row: usize, why: String },
     #[error("the file is no XLSX workbook ({why}): open it and save it as .xlsx")]
     Workbook { why: String },
+    #[error("the file is no DOCX document ({why}): open it and save it as .docx")]
+    Document { why: String },
+    #[error("there is no text in the document")]
+    NoText,
     #[error("the workbook has no sheet that is shown")]
     NoSheet,
     #[error("the file unpacks to more than {max} MiB: split it")]

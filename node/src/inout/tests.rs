@@ -445,3 +445,34 @@ fn a_letter_of_transfer_names_the_member_where_the_record_is_here() {
     assert!(transfer("0".repeat(32)).contains("＿＿＿＿ 同志"));
     office.stop();
 }
+
+#[test]
+fn a_post_goes_to_a_word_processor_and_comes_back_as_it_was() {
+    let office = Office::new();
+    let records = &office.bench.records;
+    let fields = json!({"title": "雪夜", "body": "一**重**段\n\n- 甲\n- 乙"});
+    let saved = records.create(kind("post"), &fields, None, None, "a").unwrap();
+    let shown = records.show(kind("post"), &saved.document.to_string()).unwrap();
+    let file = docx::post(&shown, sheet::Lang::Zh).unwrap();
+    let table = draft::read(&file).unwrap().table().unwrap();
+    let report = import(records, kind("post"), &table, WHOLE, "a", Lang::Zh).unwrap();
+    assert_eq!((report.unchanged, report.imported), (1, 0), "{:?}", report.rows);
+    assert!(draft::read(b"PK").is_err() && draft::Draft::default().table().is_err());
+
+    office.add(
+        "meeting",
+        &json!({"kind": "committee", "branch": "nj-1", "minutes": "研究\n\n1. 甲",
+        "start": "2018-12-11T09:00:00+08:00", "attendance": {"张*伟": "present"},
+        "decisions": {"1": {"text": "同意", "for": 3}}}),
+    );
+    let id =
+        records.list(kind("meeting"), crate::store::ListQuery::default()).unwrap().rows[0].document;
+    let shown = records.show(kind("meeting"), &id.to_string()).unwrap();
+    let minutes = draft::read(&docx::minutes(&shown, sheet::Lang::Zh).unwrap()).unwrap();
+    assert_eq!(minutes.title, "支委会");
+    for told in ["党组织：nj-1", "- 张\\*伟：出席", "# 决议", "# 会议记录\n\n研究\n\n1. 甲"]
+    {
+        assert!(minutes.body.contains(told), "{told}: {}", minutes.body);
+    }
+    office.stop();
+}

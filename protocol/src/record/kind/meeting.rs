@@ -163,6 +163,7 @@ pub(in crate::record) static ATTENDANCE_ROWS: Schema = Schema {
     genesis: 0,
     genesis_bytes: &[],
     home: Home::Federation,
+    hidden: &[],
     fields: ATTENDANCE_FIELDS,
     columns: &[],
     filters: &[],
