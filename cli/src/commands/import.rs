@@ -63,21 +63,8 @@ pub(super) async fn run(args: ImportArgs, session: &mut Session) -> Result<Exit>
     for error in &errors {
         session.output.say(crate::lang::Text::from(bad_line(&name, error)));
     }
-    let pictures = output::number(&answer, "pictures_left_out");
-    let count = |field| output::number(&answer, field).unwrap_or(0).to_string();
-    let mut rows = vec![
-        (Key::LabelImported.into(), count("imported")),
-        (Key::LabelUnchanged.into(), count("unchanged")),
-        (Key::LabelRefused.into(), errors.len().to_string()),
-    ];
-    if sheet.is_some() {
-        rows.insert(0, (Key::LabelNew.into(), count("new")));
-        rows.insert(1, (Key::LabelChanged.into(), count("changed")));
-    }
-    session.output.detail(&Detail { schema: "fenbu.import/1", name: "imported", rows, answer })?;
-    if let Some(count) = pictures {
-        session.output.say(Key::PicturesLeft.with([("count", count.to_string())]));
-    }
+    let bad = errors.len();
+    show(session, answer, bad, sheet.is_some())?;
     if args.dry_run {
         session.output.say(Key::ImportDry);
     }
@@ -88,6 +75,26 @@ pub(super) async fn run(args: ImportArgs, session: &mut Session) -> Result<Exit>
         session.output.say(Key::ImportNothing);
     }
     Ok(Exit::Failed)
+}
+
+/// How many records came in, and what did not.
+fn show(session: &mut Session, answer: Value, bad: usize, sheet: bool) -> Result<()> {
+    let pictures = output::number(&answer, "pictures_left_out");
+    let count = |field| output::number(&answer, field).unwrap_or(0).to_string();
+    let mut rows = vec![
+        (Key::LabelImported.into(), count("imported")),
+        (Key::LabelUnchanged.into(), count("unchanged")),
+        (Key::LabelRefused.into(), bad.to_string()),
+    ];
+    if sheet {
+        rows.insert(0, (Key::LabelNew.into(), count("new")));
+        rows.insert(1, (Key::LabelChanged.into(), count("changed")));
+    }
+    session.output.detail(&Detail { schema: "fenbu.import/1", name: "imported", rows, answer })?;
+    if let Some(count) = pictures {
+        session.output.say(Key::PicturesLeft.with([("count", count.to_string())]));
+    }
+    Ok(())
 }
 
 /// What each row of a sheet would do, a line for each new record and each field that changes.

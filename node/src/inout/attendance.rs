@@ -3,10 +3,12 @@
 //! A row names its meeting by id, or by kind, branch and start; the member by what the meeting keys them
 //! with (their id), or by name, if one member of the meeting's branch has it.
 
-use super::import::{CellReport, ChangeReport, PREVIEW_MAX, RowReport, SheetReport};
+use super::import::{
+    ChangeReport, PREVIEW_MAX, RowReport, SheetReport, Stop, check_cells, refused,
+};
 use super::places::{Places, Told};
 use super::table::{Line, Table};
-use crate::import::{ERRORS_MAX, ImportOptions, groups};
+use crate::import::{ImportOptions, groups};
 use crate::records::{RecordError, Records, Save};
 use crate::words;
 use fenbu_protocol::id::{DocId, SpaceId};
@@ -170,8 +172,6 @@ struct Taking<'a> {
     report: SheetReport,
 }
 
-type Mistake = (usize, String);
-
 impl<'a> Taking<'a> {
     fn new(records: &'a Records, account: &'a str, lang: words::Lang) -> Result<Self, RecordError> {
         let meetings = meetings(records, lang.into())?;
@@ -195,71 +195,46 @@ impl<'a> Taking<'a> {
     }
 
     fn take(&mut self, table: &Table) -> Result<(), RecordError> {
-        let heading = match Heading::read(ATTENDANCE_ROWS, &table.names, self.lang.into()) {
-            Ok(heading) => heading,
-            Err((at, error)) => {
-                self.mistakes(table, 1, vec![(at, error.to_string())]);
-                return Ok(());
-            }
+        let Some(heading) = self.report.heading(ATTENDANCE_ROWS, table, self.lang) else {
+            return Ok(());
         };
         for line in &table.lines {
-            match self.line(&heading, line)? {
+            match self.line(&heading, line) {
                 Ok(()) => self.report.good += 1,
-                Err(mistakes) => self.mistakes(table, line.row, mistakes),
+                Err(Stop::Mistakes(mistakes)) => {
+                    self.report.mistakes(table, line.row, mistakes, self.lang);
+                }
+                Err(Stop::Failed(error)) => return Err(error),
             }
         }
         Ok(())
     }
 
-    fn mistakes(&mut self, table: &Table, line: usize, mistakes: Vec<Mistake>) {
-        self.report.bad += 1;
-        for (at, message) in mistakes {
-            if self.report.errors.len() < ERRORS_MAX {
-                let name = table.names.get(at).cloned().unwrap_or_default();
-                let message = self.lang.say(&message);
-                self.report.errors.push(CellReport { line, column: at + 1, name, message });
-            }
-        }
-    }
-
-    fn line(
-        &mut self,
-        heading: &Heading,
-        line: &Line,
-    ) -> Result<Result<(), Vec<Mistake>>, RecordError> {
-        if !line.wrong.is_empty() {
-            return Ok(Err(line.wrong.iter().map(|(at, why)| (*at, why.to_string())).collect()));
-        }
-        let row = match Row::read(heading, &line.cells) {
-            Ok(Some(row)) => row,
-            Ok(None) => return Ok(Ok(())),
-            Err(error) => return Ok(Err(vec![(error.column, error.why.to_string())])),
+    fn line(&mut self, heading: &Heading, line: &Line) -> Result<(), Stop> {
+        check_cells(heading, line)?;
+        let Some(row) = Row::read(heading, &line.cells).map_err(|e| vec![e])? else {
+            return Ok(());
         };
-        let fields = match row.values() {
-            Ok(fields) => fields,
-            Err(errors) => {
-                let mistakes = errors.into_iter().map(|e| (e.column, e.why.to_string()));
-                return Ok(Err(mistakes.collect()));
-            }
-        };
+        let fields = row.values()?;
         let at = |field: &str| heading.at(field).unwrap_or(0);
-        let meeting = match self.meeting(&fields) {
-            Ok(meeting) => meeting,
-            Err(problem) => return Ok(Err(vec![(at("meeting"), problem.to_string())])),
-        };
-        let member = match self.member(meeting, &fields) {
-            Ok(member) => member,
-            Err(problem) => return Ok(Err(vec![(at("name"), problem.to_string())])),
-        };
+        let meeting = self.meeting(&fields).map_err(|why| Stop::at(at("meeting"), why))?;
+        let member = self.member(meeting, &fields).map_err(|why| Stop::at(at("name"), why))?;
         if let Some(row) = self.rows.insert((meeting, member.clone()), line.row) {
-            return Ok(Err(vec![(at("name"), Problem::Again { row }.to_string())]));
+            return Err(Stop::at(at("name"), Problem::Again { row }));
         }
-        let Some(value) = fields.get(FIELD) else {
+        let before = &self.meetings[meeting].fields[FIELD];
+        let before = before.get(&member).cloned().unwrap_or(Value::Null);
+        let Some(value) = fields.get(FIELD).filter(|value| **value != before) else {
             self.report.unchanged += 1;
-            return Ok(Ok(()));
+            return Ok(());
         };
-        let told = self.says(meeting, member, value.clone(), line.row)?;
-        Ok(told.map_err(|message| vec![(at(FIELD), message)]))
+        let said = Map::from_iter([(member.clone(), value.clone())]);
+        let save = save(&self.meetings[meeting], said).map_err(RecordError::Edit);
+        save.and_then(|save| self.records.check(&save, self.account))
+            .map_err(|error| refused(error, |_| at(FIELD)))?;
+        self.says.entry(meeting).or_default().insert(member.clone(), value.clone());
+        self.preview(line.row, meeting, member, &before, value);
+        Ok(())
     }
 
     fn meeting(&self, fields: &Map<String, Value>) -> Result<usize, Problem> {
@@ -297,36 +272,12 @@ impl<'a> Taking<'a> {
         }
     }
 
-    fn says(
-        &mut self,
-        at: usize,
-        member: String,
-        value: Value,
-        line: usize,
-    ) -> Result<Result<(), String>, RecordError> {
-        let meeting = &self.meetings[at];
-        let before = meeting.fields[FIELD].get(&member).cloned().unwrap_or(Value::Null);
-        if before == value {
-            self.report.unchanged += 1;
-            return Ok(Ok(()));
-        }
-        let said = Map::from_iter([(member.clone(), value.clone())]);
-        match save(meeting, said)
-            .map_err(RecordError::Edit)
-            .and_then(|save| self.records.check(&save, self.account))
-        {
-            Ok(_) => {}
-            Err(RecordError::Edit(error)) => return Ok(Err(error.to_string())),
-            Err(error @ (RecordError::NotAllowed(_) | RecordError::NoKey(_))) => {
-                return Ok(Err(error.to_string()));
-            }
-            Err(error) => return Err(error),
-        }
-        self.says.entry(at).or_default().insert(member.clone(), value.clone());
+    fn preview(&mut self, line: usize, at: usize, member: String, before: &Value, after: &Value) {
         self.report.changed += 1;
         if self.report.rows.len() >= PREVIEW_MAX {
-            return Ok(Ok(()));
+            return;
         }
+        let meeting = &self.meetings[at];
         let field = schema("meeting").field(FIELD);
         let labels: Lang = self.lang.into();
         let shown = |value: &Value| {
@@ -343,10 +294,9 @@ impl<'a> Taking<'a> {
             changes: vec![ChangeReport {
                 field: FIELD,
                 label: field.map_or("", |f| labels.pick(f.label_zh, f.label_en)),
-                before: shown(&before),
-                after: shown(&value),
+                before: shown(before),
+                after: shown(after),
             }],
         });
-        Ok(Ok(()))
     }
 }

@@ -327,15 +327,7 @@ impl Reading {
             self.title = Some(plain.replace('\n', " "));
             return;
         }
-        let listed = paragraph.list.as_ref().map(|id| {
-            let key = (id.clone(), paragraph.level.to_string());
-            self.lists.get(&key).copied().unwrap_or(false)
-        });
-        let listed = match (listed, style) {
-            (None, Some(Style::Bullets)) => Some(false),
-            (None, Some(Style::Numbers)) => Some(true),
-            (listed, _) => listed,
-        };
+        let listed = self.listed(paragraph, style).filter(|_| heading.is_none());
         let text = match (heading, listed) {
             (Some(level), _) => {
                 format!("{} {}", "#".repeat(level), escaped(&plain.replace('\n', " ")))
@@ -348,7 +340,20 @@ impl Reading {
             }
             _ => marked(&paragraph.runs),
         };
-        self.blocks.push(Block { text, item: heading.is_none() && listed.is_some() });
+        self.blocks.push(Block { text, item: listed.is_some() });
+    }
+
+    /// Whether a paragraph is an item of a list, and whether that list counts.
+    fn listed(&self, paragraph: &Paragraph, style: Option<Style>) -> Option<bool> {
+        match (&paragraph.list, style) {
+            (Some(id), _) => {
+                let key = (id.clone(), paragraph.level.to_string());
+                Some(self.lists.get(&key).copied().unwrap_or(false))
+            }
+            (None, Some(Style::Bullets)) => Some(false),
+            (None, Some(Style::Numbers)) => Some(true),
+            _ => None,
+        }
     }
 
     fn draft(self) -> Draft {

@@ -6,6 +6,7 @@
 use super::markdown::{escaped, html};
 use super::published::{Published, published};
 use crate::records::{RecordError, Records};
+use fenbu_protocol::directory::Directory;
 use fenbu_protocol::record::schema_named;
 use fenbu_protocol::sheet::{Lang, zoned};
 use serde_json::Value;
@@ -48,32 +49,34 @@ pub fn feed(records: &Records, of: &FeedOf, lang: Lang) -> Result<String, Record
     })?;
     entries.sort_by(|a, b| b.cmp(a));
     entries.truncate(ENTRIES_MAX);
-    let updated = entries.first().map_or(0, |(ms, _)| *ms);
-    let column = of.column.as_deref().and_then(|code| schema.field("column")?.code(code));
-    let parts = [
-        Some(directory.name().to_owned()),
-        of.unit.as_ref().map(|u| directory.unit(u).map_or_else(|| u.clone(), |u| u.name.clone())),
-        column.map(|c| lang.pick(c.zh, c.en).to_owned()),
-    ];
-    let title = parts.into_iter().flatten().collect::<Vec<_>>().join(" · ");
-    let scope = [of.unit.as_deref(), of.column.as_deref()].map(|part| part.unwrap_or("*"));
-    let mut out = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n");
-    let _ = writeln!(
-        out,
-        "<feed xmlns=\"http://www.w3.org/2005/Atom\" \
-         xmlns:at=\"http://purl.org/atompub/tombstones/1.0\">\n<title>{}</title>\n\
-         <id>urn:fenbu:{}:{}</id>\n<updated>{}</updated>\n<author><name>{}</name></author>",
-        escaped(&title),
-        directory.federation(),
-        escaped(&scope.join(":")),
-        rfc3339(updated),
-        escaped(directory.name()),
-    );
+    let mut out = head(&directory, of, entries.first().map_or(0, |(ms, _)| *ms), lang);
     for (_, entry) in entries {
         out.push_str(&entry);
     }
     out.push_str("</feed>\n");
     Ok(out)
+}
+
+/// What stands above the entries: the feed's name and id follow from what it is of.
+fn head(directory: &Directory, of: &FeedOf, updated_ms: u64, lang: Lang) -> String {
+    let column = of.column.as_deref().map(|code| {
+        let field = schema_named("post").and_then(|s| s.field("column"));
+        field.and_then(|f| f.code(code)).map_or(code, |c| lang.pick(c.zh, c.en)).to_owned()
+    });
+    let unit = |code: &String| directory.unit(code).map_or(code, |unit| &unit.name).clone();
+    let parts = [Some(directory.name().to_owned()), of.unit.as_ref().map(unit), column];
+    let title = parts.into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    let scope = [of.unit.as_deref(), of.column.as_deref()].map(|part| part.unwrap_or("*"));
+    format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<feed xmlns=\"http://www.w3.org/2005/Atom\" \
+         xmlns:at=\"http://purl.org/atompub/tombstones/1.0\">\n<title>{}</title>\n\
+         <id>urn:fenbu:{}:{}</id>\n<updated>{}</updated>\n<author><name>{}</name></author>\n",
+        escaped(&title),
+        directory.federation(),
+        escaped(&scope.join(":")),
+        rfc3339(updated_ms),
+        escaped(directory.name()),
+    )
 }
 
 fn entry(id: &str, since_ms: u64, fields: &Value, unit: Option<&str>) -> String {

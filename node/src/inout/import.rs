@@ -10,7 +10,7 @@ use crate::import::{ERRORS_MAX, ImportOptions, groups};
 use crate::records::{RecordError, Records, Save};
 use crate::words;
 use fenbu_protocol::id::{DocId, SpaceId};
-use fenbu_protocol::record::{ATTENDANCE_ROWS, Schema};
+use fenbu_protocol::record::{ATTENDANCE_ROWS, EditError, Schema};
 use fenbu_protocol::sheet::{
     Before, Change, Column, Heading, Key, Lang, Row, RowError, Says, mask, natural_keys, version_of,
 };
@@ -118,6 +118,88 @@ pub fn import(
     Ok(report)
 }
 
+/// A column, counted from 0, and what is wrong there.
+type Mistake = (usize, String);
+
+/// Why a row is not taken.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The sheet's mistakes.
+    Mistakes(Vec<Mistake>),
+    /// Ours, and the whole import's end.
+    Failed(RecordError),
+}
+
+impl Stop {
+    pub(super) fn at(column: usize, why: impl std::fmt::Display) -> Self {
+        Self::Mistakes(vec![(column, why.to_string())])
+    }
+}
+
+impl From<RecordError> for Stop {
+    fn from(error: RecordError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Vec<RowError>> for Stop {
+    fn from(errors: Vec<RowError>) -> Self {
+        Self::Mistakes(errors.into_iter().map(|e| (e.column, e.why.to_string())).collect())
+    }
+}
+
+/// A write that would be refused: a mistake of the cell it is about, if it is one of the sheet's.
+pub(super) fn refused(error: RecordError, column_of: impl Fn(&EditError) -> usize) -> Stop {
+    match error {
+        RecordError::Edit(error) => Stop::at(column_of(&error), error),
+        error @ (RecordError::NotAllowed(_) | RecordError::NoKey(_)) => Stop::at(0, error),
+        error => Stop::Failed(error),
+    }
+}
+
+/// Cells of known columns that a spreadsheet has spoilt.
+pub(super) fn check_cells(heading: &Heading, line: &Line) -> Result<(), Stop> {
+    let known = |at: &usize| heading.columns.get(*at).is_some_and(Option::is_some);
+    let wrong = line.wrong.iter().filter(|(at, _)| known(at));
+    let wrong: Vec<_> = wrong.map(|(at, why)| (*at, why.to_string())).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Stop::Mistakes(wrong)) }
+}
+
+impl SheetReport {
+    /// The sheet's heading, if it is understood.
+    pub(super) fn heading(
+        &mut self,
+        schema: &'static Schema,
+        table: &Table,
+        lang: words::Lang,
+    ) -> Option<Heading> {
+        match Heading::read(schema, &table.names, lang.into()) {
+            Ok(heading) => Some(heading),
+            Err((at, error)) => {
+                self.mistakes(table, 1, vec![(at, error.to_string())], lang);
+                None
+            }
+        }
+    }
+
+    /// Takes down the mistakes of a row.
+    pub(super) fn mistakes(
+        &mut self,
+        table: &Table,
+        line: usize,
+        mistakes: Vec<Mistake>,
+        lang: words::Lang,
+    ) {
+        self.bad += 1;
+        let room = ERRORS_MAX.saturating_sub(self.errors.len());
+        for (at, message) in mistakes.into_iter().take(room) {
+            let name = table.names.get(at).map(|name| name.trim().to_owned()).unwrap_or_default();
+            let message = lang.say(&message);
+            self.errors.push(CellReport { line, column: at + 1, name, message });
+        }
+    }
+}
+
 /// A record by where it is.
 type Spot = (SpaceId, DocId);
 
@@ -132,13 +214,6 @@ struct Plan<'a> {
     /// Rows before, of new records and of those here.
     rows: Places<usize>,
     spots: BTreeMap<Spot, usize>,
-}
-
-/// What a row comes to.
-struct Placed {
-    spot: Spot,
-    says: Says,
-    is_new: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -158,141 +233,92 @@ impl<'a> Plan<'a> {
     }
 
     fn make(&mut self, table: &Table) -> Result<Vec<Save>, RecordError> {
-        let heading = match Heading::read(self.schema, &table.names, self.labels()) {
-            Ok(heading) => heading,
-            Err((at, error)) => {
-                self.report.bad = 1;
-                self.mistake(&table.names, 1, at, &error.to_string());
-                return Ok(Vec::new());
-            }
+        let Some(heading) = self.report.heading(self.schema, table, self.lang) else {
+            return Ok(Vec::new());
         };
         let mut saves = Vec::new();
         for line in &table.lines {
-            match self.line(&heading, line)? {
+            match self.line(&heading, line) {
                 Ok(save) => {
                     self.report.good += 1;
                     saves.extend(save);
                 }
-                Err(mistakes) => {
-                    self.report.bad += 1;
-                    for (at, message) in mistakes {
-                        self.mistake(&table.names, line.row, at, &message);
-                    }
+                Err(Stop::Mistakes(mistakes)) => {
+                    self.report.mistakes(table, line.row, mistakes, self.lang);
                 }
+                Err(Stop::Failed(error)) => return Err(error),
             }
         }
         Ok(saves)
     }
 
-    fn mistake(&mut self, names: &[String], line: usize, at: usize, message: &str) {
-        if self.report.errors.len() < ERRORS_MAX {
-            let name = names.get(at).map(|name| name.trim().to_owned()).unwrap_or_default();
-            let message = self.lang.say(message);
-            self.report.errors.push(CellReport { line, column: at + 1, name, message });
-        }
-    }
-
-    /// What a row is to write, if anything; or its mistakes by column.
-    fn line(
-        &mut self,
-        heading: &Heading,
-        line: &Line,
-    ) -> Result<Result<Option<Save>, Vec<(usize, String)>>, RecordError> {
-        let known = |at: &usize| heading.columns.get(*at).is_some_and(Option::is_some);
-        let wrong = line.wrong.iter().filter(|(at, _)| known(at));
-        let wrong: Vec<_> = wrong.map(|(at, why)| (*at, why.to_string())).collect();
-        if !wrong.is_empty() {
-            return Ok(Err(wrong));
-        }
-        let row = match Row::read(heading, &line.cells) {
-            Ok(Some(row)) => row,
-            Ok(None) => return Ok(Ok(None)),
-            Err(error) => return Ok(Err(vec![mistake_of(error)])),
+    /// What a row is to write, if anything.
+    fn line(&mut self, heading: &Heading, line: &Line) -> Result<Option<Save>, Stop> {
+        check_cells(heading, line)?;
+        let Some(row) = Row::read(heading, &line.cells).map_err(|e| vec![e])? else {
+            return Ok(None);
         };
-        let placed = match self.place(heading, &row, line.row)? {
-            Ok(placed) => placed,
-            Err(mistakes) => return Ok(Err(mistakes)),
-        };
-        let Placed { spot: (space, document), says, is_new } = placed;
-        let title = self.title(heading, &line.cells);
-        if says.changes.is_empty() && !is_new {
-            self.report.unchanged += 1;
-            return Ok(Ok(None));
-        }
+        let (there, spot) = self.place(heading, &row, line.row)?;
+        let says = self.says(&row, there)??;
+        let (space, document) = spot;
         let save = Save { schema: self.schema, space, document, edits: says.edits };
-        match self.records.check(&save, self.account) {
-            Ok(true) => {}
-            Ok(false) => {
-                self.report.unchanged += 1;
-                return Ok(Ok(None));
-            }
-            Err(RecordError::Edit(error)) => {
-                return Ok(Err(vec![(row.column_of(&error), error.to_string())]));
-            }
-            Err(error @ (RecordError::NotAllowed(_) | RecordError::NoKey(_))) => {
-                return Ok(Err(vec![(0, error.to_string())]));
-            }
-            Err(error) => return Err(error),
+        let says_nothing = says.changes.is_empty() && there.is_some();
+        let checked = || self.records.check(&save, self.account);
+        if says_nothing || !checked().map_err(|e| refused(e, |e| row.column_of(e)))? {
+            self.report.unchanged += 1;
+            return Ok(None);
         }
-        self.preview(line.row, document, is_new, title, says.changes);
-        Ok(Ok(Some(save)))
+        let title = self.title(heading, &line.cells);
+        self.preview(line.row, document, there.is_none(), title, says.changes);
+        Ok(Some(save))
     }
 
-    /// The record a row stands for, and what it says of it.
+    /// The record a row stands for, if it is here, and where what the row says goes.
     fn place(
         &mut self,
         heading: &Heading,
         row: &Row<'_>,
         number: usize,
-    ) -> Result<Result<Placed, Vec<(usize, String)>>, RecordError> {
-        let at = heading.at(Column::Id.name()).unwrap_or(0);
-        let problem = |why: RowProblem| Ok(Err(vec![(at, why.to_string())]));
-        let key = match row.id {
-            Some(_) => None,
-            None => match row.key() {
-                Ok(key) => Some(key),
-                Err(errors) => return Ok(Err(errors.into_iter().map(mistake_of).collect())),
-            },
-        };
+    ) -> Result<(Option<Spot>, Spot), Stop> {
+        let at = |column: Column| heading.at(column.name()).unwrap_or(0);
+        let key = if row.id.is_none() { Some(row.key()?) } else { None };
         let there = match self.spot_of(row.id, key.as_ref())? {
             Told::One(spot) => Some(spot),
             Told::None => None,
             Told::Several(spots) => {
                 let ids = spots.iter().map(|(_, id)| id.to_string()).collect::<Vec<_>>();
-                return problem(RowProblem::Several { ids: ids.join(", ") });
+                return Err(Stop::at(at(Column::Id), RowProblem::Several { ids: ids.join(", ") }));
             }
         };
         let spot = match there {
             Some(spot) => spot,
-            None => match self.records.home(self.schema, row.unit.as_deref()) {
-                Ok(space) => (space, row.id.unwrap_or_else(Records::new_id)),
-                Err(error) => {
-                    let at = heading.at(Column::Unit.name()).unwrap_or(0);
-                    return Ok(Err(vec![(at, error.to_string())]));
-                }
-            },
+            None => {
+                let home = self.records.home(self.schema, row.unit.as_deref());
+                let home = home.map_err(|error| Stop::at(at(Column::Unit), error))?;
+                (home, row.id.unwrap_or_else(Records::new_id))
+            }
         };
         // Two rows of one id, or two new ones that nothing tells apart.
+        let again = |row| Stop::at(at(Column::Id), RowProblem::Again { row });
         if let Some(row) = self.spots.insert(spot, number) {
-            return problem(RowProblem::Again { row });
+            return Err(again(row));
         }
         if let (Some(key), None) = (key, there) {
             if let Told::One(row) = self.rows.find(&key) {
-                return problem(RowProblem::Again { row });
+                return Err(again(row));
             }
             self.rows.add(key, number);
         }
-        if let (Some((space, _)), Some(unit)) = (there, &row.unit) {
-            let directory = self.records.shared.directory.now();
-            let own = directory.space(&space).and_then(|s| s.unit.clone()).unwrap_or_default();
-            if own != *unit {
-                let at = heading.at(Column::Unit.name()).unwrap_or(0);
-                return Ok(Err(vec![(at, RowProblem::OtherUnit { unit: own }.to_string())]));
-            }
-        }
-        let says = self.says(row, there)?;
-        let mistakes = |errors: Vec<RowError>| errors.into_iter().map(mistake_of).collect();
-        Ok(says.map_err(mistakes).map(|says| Placed { spot, says, is_new: there.is_none() }))
+        self.check_unit(spot, row).map_err(|problem| Stop::at(at(Column::Unit), problem))?;
+        Ok((there, spot))
+    }
+
+    /// A record stays in its unit.
+    fn check_unit(&self, (space, _): Spot, row: &Row<'_>) -> Result<(), RowProblem> {
+        let Some(wanted) = &row.unit else { return Ok(()) };
+        let directory = self.records.shared.directory.now();
+        let unit = directory.space(&space).and_then(|s| s.unit.clone()).unwrap_or_default();
+        if unit == *wanted { Ok(()) } else { Err(RowProblem::OtherUnit { unit }) }
     }
 
     fn says(
@@ -368,8 +394,4 @@ impl<'a> Plan<'a> {
             self.report.rows.push(RowReport { line, id, outcome, title, changes });
         }
     }
-}
-
-fn mistake_of(error: RowError) -> (usize, String) {
-    (error.column, error.why.to_string())
 }

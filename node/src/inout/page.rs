@@ -122,33 +122,72 @@ pub fn transfer_letter(
         let gap = if branch.is_empty() { "" } else { " " };
         format!("{}{gap}{branch}", unit(unit_field))
     };
-    let (from, to) = (place("from_unit", "from_branch"), place("to_unit", "to_branch"));
-    let (number, issued, expiry) = (value("letter"), value("issued"), value("expiry"));
-    let heading = lang.pick("党员组织关系介绍信", "Letter of transfer");
-    let no = lang.pick("编号：", "No. ");
-    let said = lang.pick(
-        format!("{name} 同志（{stage}）的组织关系由 {from} 转到 {to}，请接转。"),
-        format!("The organisational relations of {name} ({stage}) move from {from} to {to}."),
-    );
-    let until = match expiry.is_empty() {
-        true => String::new(),
-        false => lang.pick(format!("有效期至 {expiry}。"), format!("Valid until {expiry}.")),
+    let letter = Letter {
+        name,
+        stage,
+        from: place("from_unit", "from_branch"),
+        to: place("to_unit", "to_branch"),
+        number: value("letter"),
+        issued: value("issued"),
+        expiry: value("expiry"),
     };
-    let receipt = lang.pick(
-        format!("{name} 同志的组织关系已于　　　年　　月　　日接收。"),
-        format!("The organisational relations of {name} were received on ____________."),
-    );
-    let part = |title: &str, to_whom: &str, text: &str, seal: &str| {
+    Ok(letter.page(lang))
+}
+
+/// What a letter says, escaped.
+struct Letter {
+    name: String,
+    stage: String,
+    from: String,
+    to: String,
+    number: String,
+    issued: String,
+    expiry: String,
+}
+
+impl Letter {
+    /// The stub that stays, the letter, and the receipt that comes back.
+    fn page(&self, lang: Lang) -> String {
+        let Self { name, stage, from, to, expiry, .. } = self;
+        let said = lang.pick(
+            format!("{name} 同志（{stage}）的组织关系由 {from} 转到 {to}，请接转。"),
+            format!("The organisational relations of {name} ({stage}) move from {from} to {to}."),
+        );
+        let until = match expiry.is_empty() {
+            true => String::new(),
+            false => lang.pick(format!("有效期至 {expiry}。"), format!(" Valid until {expiry}.")),
+        };
+        let receipt = lang.pick(
+            format!("{name} 同志的组织关系已于　　　年　　月　　日接收。"),
+            format!("The organisational relations of {name} were received on ____________."),
+        );
+        let colon = lang.pick("：", ":");
+        let parts = [
+            self.part(lang, lang.pick("（存根）", " (stub)"), "", &format!("{said}{until}"), from),
+            self.part(lang, "", &format!("{to}{colon}"), &format!("{said}{until}"), from),
+            self.part(
+                lang,
+                lang.pick("（回执）", " (receipt)"),
+                &format!("{from}{colon}"),
+                &receipt,
+                to,
+            ),
+        ];
+        page(lang, Self::heading(lang), &parts.concat())
+    }
+
+    fn heading(lang: Lang) -> &'static str {
+        lang.pick("党员组织关系介绍信", "Letter of transfer")
+    }
+
+    fn part(&self, lang: Lang, title: &str, to_whom: &str, text: &str, seal: &str) -> String {
         format!(
-            "<section class=\"letter\">\n<h1>{heading}{title}</h1>\n<p class=\"meta\">{no}{number}</p>\n\
-             <div>{to_whom}</div>\n<p>{text}</p>\n<p class=\"seal\">{seal}<br>{issued}</p>\n</section>\n"
+            "<section class=\"letter\">\n<h1>{}{title}</h1>\n<p class=\"meta\">{}{}</p>\n\
+             <div>{to_whom}</div>\n<p>{text}</p>\n<p class=\"seal\">{seal}<br>{}</p>\n</section>\n",
+            Self::heading(lang),
+            lang.pick("编号：", "No. "),
+            self.number,
+            self.issued,
         )
-    };
-    let colon = lang.pick("：", ":");
-    let parts = [
-        part(lang.pick("（存根）", " (stub)"), "", &format!("{said}{until}"), &from),
-        part("", &format!("{to}{colon}"), &format!("{said}{until}"), &from),
-        part(lang.pick("（回执）", " (receipt)"), &format!("{from}{colon}"), &receipt, &to),
-    ];
-    Ok(page(lang, heading, &parts.concat()))
+    }
 }
