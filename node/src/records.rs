@@ -8,7 +8,7 @@ use crate::shared::{DocumentGuard, Shared};
 use crate::store::{ListQuery, Page, Place, StoreError, StoredDocument};
 use crate::views::update_of;
 use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
-use fenbu_protocol::directory::Template;
+use fenbu_protocol::directory::{Directory, Template};
 use fenbu_protocol::id::{DocId, SpaceId};
 use fenbu_protocol::record::{EditError, Edits, HistoryItem, Home, Record, Schema};
 use fenbu_protocol::seal::NoKey;
@@ -74,6 +74,14 @@ impl Save {
     }
 }
 
+/// What a record's line or row names so that importing it brings it back where it was: the unit whose
+/// space it is, or the label of a temporary space; nothing for what the whole federation reads.
+pub fn home_name(directory: &Directory, space: &SpaceId) -> Option<String> {
+    let space = directory.space(space)?;
+    let temporary = space.template == Template::TEMPORARY;
+    if temporary { Some(space.label.clone()) } else { space.unit.clone() }
+}
+
 /// The record service of one node.
 #[derive(Debug, Clone)]
 pub struct Records {
@@ -84,7 +92,7 @@ pub struct Records {
 
 impl Records {
     /// The space a new record of a kind goes to: the federation's, or a unit's own (ours unless
-    /// another is named).
+    /// another is named), or the temporary one of that label.
     pub fn home(&self, schema: &Schema, unit: Option<&str>) -> Result<SpaceId, RecordError> {
         let directory = self.shared.directory.now();
         let refused = |why: &str| RecordError::NotAllowed(why.into());
@@ -95,6 +103,12 @@ impl Records {
             Home::Unit => {
                 let own = self.shared.unit();
                 let unit = unit.unwrap_or(&own);
+                let temporary = directory.space_labelled(unit);
+                let temporary = temporary.filter(|s| s.template == Template::TEMPORARY);
+                if let Some(space) = temporary {
+                    self.check_writer(space.id)?;
+                    return Ok(space.id);
+                }
                 if directory.unit(unit).is_none() {
                     return Err(refused(&format!(
                         "there is no unit '{unit}'; see `fenbu directory`"

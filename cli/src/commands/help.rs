@@ -7,9 +7,9 @@
 use clap::{Arg, ArgAction, Command};
 
 use super::{
-    HELP_ZH, backup, calendar, completions, config, demo, directory, doctor, export, feed, import,
-    init, invite, join, node, page, peers, quarantine, repair, restore, revoke, search, status,
-    sync, template,
+    HELP_ZH, admit, backup, calendar, completions, config, demo, directory, doctor, export, feed,
+    import, init, invite, join, node, page, peers, quarantine, repair, restore, revoke, root,
+    search, space, status, sync, template,
 };
 use crate::lang::Lang;
 
@@ -23,9 +23,12 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "join" => join::HELP_ZH,
         "node" => node::HELP_ZH,
         "invite" => invite::HELP_ZH,
+        "admit" => admit::HELP_ZH,
         "quarantine" => quarantine::HELP_ZH,
         "search" => search::HELP_ZH,
         "revoke" => revoke::HELP_ZH,
+        "space" => space::HELP_ZH,
+        "root" => root::HELP_ZH,
         "import" => import::HELP_ZH,
         "export" => export::HELP_ZH,
         "template" => template::HELP_ZH,

@@ -1,7 +1,6 @@
 //! In and out: records from files and into files.
 
 use super::personal::disclose;
-use super::records::unit_of;
 use super::{Caller, Problem, blocking};
 use crate::daemon::Daemon;
 use crate::import::{ImportOptions, export_line, import as import_lines};
@@ -10,7 +9,7 @@ use crate::inout::feed::{FeedOf, feed as feed_of};
 use crate::inout::{Export as Sheet, ExportError, Format, Table, TableError};
 use crate::inout::{docx, draft, page};
 use crate::inout::{export as export_sheet, import as import_sheet, template as empty_sheet};
-use crate::records::Records;
+use crate::records::{Records, home_name};
 use crate::words::Lang;
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -343,7 +342,7 @@ fn export_all(
                 let personal = |name: &str| schema.field(name).is_some_and(|f| f.personal);
                 fields.retain(|name, value| !is_empty(value) && (reveal || !personal(name)));
             }
-            let unit = unit_of(&directory, &shown.space);
+            let unit = home_name(&directory, &shown.space);
             let mut line = export_line(schema.name, shown.document, unit.as_deref(), fields);
             line.push('\n');
             // A reader that has gone away needs no more lines.

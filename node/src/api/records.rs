@@ -150,7 +150,7 @@ fn carriers_of(directory: &Directory, space: &SpaceId) -> usize {
     directory.nodes().filter(|n| directory.carries(&n.node, space)).count()
 }
 
-pub(super) fn unit_of(directory: &Directory, space: &SpaceId) -> Option<String> {
+fn unit_of(directory: &Directory, space: &SpaceId) -> Option<String> {
     directory.space(space).and_then(|s| s.unit.clone())
 }
 

@@ -9,7 +9,7 @@ use super::import::{
 use super::places::{Places, Told};
 use super::table::{Line, Table};
 use crate::import::{ImportOptions, groups};
-use crate::records::{RecordError, Records, Save};
+use crate::records::{RecordError, Records, Save, home_name};
 use crate::words;
 use fenbu_protocol::id::{DocId, SpaceId};
 use fenbu_protocol::record::{ATTENDANCE_ROWS, EditError, Edits, Schema, schema_named};
@@ -102,8 +102,8 @@ pub(super) fn rows(
     meetings.sort_by_key(|m| (m.fields["start"].as_i64(), m.document));
     let mut out = Vec::new();
     for meeting in meetings {
-        let own = directory.space(&meeting.space).and_then(|s| s.unit.as_deref());
-        if unit.is_some_and(|unit| own != Some(unit)) {
+        let own = home_name(&directory, &meeting.space);
+        if unit.is_some_and(|unit| own.as_deref() != Some(unit)) {
             continue;
         }
         let mut of_one = Vec::new();

@@ -4,7 +4,7 @@
 //! is the number of changes the record has seen, which only grows where they are seen; a meeting called
 //! off stays, cancelled.
 
-use crate::records::{RecordError, Records};
+use crate::records::{RecordError, Records, home_name};
 use fenbu_protocol::record::{Schema, schema_named};
 use fenbu_protocol::sheet::{Lang, show, zoned};
 use serde_json::Value;
@@ -35,8 +35,7 @@ pub fn calendar(records: &Records, of: &CalendarOf, lang: Lang) -> Result<String
     out.line("METHOD:PUBLISH");
     out.text("X-WR-CALNAME", &format!("{name} {}", lang.pick("组织生活", "meetings")));
     records.each(schema, |shown| {
-        let unit = directory.space(&shown.space).and_then(|s| s.unit.as_deref());
-        if of.unit.as_deref().is_some_and(|wanted| unit != Some(wanted)) {
+        if of.unit.is_some() && of.unit != home_name(&directory, &shown.space) {
             return;
         }
         let json = shown.record.to_json();

@@ -3,7 +3,7 @@
 use super::table::{Format, TableError};
 use super::xlsx::ColumnForm;
 use super::{attendance, csv, xlsx};
-use crate::records::{RecordError, Records, Shown};
+use crate::records::{RecordError, Records, Shown, home_name};
 use fenbu_protocol::record::{ATTENDANCE_ROWS, Field, Merge, Schema, ValueType};
 use fenbu_protocol::sheet::{
     Column, Lang, ROWS_MAX, columns, key_fields, natural_keys, show, show_masked, version_of,
@@ -58,15 +58,15 @@ pub fn export(
     let directory = records.shared.directory.now();
     let mut too_many = false;
     records.each(schema, |shown| {
-        let unit = directory.space(&shown.space).and_then(|s| s.unit.as_deref());
-        if export.unit.is_some_and(|wanted| unit != Some(wanted)) {
+        let unit = home_name(&directory, &shown.space);
+        if export.unit.is_some_and(|wanted| unit.as_deref() != Some(wanted)) {
             return;
         }
         if rows.len() == ROWS_MAX {
             too_many = true;
             return;
         }
-        rows.push(row(&columns, shown, unit.unwrap_or_default(), export));
+        rows.push(row(&columns, shown, unit.as_deref().unwrap_or_default(), export));
     })?;
     if too_many {
         return Err(ExportError::TooMany);
@@ -164,8 +164,11 @@ fn notes(schema: &'static Schema, columns: &[Column], lang: Lang) -> Vec<Vec<Str
         let (takes, codes) = match column {
             Column::Field(field) => (takes(field, lang), choices(field, lang)),
             _ => (
-                lang.pick("单位代码；空着是本单位", "The unit's code; empty is this node's own")
-                    .into(),
+                lang.pick(
+                    "单位代码，或临时数据范围的名称；空着是本单位",
+                    "The unit's code, or a temporary space's label; empty is this node's own",
+                )
+                .into(),
                 String::new(),
             ),
         };

@@ -7,7 +7,7 @@
 use super::places::{Places, Told};
 use super::table::{Line, Table};
 use crate::import::{ERRORS_MAX, ImportOptions, groups};
-use crate::records::{RecordError, Records, Save};
+use crate::records::{RecordError, Records, Save, home_name};
 use crate::words;
 use fenbu_protocol::id::{DocId, SpaceId};
 use fenbu_protocol::record::{ATTENDANCE_ROWS, EditError, Schema};
@@ -317,7 +317,7 @@ impl<'a> Plan<'a> {
     fn check_unit(&self, (space, _): Spot, row: &Row<'_>) -> Result<(), RowProblem> {
         let Some(wanted) = &row.unit else { return Ok(()) };
         let directory = self.records.shared.directory.now();
-        let unit = directory.space(&space).and_then(|s| s.unit.clone()).unwrap_or_default();
+        let unit = home_name(&directory, &space).unwrap_or_default();
         if unit == *wanted { Ok(()) } else { Err(RowProblem::OtherUnit { unit }) }
     }
 
