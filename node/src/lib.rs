@@ -15,6 +15,7 @@
 //! | [`search`] | full text, in an index beside the store |
 //! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
+//! | [`inout`] | sheets and documents in and out |
 //! | [`admission`] | what the admin node says: letting nodes in, ending them, spaces, keys |
 //! | [`root`] | the root key as a file, and signing with it |
 //! | [`api`] | HTTP over the unix socket: what the CLI speaks |
@@ -34,6 +35,7 @@ mod driver;
 pub mod folder;
 pub mod freshness;
 pub mod import;
+pub mod inout;
 mod ledger;
 mod links;
 mod making;

@@ -8,7 +8,7 @@ use crate::shared::{DocumentGuard, Shared};
 use crate::store::{ListQuery, Page, Place, StoreError, StoredDocument};
 use crate::views::update_of;
 use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
-use fenbu_protocol::directory::Template;
+use fenbu_protocol::directory::{Directory, Template};
 use fenbu_protocol::id::{DocId, SpaceId};
 use fenbu_protocol::record::{EditError, Edits, HistoryItem, Home, Record, Schema};
 use fenbu_protocol::seal::NoKey;
@@ -74,6 +74,14 @@ impl Save {
     fn place(&self) -> Place {
         Place { document: self.document, space: self.space, kind: self.schema.kind }
     }
+}
+
+/// What a record's line or row names so that importing it brings it back where it was: the unit whose
+/// space it is, or the label of a temporary space; nothing for what the whole federation reads.
+pub fn home_name(directory: &Directory, space: &SpaceId) -> Option<String> {
+    let space = directory.space(space)?;
+    let temporary = space.template == Template::TEMPORARY;
+    if temporary { Some(space.label.clone()) } else { space.unit.clone() }
 }
 
 /// The record service of one node.
@@ -181,6 +189,17 @@ impl Records {
                     other => return other,
                 }
             }
+        })
+    }
+
+    /// Whether a write would say something new. It is made as if it were meant, and thrown away: what
+    /// would refuse it refuses it here.
+    pub fn check(&self, save: &Save, account: &str) -> Result<bool, RecordError> {
+        self.check_writer(save.space)?;
+        self.healing(|| {
+            let guard = self.shared.documents.lock([save.place()]);
+            let now_ms = self.shared.clock.now_ms();
+            Ok(self.change(save, now_ms, account, &guard)?.is_some())
         })
     }
 

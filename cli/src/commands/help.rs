@@ -7,9 +7,9 @@
 use clap::{Arg, ArgAction, Command};
 
 use super::{
-    HELP_ZH, admit, backup, completions, config, demo, directory, doctor, export, import, init,
-    invite, join, node, peers, quarantine, repair, restore, revoke, root, search, space, status,
-    sync,
+    HELP_ZH, admit, backup, calendar, completions, config, demo, directory, doctor, export, feed,
+    import, init, invite, join, node, page, peers, quarantine, repair, restore, revoke, root,
+    search, space, status, sync, template,
 };
 use crate::lang::Lang;
 
@@ -31,6 +31,10 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "root" => root::HELP_ZH,
         "import" => import::HELP_ZH,
         "export" => export::HELP_ZH,
+        "template" => template::HELP_ZH,
+        "calendar" => calendar::HELP_ZH,
+        "feed" => feed::HELP_ZH,
+        "page" => page::HELP_ZH,
         "status" => status::HELP_ZH,
         "peers" => peers::HELP_ZH,
         "sync" => sync::HELP_ZH,

@@ -7,12 +7,14 @@
 
 mod admit;
 mod backup;
+mod calendar;
 mod completions;
 mod config;
 mod demo;
 mod directory;
 mod doctor;
 mod export;
+mod feed;
 mod help;
 mod import;
 mod init;
@@ -20,6 +22,7 @@ mod instant;
 mod invite;
 mod join;
 mod node;
+mod page;
 mod peers;
 mod quarantine;
 mod record;
@@ -31,6 +34,7 @@ mod search;
 mod space;
 mod status;
 mod sync;
+mod template;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -104,6 +108,10 @@ enum Verb {
     Quarantine(quarantine::QuarantineArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
+    Template(template::TemplateArgs),
+    Calendar(calendar::CalendarArgs),
+    Feed(feed::FeedArgs),
+    Page(page::PageArgs),
     Search(search::SearchArgs),
     Status(status::StatusArgs),
     Peers(peers::PeersArgs),
@@ -269,6 +277,10 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Quarantine(args) => block_on(quarantine::run(args, session)),
         Verb::Import(args) => block_on(import::run(args, session)),
         Verb::Export(args) => block_on(export::run(args, session)),
+        Verb::Template(args) => block_on(template::run(args, session)),
+        Verb::Calendar(args) => block_on(calendar::run(args, session)),
+        Verb::Feed(args) => block_on(feed::run(args, session)),
+        Verb::Page(args) => block_on(page::run(args, session)),
         Verb::Search(args) => block_on(search::run(args, session)),
         Verb::Status(args) => block_on(status::run(args, session)),
         Verb::Peers(args) => block_on(peers::run(args, session)),

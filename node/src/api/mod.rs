@@ -5,6 +5,7 @@
 
 mod admin;
 mod doctor;
+mod inout;
 mod metrics;
 mod personal;
 mod problem;
@@ -77,8 +78,11 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/doctor", get(doctor::doctor))
         .route("/schema", get(admin::schema))
         .route("/search", get(search::search))
-        .route("/import", post(records::import))
-        .route("/export", get(records::export))
+        .route("/import", post(inout::import))
+        .route("/export", get(inout::export))
+        .route("/template/{kind}", get(inout::template))
+        .route("/calendar.ics", get(inout::calendar))
+        .route("/feed.atom", get(inout::feed))
         .route("/repair/views", post(repair::views))
         .route("/repair/documents", post(repair::documents))
         .route("/reports/{name}", get(reports::report))
@@ -87,7 +91,9 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/{plural}", get(records::list).post(records::create))
         .route("/{plural}/{id}", get(records::show).patch(records::edit))
         .route("/{plural}/{id}/reveal", post(personal::reveal))
-        .route("/{plural}/{id}/history", get(records::history));
+        .route("/{plural}/{id}/history", get(records::history))
+        .route("/{plural}/{id}/docx", get(inout::docx_of))
+        .route("/{plural}/{id}/page", get(inout::page_of));
     Router::new()
         .nest("/api/v1", api)
         .route("/healthz", get(|| async { "ok\n" }))

@@ -50,11 +50,14 @@ pub use course::{Authors, Course, Happened, Ignored, Rival};
 pub use doc::{LoadError, Record};
 pub(crate) use edits::days_of;
 pub use edits::{EDIT_BYTES_MAX, EditError, Edits};
+pub(crate) use edits::{days_of, instant_ms_of};
 pub use gate::{Inspected, KEY_BYTES_MAX, Refusal, inspect};
 pub use history::HistoryItem;
 pub use materialise::{Incoming, Outcome, materialise};
 pub use rescue::rescued;
-pub use schema::{ALL, Code, Field, Home, Merge, Schema, ValueType, schema, schema_named};
+pub use schema::{
+    ALL, ATTENDANCE_ROWS, Code, Field, Home, Merge, Schema, ValueType, schema, schema_named,
+};
 pub use show::{Cell, Row};
 pub use steps::{NOTE_BYTES_MAX, Taken};
 pub use workflow::{By, CORRECT, RECORD, SETTLE, Step, Workflow};

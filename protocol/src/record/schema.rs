@@ -206,6 +206,11 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// Whether it is a kind of record, with documents of its own, and not only a form for sheets.
+    pub fn has_records(&self) -> bool {
+        !self.genesis_bytes.is_empty()
+    }
+
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|f| f.name == name)
     }
@@ -252,6 +257,9 @@ pub static ALL: [&Schema; 22] = [
     &kind::sealed_report::SCHEMA,
     &kind::mark::SCHEMA,
 ];
+
+/// The form of attendance sheets, see there.
+pub static ATTENDANCE_ROWS: &Schema = &kind::meeting::ATTENDANCE_ROWS;
 
 /// The schema of a kind number.
 pub fn schema(kind: Kind) -> Option<&'static Schema> {

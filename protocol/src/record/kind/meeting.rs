@@ -151,3 +151,38 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     listed: &["start", "kind", "branch", "status", "title"],
     listed_wide: &["planned", "place", "host", "recorder"],
 };
+
+const ATTENDANCE_FIELDS: &[Field] = &[
+    Field::new("meeting", Merge::Register, ValueType::Id("meeting"), "会议标识", "Meeting id"),
+    Field::new("kind", Merge::Register, ValueType::Code(KINDS), "会议类型", "Kind"),
+    Field::new("branch", Merge::Register, ValueType::Text, "党组织", "Branch"),
+    Field::new("start", Merge::Register, ValueType::Instant, "开始时间", "Start"),
+    Field::new("member", Merge::Register, ValueType::Text, "党员标识", "Member id"),
+    Field::new("name", Merge::Register, ValueType::Text, "姓名", "Name"),
+    Field::new(
+        "attendance",
+        Merge::Register,
+        ValueType::Code(ATTENDANCE),
+        "出席情况",
+        "Attendance",
+    ),
+];
+
+/// The attendance of meetings, a row for each meeting and member: a form for sheets, not a kind of
+/// record, and so none of [`crate::record::ALL`].
+pub(in crate::record) static ATTENDANCE_ROWS: Schema = Schema {
+    name: "attendance",
+    plural: "attendance",
+    label_zh: "出席情况",
+    label_en: "Attendance",
+    genesis: 0,
+    genesis_bytes: &[],
+    home: Home::Federation,
+    hidden: &[],
+    fields: ATTENDANCE_FIELDS,
+    columns: &[],
+    filters: &[],
+    listed: &[],
+    listed_wide: &[],
+    ..SCHEMA
+};
