@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command};
 
 use super::{
     HELP_ZH, backup, completions, config, demo, directory, doctor, export, import, init, invite,
-    join, node, peers, quarantine, repair, restore, revoke, status, sync,
+    join, node, peers, quarantine, repair, report, restore, revoke, status, sync,
 };
 use crate::lang::Lang;
 
@@ -33,6 +33,7 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "doctor" => doctor::HELP_ZH,
         "backup" => backup::HELP_ZH,
         "restore" => restore::HELP_ZH,
+        "report" => report::HELP_ZH,
         "repair" => repair::HELP_ZH,
         "config" => config::HELP_ZH,
         "completions" => completions::HELP_ZH,
