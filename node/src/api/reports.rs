@@ -127,6 +127,8 @@ pub(super) async fn compare(
         "period": sealed.period,
         "unit": sealed.unit,
         "sealed_ms": sealed.sealed_ms,
+        "to": now.period.end().plus(-1).to_string(),
+        "end_ms": now.period.end().start_ms(),
         "marks": sealed.marks,
         "differences": differences.iter().map(one).collect::<Vec<_>>(),
         "units": freshness(&now.units),

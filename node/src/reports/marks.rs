@@ -68,7 +68,7 @@ pub(crate) fn freshness_of_units(
     Ok(freshness(&nodes, now_ms))
 }
 
-/// Writes this node's mark in the federation's space and in its unit's where it has written nothing for a day;
+/// Writes this node's mark in the federation's space and in its unit's where it has written nothing today;
 /// returns in how many.
 pub fn mark_if_due(records: &Records, clock: &Clock) -> Result<usize, RecordError> {
     let shared = &records.shared;

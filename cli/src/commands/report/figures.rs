@@ -89,17 +89,17 @@ fn yuan(fen: i64) -> String {
     format!("{sign}{}.{:02}", fen / 100, fen % 100)
 }
 
-/// A value of its own for everything a spreadsheet could misread: `2/3` would become a date.
-pub(super) fn write_csv(answer: &Value, lines: &[Value], output: &mut Output) -> Result<()> {
-    let lang = output.lang();
-    let columns = output::items(answer, "columns");
-    let mut header: Vec<String> = [("行", "line"), ("单位", "unit"), ("名称", "name")]
-        .map(|(zh, en)| lang.pick(zh, en).to_owned())
-        .into();
-    let weighed = |column: &Value| matches!(column["shown"].as_str(), Some("ratio" | "percent"));
-    for column in &columns {
+/// Done of required: two values in CSV, where a spreadsheet would take `2/3` for a date.
+fn is_weighed(column: &Value) -> bool {
+    matches!(column["shown"].as_str(), Some("ratio" | "percent"))
+}
+
+fn csv_header(columns: &[Value], lang: Lang) -> Vec<String> {
+    let fixed = [("行", "line"), ("单位", "unit"), ("名称", "name")];
+    let mut header: Vec<String> = fixed.map(|(zh, en)| lang.pick(zh, en).to_owned()).into();
+    for column in columns {
         let label = output::text(column, lang.pick("zh", "en"));
-        if weighed(column) {
+        if is_weighed(column) {
             header.push(format!("{label} {}", lang.pick("完成", "done")));
             header.push(format!("{label} {}", lang.pick("应有", "required")));
         } else {
@@ -108,28 +108,33 @@ pub(super) fn write_csv(answer: &Value, lines: &[Value], output: &mut Output) ->
         header.push(format!("{label} {}", lang.pick("状态", "state")));
     }
     header.push(lang.pick("数据截至", "data as of").to_owned());
-    let mut rows = vec![header];
-    for line in lines {
-        let mut row: Vec<String> =
-            ["key", "unit", "label"].map(|field| output::text(line, field)).into();
-        for column in &columns {
-            let cell = &line["cells"][output::text(column, "key").as_str()];
-            let number =
-                |field: &str| cell[field].as_i64().map_or_else(String::new, |n| n.to_string());
-            if weighed(column) {
-                row.extend([number("done"), number("required")]);
-            } else {
-                let shown = output::text(column, "shown");
-                let mut plain = cell.as_object().cloned().unwrap_or_else(Map::new);
-                plain.remove("state");
-                row.push(show(&Value::Object(plain), &shown, lang));
-            }
-            row.push(state(cell, lang).unwrap_or_default().to_owned());
+    header
+}
+
+fn csv_row(line: &Value, columns: &[Value], lang: Lang) -> Vec<String> {
+    let mut row: Vec<String> =
+        ["key", "unit", "label"].map(|field| output::text(line, field)).into();
+    for column in columns {
+        let cell = &line["cells"][output::text(column, "key").as_str()];
+        if is_weighed(column) {
+            row.extend(["done", "required"].map(|field| output::text(cell, field)));
+        } else {
+            let mut plain = cell.as_object().cloned().unwrap_or_else(Map::new);
+            plain.remove("state");
+            row.push(show(&Value::Object(plain), &output::text(column, "shown"), lang));
         }
-        row.push(output::text(line, "as_of"));
-        rows.push(row);
+        row.push(state(cell, lang).unwrap_or_default().to_owned());
     }
-    rows.iter().try_for_each(|row| output.raw(csv_line(row).as_bytes()))
+    row.push(output::text(line, "as_of"));
+    row
+}
+
+pub(super) fn write_csv(answer: &Value, lines: &[Value], output: &mut Output) -> Result<()> {
+    let lang = output.lang();
+    let columns = output::items(answer, "columns");
+    output.raw(csv_line(&csv_header(&columns, lang)).as_bytes())?;
+    let mut rows = lines.iter().map(|line| csv_row(line, &columns, lang));
+    rows.try_for_each(|row| output.raw(csv_line(&row).as_bytes()))
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ fn say_marks(answer: &Value, session: &mut Session) {
     for unit in output::items(&answer["units"], "") {
         let then = answer["marks"][output::text(&unit, "unit")].as_i64();
         let now = unit["as_of_ms"].as_i64();
-        if then.is_some() && now <= then {
+        if now <= then || then >= answer["end_ms"].as_i64() {
             continue;
         }
         let then = then.map_or_else(|| lang.pick("未知", "unknown").to_owned(), instant::show_ms);

@@ -13,17 +13,22 @@ use crate::error::{Exit, Result};
 use crate::lang::{Key, Lang, Text};
 use crate::output::{self, Column, Format, List};
 
-const REPORTS: [&str; 9] = [
-    "matrix",
-    "posts",
-    "attendance",
-    "roster",
-    "overdue",
-    "temporary",
-    "programmes",
-    "directives",
-    "ledgers",
+/// Names, and what people call them.
+const REPORTS: [(&str, &str, &str); 9] = [
+    ("matrix", "三会一课", "Meetings due and held"),
+    ("posts", "稿件", "Posts"),
+    ("attendance", "出席", "Attendance"),
+    ("roster", "党员", "Roster"),
+    ("overdue", "逾期事项", "Overdue"),
+    ("temporary", "临时党支部", "Temporary branches"),
+    ("programmes", "党建+", "Programmes"),
+    ("directives", "传达事项", "Directives"),
+    ("ledgers", "采用与荣誉", "Adoptions and honours"),
 ];
+
+fn names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(REPORTS.map(|(name, ..)| name))
+}
 
 /// Show figures: what was due and held, posts, attendance, the roster, what is overdue
 #[derive(Debug, Args)]
@@ -32,7 +37,7 @@ const REPORTS: [&str; 9] = [
 pub(crate) struct ReportArgs {
     /// matrix, posts, attendance, roster, overdue, temporary, programmes, directives or ledgers
     #[arg(required = true, value_name = "REPORT", hide_possible_values = true)]
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(REPORTS))]
+    #[arg(value_parser = names())]
     report: Option<String>,
     #[command(flatten)]
     asked: Asked,
@@ -68,7 +73,7 @@ enum Kept {
 struct SealArgs {
     /// The report, as for `fenbu report`
     #[arg(value_name = "REPORT", hide_possible_values = true)]
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(REPORTS))]
+    #[arg(value_parser = names())]
     report: String,
     #[command(flatten)]
     asked: Asked,
@@ -152,12 +157,14 @@ fn shown(answer: Value, session: &mut Session) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// `matrix 2018-Q3: 2018-07-01 to 2018-09-30`
+/// `Meetings due and held, 2018-Q3: 2018-07-01 to 2018-09-30`
 fn heading(answer: &Value) -> Text {
     let text = |field| output::text(answer, field);
-    let [report, period, from, to] = ["report", "period", "from", "to"].map(text);
-    let zh = format!("{report} {period}：{from} 至 {to}");
-    Text::Told(zh.into(), format!("{report} {period}: {from} to {to}").into())
+    let [name, period, from, to] = ["report", "period", "from", "to"].map(text);
+    let known = REPORTS.iter().find(|(own, ..)| *own == name);
+    let (zh, en) = known.map_or((&name[..], &name[..]), |(_, zh, en)| (*zh, *en));
+    let zh = format!("{zh}，{period}：{from} 至 {to}");
+    Text::Told(zh.into(), format!("{en}, {period}: {from} to {to}").into())
 }
 
 fn say_remarks(answer: &Value, session: &mut Session) {
