@@ -6,10 +6,12 @@
 mod admin;
 mod doctor;
 mod metrics;
+mod personal;
 mod problem;
 mod records;
 mod repair;
 mod reports;
+mod search;
 mod status;
 mod trust;
 
@@ -63,6 +65,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/config", get(admin::config))
         .route("/doctor", get(doctor::doctor))
         .route("/schema", get(admin::schema))
+        .route("/search", get(search::search))
         .route("/import", post(records::import))
         .route("/export", get(records::export))
         .route("/repair/views", post(repair::views))
@@ -72,6 +75,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/sealed-reports/{id}/compare", get(reports::compare))
         .route("/{plural}", get(records::list).post(records::create))
         .route("/{plural}/{id}", get(records::show).patch(records::edit))
+        .route("/{plural}/{id}/reveal", post(personal::reveal))
         .route("/{plural}/{id}/history", get(records::history));
     Router::new()
         .nest("/api/v1", api)

@@ -50,6 +50,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Federation,
     written_by: By::HeadOffice,
+    hidden: &[],
     fields: FIELDS,
     columns: &[
         "code",

@@ -167,6 +167,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::POSTS,
     home: Home::Federation,
     written_by: By::Anyone,
+    hidden: &[("status", "withdrawn"), ("secrecy", "not_public")],
     fields: FIELDS,
     columns: &[
         "title",

@@ -62,6 +62,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Federation,
     written_by: By::HeadOffice,
+    hidden: &[],
     fields: FIELDS,
     columns: &[
         "title",

@@ -26,6 +26,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Federation,
     written_by: By::HeadOffice,
+    hidden: &[],
     fields: FIELDS,
     columns: &["report", "period", "unit", "sealed", "digest"],
     filters: &["report", "period", "unit"],
