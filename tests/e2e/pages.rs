@@ -5,7 +5,8 @@ use fenbu_tests::cluster::page;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 4] = ["getting-started", "import-export", "personal-data", "status-and-doctor"];
+const PAGES: [&str; 5] =
+    ["getting-started", "import-export", "personal-data", "reports", "status-and-doctor"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("cli")
@@ -30,6 +31,11 @@ fn import_export() {
 #[test]
 fn personal_data() {
     perform("personal-data");
+}
+
+#[test]
+fn reports() {
+    perform("reports");
 }
 
 #[test]
