@@ -41,10 +41,11 @@ enum Wait {
 
 pub(super) async fn run(args: StatusArgs, session: &mut Session) -> Result<Exit> {
     let client = session.client();
-    let answer = match args.wait {
+    let mut answer = match args.wait {
         None => client.get(Route::new("status")).await?,
         Some(wait) => wait_for(wait, args.timeout, &client).await?,
     };
+    answer["freshness"] = client.get(Route::new("freshness")).await?["units"].take();
     let lang = session.output.lang();
     session.output.detail(&Detail {
         schema: "fenbu.status/1",

@@ -11,7 +11,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use fenbu_protocol::directory::Directory;
-use fenbu_protocol::duty::Unit;
 use fenbu_protocol::id::{NodeId, SpaceId};
 use fenbu_protocol::record::ALL;
 use fenbu_protocol::sync::{PeerStatus, SpaceGap};
@@ -28,7 +27,6 @@ struct Stored {
     digests: BTreeMap<SpaceId, Digests>,
     records: Map<String, Value>,
     columns: BTreeMap<String, u64>,
-    units: Vec<Unit>,
     /// Entries of readable spaces that are not documents yet.
     behind: bool,
     incarnation: Incarnation,
@@ -37,7 +35,6 @@ struct Stored {
 fn stored(daemon: &Daemon) -> Result<Stored, StoreError> {
     let shared = &daemon.records.shared;
     let readable = shared.readable();
-    let units = daemon.records.units()?;
     shared.readers.with(|reader| {
         let mut records = Map::new();
         for schema in ALL {
@@ -54,7 +51,6 @@ fn stored(daemon: &Daemon) -> Result<Stored, StoreError> {
             digests: reader.digests()?,
             records,
             columns,
-            units,
             behind: !reader.behind(&readable, 1)?.is_empty(),
             incarnation: Incarnation::stored(reader)?,
         })
@@ -103,7 +99,6 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
         "spaces": spaces(&directory, &driver, &stored, &me),
         "records": stored.records,
         "posts_by_column": stored.columns,
-        "freshness": super::reports::freshness(&stored.units),
         "entries": stored.counts.entries,
         "documents": stored.counts.documents,
         "waiting": stored.counts.waiting,
