@@ -5,11 +5,12 @@ use fenbu_tests::cluster::page;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "getting-started",
     "import-export",
     "joining-by-files",
     "personal-data",
+    "reports",
     "spaces-and-root-key",
     "status-and-doctor",
 ];
@@ -37,6 +38,11 @@ fn import_export() {
 #[test]
 fn personal_data() {
     perform("personal-data");
+}
+
+#[test]
+fn reports() {
+    perform("reports");
 }
 
 #[test]

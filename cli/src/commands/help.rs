@@ -8,8 +8,8 @@ use clap::{Arg, ArgAction, Command};
 
 use super::{
     HELP_ZH, admit, backup, calendar, completions, config, demo, directory, doctor, export, feed,
-    import, init, invite, join, node, page, peers, quarantine, repair, restore, revoke, root,
-    search, space, status, sync, template,
+    import, init, invite, join, node, page, peers, quarantine, repair, report, restore, revoke,
+    root, search, space, status, sync, template,
 };
 use crate::lang::Lang;
 
@@ -42,6 +42,7 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "doctor" => doctor::HELP_ZH,
         "backup" => backup::HELP_ZH,
         "restore" => restore::HELP_ZH,
+        "report" => report::HELP_ZH,
         "repair" => repair::HELP_ZH,
         "config" => config::HELP_ZH,
         "completions" => completions::HELP_ZH,

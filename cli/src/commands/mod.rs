@@ -27,6 +27,7 @@ mod peers;
 mod quarantine;
 mod record;
 mod repair;
+mod report;
 mod restore;
 mod revoke;
 mod root;
@@ -67,7 +68,7 @@ pub(crate) struct Global {
     /// The node's folder [default: $FENBU_DIR, $STATE_DIRECTORY, or the XDG state folder]
     #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Form of the data: table, wide, json, ndjson or name
+    /// Form of the data: table, wide, json, ndjson, csv or name
     #[arg(
         short,
         long,
@@ -88,7 +89,7 @@ pub(crate) struct Global {
 const HELP_ZH: &[(&str, &str)] = &[
     ("", "管理一个联邦记录节点"),
     ("dir", "节点目录[默认：$FENBU_DIR、$STATE_DIRECTORY，否则 XDG 状态目录]"),
-    ("output", "数据形式：table、wide、json、ndjson 或 name"),
+    ("output", "数据形式：table、wide、json、ndjson、csv 或 name"),
     ("json", "即 -o json"),
     ("lang", "语言：zh-CN 或 en[默认：$FENBU_LANG，否则按系统区域]"),
     ("help", "显示帮助"),
@@ -118,6 +119,7 @@ enum Verb {
     Sync(sync::SyncArgs),
     Directory(directory::DirectoryArgs),
     Doctor(doctor::DoctorArgs),
+    Report(report::ReportArgs),
     Repair(repair::RepairArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
@@ -287,6 +289,7 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Sync(args) => block_on(sync::run(args, session)),
         Verb::Directory(args) => block_on(directory::run(args, session)),
         Verb::Doctor(args) => block_on(doctor::run(args, session)),
+        Verb::Report(args) => block_on(report::run(args, session)),
         Verb::Repair(args) => block_on(repair::run(args, session)),
         Verb::Config(args) => block_on(config::run(args, session)),
     }

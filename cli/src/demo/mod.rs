@@ -7,6 +7,7 @@
 //! `office` is one daemon; `agree` asks all of them where they stand; `story` is what happens.
 
 mod agree;
+mod figures;
 mod office;
 mod story;
 

@@ -1,6 +1,7 @@
 //! What happens in the demo, in order.
 
 use super::agree::{Standing, agree, agreeing, ask};
+use super::figures;
 use super::office::{Office, free_address};
 use crate::error::{Error, Kind, Result};
 use crate::lang::{Key, Text};
@@ -88,6 +89,7 @@ impl Story {
         let standings = self.wait_for_agreement(output).await?;
         let heal_ms = millis(healed);
         let mut complaints = self.miscounts(&standings);
+        complaints.extend(figures::check(&self.offices[0], &self.expected).await?);
         let conflicts = self.check_merges(&edited, &mut complaints).await?;
         let head = &standings[0];
         Ok(Report {

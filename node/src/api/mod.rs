@@ -85,6 +85,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/feed.atom", get(inout::feed))
         .route("/repair/views", post(repair::views))
         .route("/repair/documents", post(repair::documents))
+        .route("/freshness", get(reports::units))
         .route("/reports/{name}", get(reports::report))
         .route("/reports/{name}/seal", post(reports::seal))
         .route("/sealed-reports/{id}/compare", get(reports::compare))

@@ -62,8 +62,15 @@ fn json_of(made: &Made, lang: Lang) -> Value {
     out
 }
 
+/// How fresh the data of every unit is that this node reads.
+pub(super) async fn units(State(daemon): Node) -> Result<Json<Value>, Problem> {
+    let records = daemon.records.clone();
+    let units = blocking(move || records.units()).await??;
+    Ok(Json(json!({ "schema": "fenbu.freshness/1", "units": freshness(&units) })))
+}
+
 /// How fresh the data of each unit is.
-pub(super) fn freshness(units: &[Unit]) -> Value {
+fn freshness(units: &[Unit]) -> Value {
     let one = |unit: &Unit| {
         json!({
             "unit": unit.code,
@@ -127,6 +134,8 @@ pub(super) async fn compare(
         "period": sealed.period,
         "unit": sealed.unit,
         "sealed_ms": sealed.sealed_ms,
+        "to": now.period.end().plus(-1).to_string(),
+        "end_ms": now.period.end().start_ms(),
         "marks": sealed.marks,
         "differences": differences.iter().map(one).collect::<Vec<_>>(),
         "units": freshness(&now.units),

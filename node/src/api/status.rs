@@ -12,7 +12,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use fenbu_protocol::directory::Directory;
-use fenbu_protocol::duty::Unit;
 use fenbu_protocol::id::{NodeId, SpaceId};
 use fenbu_protocol::record::ALL;
 use fenbu_protocol::sync::{PeerStatus, SpaceGap};
@@ -29,7 +28,6 @@ struct Stored {
     digests: BTreeMap<SpaceId, Digests>,
     records: Map<String, Value>,
     columns: BTreeMap<String, u64>,
-    units: Vec<Unit>,
     /// Entries of readable spaces that are not documents yet.
     behind: bool,
     incarnation: Incarnation,
@@ -38,7 +36,6 @@ struct Stored {
 fn stored(daemon: &Daemon) -> Result<Stored, StoreError> {
     let shared = &daemon.records.shared;
     let readable = shared.readable();
-    let units = daemon.records.units()?;
     shared.readers.with(|reader| {
         let mut records = Map::new();
         for schema in ALL {
@@ -55,7 +52,6 @@ fn stored(daemon: &Daemon) -> Result<Stored, StoreError> {
             digests: reader.digests()?,
             records,
             columns,
-            units,
             behind: !reader.behind(&readable, 1)?.is_empty(),
             incarnation: Incarnation::stored(reader)?,
         })
@@ -105,7 +101,6 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
         "spaces": spaces(&directory, &driver, &stored, &me),
         "records": stored.records,
         "posts_by_column": stored.columns,
-        "freshness": super::reports::freshness(&stored.units),
         "entries": stored.counts.entries,
         "documents": stored.counts.documents,
         "waiting": stored.counts.waiting,

@@ -16,16 +16,22 @@ use tokio::sync::watch;
 const LOOK_EVERY: Duration = Duration::from_secs(600);
 /// A node that never wrote in a space marks it once it has been up for so long.
 const GRACE_MS: u64 = 600_000;
+/// Waiting entries looked at: where more wait than these, a mark may promise too much.
+const WAITING_MAX: usize = 65_536;
 
-/// Clock of the last entry of each author of a space: of those taken in, or of all that are stored.
+/// Clock of the last entry of each author of a space: of those taken in, none before it waiting for another,
+/// or of all that are stored.
 fn last_ms(
     reader: &dyn Reader,
     space: SpaceId,
     taken_in: bool,
 ) -> Result<BTreeMap<NodeId, u64>, StoreError> {
     let mut out: BTreeMap<NodeId, u64> = BTreeMap::new();
+    let waiting = if taken_in { reader.all_waiting(None, WAITING_MAX)? } else { Vec::new() };
     for log in reader.logs(space)? {
-        let at = if taken_in { log.cursor } else { log.tip.seq };
+        let first = waiting.iter().filter(|w| w.log == log.log).map(|w| w.seq - 1).min();
+        let taken = log.cursor.min(first.unwrap_or(u64::MAX));
+        let at = if taken_in { taken } else { log.tip.seq };
         if let Some(entry) = reader.entry(log.log, at)? {
             let last = out.entry(log.opening.node).or_default();
             *last = entry.header.time_ms().max(*last);
@@ -68,7 +74,7 @@ pub(crate) fn freshness_of_units(
     Ok(freshness(&nodes, now_ms))
 }
 
-/// Writes this node's mark in the federation's space and in its unit's where it has written nothing for a day;
+/// Writes this node's mark in the federation's space and in its unit's where it has written nothing today;
 /// returns in how many.
 pub fn mark_if_due(records: &Records, clock: &Clock) -> Result<usize, RecordError> {
     let shared = &records.shared;

@@ -10,9 +10,9 @@ use crate::records::{RecordError, Records, Save, Saved};
 use crate::store::StoreError;
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::duty::{
-    Day, Difference, Figures, Grouping, Packs, Period, PeriodError, PostsBy, RulePack, SealError,
-    Sealed, Table, Unit, attendance, directives, ledgers, matrix, overdue, posts, programmes,
-    roster, temporary,
+    Day, Difference, Figures, Gathered, Grouping, Packs, Period, PeriodError, PostsBy, RulePack,
+    SealError, Sealed, Table, Unit, attendance, directives, ledgers, matrix, overdue, posts,
+    programmes, roster, temporary,
 };
 use fenbu_protocol::id::{DocId, SpaceId};
 use fenbu_protocol::record::{Edits, Schema, schema, schema_named};
@@ -343,28 +343,12 @@ impl Look<'_> {
                 self.remark_strays(&branches, meetings.iter().map(|m| m.branch.as_str()));
                 matrix(&branches, &meetings, packs, period, units, self.now_ms)
             }
-            Report::Posts => {
-                let by = match by {
-                    "month" => PostsBy::Month,
-                    "author" => PostsBy::Author,
-                    _ => PostsBy::Unit,
-                };
-                posts(&named, &self.posts(units)?, period, by)
-            }
-            Report::Attendance => {
-                let by = if by == "branch" { Grouping::Branch } else { Grouping::Unit };
-                let (branches, held) = (self.branches(units)?, self.attended()?);
-                self.remark_strays(&branches, held.iter().map(|m| m.branch.as_str()));
-                let (members, terms) = (self.members()?, self.terms()?);
-                attendance(&branches, &named, &held, &members, &terms, packs, period, by)
-            }
+            Report::Posts => posts(&named, &self.posts(units)?, period, posts_by(by)),
+            Report::Attendance => self.attendance(units, &named, packs, by)?,
             Report::Roster => {
                 let lines = match by {
                     "branch" => self.branch_lines(units)?,
-                    _ => units
-                        .iter()
-                        .map(|u| (u.code.clone(), u.code.clone(), u.name.clone()))
-                        .collect(),
+                    _ => named.iter().map(|(c, n)| (c.clone(), c.clone(), n.clone())).collect(),
                 };
                 roster(&lines, by == "branch", &self.members()?, &self.transfers()?, today)
             }
@@ -376,6 +360,35 @@ impl Look<'_> {
             }
             Report::Ledgers => ledgers(&named, &self.adoptions()?, &self.honours()?, period),
         })
+    }
+
+    fn attendance(
+        &mut self,
+        units: &[Unit],
+        named: &[(String, String)],
+        packs: &Packs,
+        by: &str,
+    ) -> Result<Table, ReportError> {
+        let (branches, meetings) = (self.branches(units)?, self.attended()?);
+        self.remark_strays(&branches, meetings.iter().map(|m| m.branch.as_str()));
+        let (members, terms) = (self.members()?, self.terms()?);
+        let from = Gathered {
+            branches: &branches,
+            units: named,
+            meetings: &meetings,
+            members: &members,
+            terms: &terms,
+        };
+        let by = if by == "branch" { Grouping::Branch } else { Grouping::Unit };
+        Ok(attendance(from, packs, self.period, by))
+    }
+}
+
+fn posts_by(by: &str) -> PostsBy {
+    match by {
+        "month" => PostsBy::Month,
+        "author" => PostsBy::Author,
+        _ => PostsBy::Unit,
     }
 }
 

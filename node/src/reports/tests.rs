@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::store::MemoryStore;
 use crate::testing::Bench;
 use crate::views;
-use fenbu_protocol::duty::{MARK_EVERY_MS, State};
+use fenbu_protocol::duty::State;
 use serde_json::json;
 
 /// 2018-11-24 12:00 in Shanghai.
@@ -175,12 +175,69 @@ fn a_node_marks_where_it_has_been_silent_for_a_day() {
     let at = |ms| Clock::starting_at(ms);
     assert_eq!(mark_if_due(&bench.records, &at(NOON_MS)).unwrap(), 0, "it was only just made");
     bench.post("一").unwrap();
-    let tomorrow = at(NOON_MS + MARK_EVERY_MS + 1000);
+    let tomorrow = at(NOON_MS + 12 * 3_600_000);
     assert_eq!(mark_if_due(&bench.records, &tomorrow).unwrap(), 1, "in the federation's space");
     let schema = schema_named("mark").unwrap();
     let marks = bench.records.list(schema, crate::store::ListQuery::default()).unwrap();
     assert_eq!(marks.rows.len(), 1);
     let fresh = bench.records.units().unwrap();
     assert!(fresh[0].freshness.reaches(NOON_MS as i64), "this node knows its own");
+    bench.stop();
+}
+
+/// The bench's directory, and a sub-bureau whose node has not been heard of.
+fn with_a_sub_bureau(bench: &Bench) {
+    use ed25519_dalek::SigningKey;
+    use fenbu_protocol::directory::{
+        Act, AdmitNode, DefineSpace, DefineUnit, Role, Scope, Template, space_id,
+    };
+    use fenbu_protocol::id::NodeId;
+    let mut directory = crate::testing::directory();
+    let theirs = SigningKey::from_bytes(&[9; 32]);
+    let acts = [
+        Act::DefineUnit(DefineUnit { code: "nt".into(), name: "南通分局".into() }),
+        Act::DefineSpace(DefineSpace {
+            space: space_id(&directory.federation(), "nt"),
+            label: "nt".into(),
+            template: Template::UNIT,
+            unit: Some("nt".into()),
+            readers: Scope::everyone(),
+            writers: Scope::everyone(),
+            carriers: Scope::everyone(),
+            cuts: None,
+        }),
+        Act::AdmitNode(AdmitNode {
+            node: NodeId(theirs.verifying_key().to_bytes()),
+            unit: "nt".into(),
+            name: "nt".into(),
+            role: Role::SERVER,
+            addresses: vec![],
+            sealing: fenbu_protocol::seal::sealing_public(&theirs),
+        }),
+    ];
+    for act in &acts {
+        let signed = directory.draft(&crate::testing::key(), act, 0);
+        directory.apply(signed).unwrap();
+    }
+    bench.directory.send_replace(Arc::new(directory));
+}
+
+#[test]
+fn who_has_not_been_heard_of_is_not_overdue() {
+    let bench = bench();
+    with_a_sub_bureau(&bench);
+    branch(&bench);
+    add(&bench, "branch", json!({ "code": "nt-1", "name": "第一党支部", "unit": "nt" }));
+    let made = bench.records.report(Report::Matrix, &query("2018-Q3")).unwrap();
+    let state = |cell: &str| made.table.cell(cell).unwrap().state;
+    assert_eq!(state("head-1/general"), Some(State::Overdue));
+    assert_eq!(state("nt-1/general"), Some(State::NotSynced));
+    let made = bench.records.report(Report::Posts, &query("2018-Q3")).unwrap();
+    assert_eq!(made.table.cell("nt/posts").unwrap().state, Some(State::NotSynced));
+    assert_eq!(made.table.cell("head/posts").unwrap().state, None);
+    let only = ReportQuery { unit: Some("nt".into()), ..query("2018-Q3") };
+    let made = bench.records.report(Report::Matrix, &only).unwrap();
+    let lines: Vec<_> = made.table.lines.iter().map(|line| line.key.as_str()).collect();
+    assert_eq!(lines, ["nt-1"]);
     bench.stop();
 }

@@ -53,6 +53,17 @@ pub enum Grouping {
     Branch,
 }
 
+/// What attendance is told from.
+#[derive(Debug, Clone, Copy)]
+pub struct Gathered<'a> {
+    pub branches: &'a [Branch],
+    /// Codes and names.
+    pub units: &'a [(String, String)],
+    pub meetings: &'a [Attended],
+    pub members: &'a [Member],
+    pub terms: &'a [Term],
+}
+
 /// What everyone who looks at one person's place in a meeting needs.
 struct People<'a> {
     members: BTreeMap<String, &'a Member>,
@@ -101,35 +112,26 @@ fn columns() -> Vec<Column> {
 
 /// The attendance at the period's meetings, by unit or branch. The raw rate counts everyone who should attend
 /// by stage and standing; the adjusted one leaves out who was excluded, and takes in who made up for it.
-pub fn attendance(
-    branches: &[Branch],
-    units: &[(String, String)],
-    meetings: &[Attended],
-    members: &[Member],
-    terms: &[Term],
-    packs: &Packs,
-    period: Period,
-    by: Grouping,
-) -> Table {
-    let people = People::of(members, terms);
+pub fn attendance(from: Gathered<'_>, packs: &Packs, period: Period, by: Grouping) -> Table {
+    let people = People::of(from.members, from.terms);
     let mut table = Table::new(columns());
     let mut lines = BTreeMap::new();
     match by {
         Grouping::Unit => {
-            for (code, name) in units {
+            for (code, name) in from.units {
                 lines.insert(code.as_str(), table.line(code, Some(code), name));
             }
         }
         Grouping::Branch => {
-            for branch in branches {
+            for branch in from.branches {
                 let line = table.line(&branch.code, Some(&branch.unit), &branch.name);
                 lines.insert(branch.code.as_str(), line);
             }
         }
     }
-    let unit_of: BTreeMap<&str, &str> =
-        branches.iter().map(|b| (b.code.as_str(), b.unit.as_str())).collect();
-    for meeting in meetings.iter().filter(|m| period.contains(m.day)) {
+    let units = from.branches.iter().map(|b| (b.code.as_str(), b.unit.as_str()));
+    let unit_of: BTreeMap<&str, &str> = units.collect();
+    for meeting in from.meetings.iter().filter(|m| period.contains(m.day)) {
         let key = match by {
             Grouping::Branch => Some(meeting.branch.as_str()),
             Grouping::Unit => unit_of.get(meeting.branch.as_str()).copied(),

@@ -5,11 +5,10 @@
 //! and a node that has nothing to say writes a `mark` once a day. A unit is as fresh as the stalest of its
 //! unretired nodes. Marks come from clocks: they tell freshness, and settle nothing else.
 
+use super::calendar::Day;
 use crate::id::{DocId, Hash, NodeId, SpaceId};
 use std::collections::BTreeMap;
 
-/// A node writes a mark when its last entry in a space is this old.
-pub const MARK_EVERY_MS: u64 = 24 * 3_600_000;
 /// Clocks may differ by this much; a mark further ahead tells nothing.
 const AHEAD_MS: u64 = 24 * 3_600_000;
 
@@ -21,12 +20,14 @@ pub fn mark_id(space: &SpaceId, node: &NodeId) -> DocId {
     DocId(id)
 }
 
-/// Whether a node that last wrote in a space at `last_ms` has to say that it is still there. One that never
-/// wrote there says so once it has been up for `grace_ms`: a node that was just made has nothing to mark.
+/// Whether a node that last wrote in a space at `last_ms` has to say that it is still there: on each day once,
+/// so that a period's end is passed as soon as its last day is over. One that never wrote there says so once it
+/// has been up for `grace_ms`: a node that was just made has nothing to mark. A log whose clock was ahead cannot
+/// be marked before that time has come.
 pub fn is_mark_due(now_ms: u64, last_ms: Option<u64>, uptime_ms: u64, grace_ms: u64) -> bool {
+    let day = |ms: u64| Day::of_ms(ms.min(i64::MAX as u64) as i64);
     match last_ms {
-        // A clock that was ahead must not keep a node silent for as long.
-        Some(last) => now_ms.abs_diff(last) >= MARK_EVERY_MS,
+        Some(last) => day(last) < day(now_ms),
         None => uptime_ms >= grace_ms,
     }
 }
@@ -87,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_unit_is_as_fresh_as_its_stalest_node() {
-        const NOW: u64 = 100 * MARK_EVERY_MS;
+        const NOW: u64 = 100 * AHEAD_MS;
         let units = freshness(
             &[
                 node("a", 1, &[Some(NOW - 5), Some(NOW - 9)]),
@@ -110,13 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_due_once_a_day() {
-        const DAY: u64 = MARK_EVERY_MS;
-        assert!(!is_mark_due(10 * DAY, Some(9 * DAY + 1), 0, 1000));
-        assert!(is_mark_due(10 * DAY, Some(9 * DAY), 0, 1000));
-        assert!(is_mark_due(10 * DAY, Some(30 * DAY), 0, 1000), "the clock was ahead");
-        assert!(!is_mark_due(10 * DAY, None, 999, 1000));
-        assert!(is_mark_due(10 * DAY, None, 1000, 1000));
+    fn a_mark_is_due_on_each_day_once() {
+        let at = |day: &str, ms: i64| (Day::parse(day).unwrap().start_ms() + ms) as u64;
+        let last = Some(at("2018-11-30", 5));
+        assert!(!is_mark_due(at("2018-12-01", -1), last, 0, 1000));
+        assert!(is_mark_due(at("2018-12-01", 0), last, 0, 1000), "November is over");
+        assert!(!is_mark_due(at("2018-11-20", 0), last, 9999, 1000), "the clock was ahead");
+        assert!(!is_mark_due(at("2018-12-01", 0), None, 999, 1000));
+        assert!(is_mark_due(at("2018-12-01", 0), None, 1000, 1000));
     }
 
     #[test]

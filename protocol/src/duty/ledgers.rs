@@ -89,39 +89,37 @@ pub fn directives(
     ]);
     for directive in directives.iter().filter(|d| period.contains(d.issued)) {
         let line = table.line(&directive.id.to_string(), None, &directive.title);
-        let asked = |b: &&Branch| match b.ended {
-            Some(ended) => ended >= directive.issued,
-            None => !b.dissolved,
-        };
-        let asked: BTreeSet<&str> =
-            branches.iter().filter(asked).map(|b| b.code.as_str()).collect();
-        let receipts = directive.receipts.iter().filter(|(code, _)| asked.contains(code.as_str()));
-        let mut days: Vec<i64> =
-            receipts.map(|(_, told)| (told.on.0 - directive.issued.0).max(0)).collect();
-        days.sort_unstable();
-        let (told, of) = (days.len() as i64, asked.len() as i64);
-        let late = directive.due.is_some_and(|due| due < today);
-        let state = match (told >= of, late) {
-            (true, _) => State::Complete,
-            (false, true) => State::Overdue,
-            (false, false) => State::Due,
-        };
-        let ids = vec![directive.id];
-        let cell = |done, required| Cell { done, required, ids: ids.clone(), ..Cell::default() };
-        let same_day = days.iter().filter(|d| **d == 0).count() as i64;
-        *table.at(line, "conveyed") = Cell { state: Some(state), ..cell(told, Some(of)) };
-        *table.at(line, "same_day") = cell(same_day, Some(of));
-        if let Some(longest) = days.last() {
-            *table.at(line, "median_days") = cell(days[(days.len() - 1) / 2], None);
-            *table.at(line, "longest_days") = cell(*longest, None);
-        } else {
-            *table.at(line, "median_days") = Cell::text("");
-            *table.at(line, "longest_days") = Cell::text("");
-        }
-        *table.at(line, "late") = cell(if late { of - told } else { 0 }, None);
-        *table.at(line, "issued") = Cell::text(directive.issued.to_string());
+        convey(&mut table, line, directive, branches, today);
     }
     table
+}
+
+fn convey(table: &mut Table, line: usize, directive: &Directive, branches: &[Branch], today: Day) {
+    let asked = |b: &&Branch| match b.ended {
+        Some(ended) => ended >= directive.issued,
+        None => !b.dissolved,
+    };
+    let asked: BTreeSet<&str> = branches.iter().filter(asked).map(|b| b.code.as_str()).collect();
+    let receipts = directive.receipts.iter().filter(|(code, _)| asked.contains(code.as_str()));
+    let mut days: Vec<i64> =
+        receipts.map(|(_, told)| (told.on.0 - directive.issued.0).max(0)).collect();
+    days.sort_unstable();
+    let (told, of) = (days.len() as i64, asked.len() as i64);
+    let late = directive.due.is_some_and(|due| due < today);
+    let state = match (told >= of, late) {
+        (true, _) => State::Complete,
+        (false, true) => State::Overdue,
+        (false, false) => State::Due,
+    };
+    let cell = |done, required| Cell { done, required, ids: vec![directive.id], ..Cell::default() };
+    let days_or_none = |day: Option<&i64>| day.map_or(Cell::text(""), |day| cell(*day, None));
+    let same_day = days.iter().filter(|d| **d == 0).count() as i64;
+    *table.at(line, "conveyed") = Cell { state: Some(state), ..cell(told, Some(of)) };
+    *table.at(line, "same_day") = cell(same_day, Some(of));
+    *table.at(line, "median_days") = days_or_none(days.get(days.len().saturating_sub(1) / 2));
+    *table.at(line, "longest_days") = days_or_none(days.last());
+    *table.at(line, "late") = cell(if late { of - told } else { 0 }, None);
+    *table.at(line, "issued") = Cell::text(directive.issued.to_string());
 }
 
 /// An adoption of a post.

@@ -26,9 +26,9 @@ mod roster;
 mod sealed;
 mod table;
 
-pub use attendance::{Attended, Grouping, Term, attendance};
+pub use attendance::{Attended, Gathered, Grouping, Term, attendance};
 pub use calendar::{Day, Period, PeriodError};
-pub use freshness::{Freshness, MARK_EVERY_MS, NodeMark, freshness, is_mark_due, mark_id};
+pub use freshness::{Freshness, NodeMark, freshness, is_mark_due, mark_id};
 pub use ledgers::{
     Activity, Adoption, Conveyed, Directive, Honour, TemporaryBranch, directives, ledgers,
     programmes, temporary,

@@ -53,24 +53,16 @@ fn columns(posts: &[Post]) -> Vec<Column> {
 /// period's end. What is written but was never handed in counts too: the founding picture counts it so.
 pub fn posts(units: &[(String, String)], posts: &[Post], period: Period, by: By) -> Table {
     let mut table = Table::new(columns(posts));
+    let own = |key: String| (key.clone(), None, key);
+    let named: Vec<(String, Option<&str>, String)> = match by {
+        By::Unit => units.iter().map(|(c, name)| (c.clone(), Some(&c[..]), name.clone())).collect(),
+        By::Month => period.months().map(|month| own(month.to_string())).collect(),
+        By::Author => authors(posts, period).into_iter().map(own).collect(),
+    };
     let mut lines: BTreeMap<String, usize> = BTreeMap::new();
-    match by {
-        By::Unit => {
-            for (code, name) in units {
-                lines.insert(code.clone(), table.line(code, Some(code), name));
-            }
-        }
-        By::Month => {
-            for month in period.months() {
-                let key = month.to_string();
-                lines.insert(key.clone(), table.line(&key, None, &key));
-            }
-        }
-        By::Author => {
-            for author in authors(posts, period) {
-                lines.insert(author.clone(), table.line(&author, None, &author));
-            }
-        }
+    for (key, unit, label) in named {
+        let line = table.line(&key, unit, &label);
+        lines.insert(key, line);
     }
     for post in posts.iter().filter(|post| post.day < period.end()) {
         let keys: Vec<String> = match by {

@@ -95,8 +95,24 @@ pub fn roster(
     for transfer in transfers {
         moves.entry(&transfer.member).or_default().push(transfer);
     }
-    // One person, one record: of copies that a handing over leaves in two spaces the source's is looked at,
-    // and the transfer says where it leads.
+    for member in once_each(members, &moves) {
+        let own = moves.get(member.id.to_string().as_str()).map_or(&[][..], Vec::as_slice);
+        let (unit, branch) = home_of(member, own);
+        let key = if by_branch { branch.unwrap_or_default() } else { unit };
+        if let Some(line) = places.get(key) {
+            let leaving = own.iter().any(|t| t.status == "issued" && t.from_unit == unit);
+            count(&mut table, *line, member, leaving, today);
+        }
+    }
+    table.totalled()
+}
+
+/// One person, one record: of copies that a handing over leaves in two spaces the source's is looked at, and
+/// the transfer says where it leads.
+fn once_each<'a>(
+    members: &'a [Member],
+    moves: &BTreeMap<&str, Vec<&Transfer>>,
+) -> impl Iterator<Item = &'a Member> + use<'a> {
     let mut people: BTreeMap<DocId, &Member> = BTreeMap::new();
     for member in members {
         let moves = moves.get(member.id.to_string().as_str());
@@ -108,16 +124,7 @@ pub fn roster(
             people.insert(member.id, member);
         }
     }
-    for member in people.into_values() {
-        let own = moves.get(member.id.to_string().as_str()).map_or(&[][..], Vec::as_slice);
-        let (unit, branch) = home_of(member, own);
-        let key = if by_branch { branch.unwrap_or_default() } else { unit };
-        if let Some(line) = places.get(key) {
-            let leaving = own.iter().any(|t| t.status == "issued" && t.from_unit == unit);
-            count(&mut table, *line, member, leaving, today);
-        }
-    }
-    table.totalled()
+    people.into_values()
 }
 
 fn count(table: &mut Table, line: usize, member: &Member, leaving: bool, today: Day) {

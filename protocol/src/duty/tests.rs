@@ -184,10 +184,14 @@ fn attendance_counts_those_who_should_have_been_there() {
     };
     let units = [("nt".to_owned(), "南通".to_owned())];
     let report = |meetings: &[Attended], by| {
-        let branches = [branch("nt-1")];
-        let terms = std::slice::from_ref(&term);
-        let packs = Packs::of([]);
-        attendance(&branches, &units, meetings, &members, terms, &packs, period("2018"), by)
+        let from = Gathered {
+            branches: &[branch("nt-1")],
+            units: &units,
+            meetings,
+            members: &members,
+            terms: std::slice::from_ref(&term),
+        };
+        attendance(from, &Packs::of([]), period("2018"), by)
     };
     let table = report(std::slice::from_ref(&held), Grouping::Unit);
     let ratio = |table: &Table, cell: &str| {
