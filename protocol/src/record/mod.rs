@@ -48,7 +48,6 @@ mod writing;
 pub use chunk::ChunkError;
 pub use course::{Authors, Course, Happened, Ignored, Rival};
 pub use doc::{LoadError, Record};
-pub(crate) use edits::days_of;
 pub use edits::{EDIT_BYTES_MAX, EditError, Edits};
 pub(crate) use edits::{days_of, instant_ms_of};
 pub use gate::{Inspected, KEY_BYTES_MAX, Refusal, inspect};
