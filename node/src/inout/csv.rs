@@ -4,13 +4,11 @@
 //! formulas, numbers of twelve digits or more, numbers that begin with zero. In: that, or GBK, or the
 //! UTF-16 of "Unicode text", with commas, semicolons or tabs.
 
-use super::begins_formula;
+use super::guard::{guarded, without_guard};
 use super::table::{CELL_BYTES_MAX, CellWrong, Line, Table, TableError};
 use fenbu_protocol::sheet::{COLUMNS_MAX, ROWS_MAX};
 
 const MARK: &str = "\u{feff}";
-/// From so many digits on, spreadsheets show powers of ten; from sixteen they round.
-const LONG_DIGITS: usize = 12;
 
 /// Reads a file.
 pub fn read(bytes: &[u8]) -> Result<Table, TableError> {
@@ -81,35 +79,9 @@ fn delimiter(text: &str) -> u8 {
     [b';', b'\t', b','].into_iter().max_by_key(|byte| count(*byte)).unwrap_or(b',')
 }
 
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// Whether a spreadsheet would do something to it.
-fn is_at_risk(text: &str) -> bool {
-    let id_like = text.strip_suffix(['X', 'x']).unwrap_or(text);
-    let long = is_digits(id_like) && text.len() >= LONG_DIGITS;
-    let zero = is_digits(text) && text.len() > 1 && text.starts_with('0');
-    let number = text.strip_prefix('-').is_some_and(|n| is_digits(n) && n.len() < LONG_DIGITS);
-    (begins_formula(text) && !number) || long || zero
-}
-
-/// With an apostrophe where one is needed, which [`without_guard`] takes away.
-fn guarded(text: &str) -> String {
-    let bare = text.trim_start_matches('\'');
-    let guard = is_at_risk(bare);
-    if guard { format!("'{text}") } else { text.to_owned() }
-}
-
-fn without_guard(text: &str) -> &str {
-    match text.strip_prefix('\'') {
-        Some(rest) if is_at_risk(rest.trim_start_matches('\'')) => rest,
-        _ => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::guard::begins_formula;
     use super::*;
     use proptest::prelude::*;
 

@@ -238,11 +238,7 @@ impl Body {
                     self.code -= 1;
                 }
                 // A line end within a Chinese paragraph is none.
-                Event::SoftBreak => {
-                    if self.out.ends_with("</w:t></w:r>") && ends_in_latin(&self.out) {
-                        self.text(" ");
-                    }
-                }
+                Event::SoftBreak if ends_in_latin(&self.out) => self.text(" "),
                 Event::HardBreak => self.out.push_str("<w:r><w:br/></w:r>"),
                 Event::Rule => self.plain("Rule", ""),
                 _ => {}
@@ -333,8 +329,8 @@ impl Body {
 
 /// Whether the text so far ends in a character that a blank separates from the next.
 fn ends_in_latin(out: &str) -> bool {
-    let text = out.trim_end_matches("</w:t></w:r>");
-    text.chars().next_back().is_some_and(|c| c.is_ascii())
+    let text = out.strip_suffix("</w:t></w:r>");
+    text.and_then(|text| text.chars().next_back()).is_some_and(|c| c.is_ascii())
 }
 
 fn style_of(level: HeadingLevel) -> &'static str {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `table` | a file's rows as texts, whatever it was |
 //! | `csv`, `xlsx` | the two formats of tables |
+//! | `guard` | the apostrophe before what a spreadsheet would run or round |
 //! | `pack` | what a packed file may unpack to |
 //! | `import`, `places` | rows as records: which, and what changes |
 //! | `export` | records as a table, templates |
@@ -22,6 +23,7 @@ pub mod docx;
 pub mod draft;
 pub mod export;
 pub mod feed;
+mod guard;
 pub mod import;
 mod markdown;
 mod pack;
@@ -34,12 +36,6 @@ pub mod xlsx;
 pub use export::{Export, ExportError, export, template};
 pub use import::{SheetReport, import};
 pub use table::{Format, Table, TableError};
-
-/// What a spreadsheet, or a shell it starts, would run: the signs a formula begins with, also in their
-/// full width.
-pub(crate) fn begins_formula(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'])
-}
 
 #[cfg(test)]
 mod tests;

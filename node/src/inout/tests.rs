@@ -244,6 +244,40 @@ fn templates_are_what_an_import_takes() {
     office.stop();
 }
 
+/// A CSV file of ours that a spreadsheet has opened and saved: its apostrophes, its dates, its numbers.
+#[test]
+fn a_csv_file_saved_as_a_workbook_says_nothing_new() {
+    use rust_xlsxwriter::{ExcelDateTime, Format as Look, Workbook};
+    let office = Office::new();
+    office.add(
+        "member",
+        &json!({"name": "=1+1", "branch": "'007", "joined": "2010-07-01",
+        "phone": "13800138000", "id_number": "110101199003071234"}),
+    );
+    let file = office.file("member", Format::Csv, sheet::Lang::Zh, true);
+    let text = String::from_utf8(file).unwrap();
+    let mut rows = text.trim_start_matches('\u{feff}').lines();
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    for (at, (name, cell)) in
+        (0..).zip(rows.next().unwrap().split(',').zip(rows.next().unwrap().split(',')))
+    {
+        sheet.write(0, at, name).unwrap();
+        match name {
+            "电话" => sheet.write(1, at, 13_800_138_000_i64).unwrap(),
+            "入党日期" => {
+                let day = Look::new().set_num_format("yyyy/m/d");
+                let date = ExcelDateTime::from_ymd(2010, 7, 1).unwrap();
+                sheet.write_with_format(1, at, &date, &day).unwrap()
+            }
+            _ => sheet.write(1, at, cell).unwrap(),
+        };
+    }
+    let report = office.takes_file("member", Format::Xlsx, &book.save_to_buffer().unwrap(), WHOLE);
+    assert_eq!((report.unchanged, report.bad), (1, 0), "{report:?}");
+    office.stop();
+}
+
 /// A workbook as a person makes one: typed dates and numbers, a formula.
 #[test]
 fn a_workbook_of_typed_cells_is_understood() {

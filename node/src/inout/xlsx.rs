@@ -4,6 +4,7 @@
 //! In: the first sheet that is shown. Dates and numbers become the text they stand for; a formula is
 //! refused, and so is a number of more digits than a spreadsheet keeps.
 
+use super::guard::{kept, without_guard};
 use super::pack::{self, PackError, UNPACKED_MIB_MAX};
 use super::table::{CELL_BYTES_MAX, CellWrong, Line, Table, TableError};
 use calamine::{DataRef, ExcelDateTime, Reader, SheetVisible, Xlsx};
@@ -65,7 +66,7 @@ fn place(
     }
     match text {
         Ok(text) if text.len() > CELL_BYTES_MAX => line.wrong.push((at, CellWrong::Long)),
-        Ok(text) => line.cells[at] = text.replace("\r\n", "\n"),
+        Ok(text) => line.cells[at] = without_guard(&text).replace("\r\n", "\n"),
         Err(wrong) => {
             // A row of nothing but mistakes is a row.
             "?".clone_into(&mut line.cells[at]);
@@ -97,7 +98,7 @@ fn text_of(value: &DataRef<'_>) -> Result<String, CellWrong> {
 fn date_of(at: &ExcelDateTime) -> Result<String, CellWrong> {
     let days = at.as_f64() + if is_1904(at) { SYSTEM_1904_DAYS } else { 0.0 };
     // Below are times of day, and the days before March 1900 that the format counts wrongly.
-    if at.is_duration() || days < 61.0 || days > 2_958_465.0 {
+    if at.is_duration() || !(61.0..=2_958_465.0).contains(&days) {
         return Err(CellWrong::TimeAlone);
     }
     // Doubles hold a day number to a fraction of a millisecond; people mean whole seconds.
@@ -168,6 +169,7 @@ fn sheet<'a>(
     }
     for (row, cells) in (1..).zip(rows) {
         for (at, cell) in (0..).zip(cells) {
+            let cell = kept(cell);
             let fits = cell.encode_utf16().count() <= CELL_UNITS_MAX;
             if !cell.is_empty() {
                 let cell = if fits { cell.as_str() } else { LEFT_OUT };

@@ -81,7 +81,7 @@ pub(super) fn instant(text: &str) -> Option<i64> {
     let day_ends = text.find(['T', 't', ' ', '日'])?;
     let (day, rest) = text.split_at(day_ends);
     let rest = rest.trim_start_matches(['T', 't', ' ', '日']);
-    let rest = rest.replace('：', ":").replace('时', ":").replace('分', "");
+    let rest = rest.replace(['：', '时'], ":").replace('分', "");
     let day = date(day)?;
     // Hours may lack their zero.
     let rest = if rest.find(':') == Some(1) { format!("0{rest}") } else { rest };
