@@ -11,8 +11,9 @@
 //! | `schema`, `workflow` | what kinds consist of |
 //! | `kind` | the kinds, a file each |
 //! | `course`, `steps` | the state of a record, derived from the steps taken, and taking one |
+//! | `conflict` | what merging cannot settle, and the ways to settle it |
 //! | `genesis` | the change every document of a kind begins from |
-//! | `edits`, `create`, `writing`, `doc`, `show`, `history` | writing, reading, looking back |
+//! | `edits`, `create`, `writing`, `doc`, `show`, `said`, `history` | writing, reading, looking back |
 //! | `column`, `chunk`, `gate`, `past`, `materialise`, `assemble`, `replay`, `rescue` | what a stranger's change must survive |
 //!
 //! This module knows no network, no disk and no clock, and not who may write: times and accounts
@@ -21,6 +22,7 @@
 mod assemble;
 mod chunk;
 mod column;
+pub mod conflict;
 mod course;
 mod create;
 mod doc;
@@ -34,6 +36,7 @@ mod materialise;
 mod past;
 mod replay;
 mod rescue;
+mod said;
 mod schema;
 mod show;
 mod snapshot;
@@ -49,8 +52,10 @@ pub use gate::{Inspected, KEY_BYTES_MAX, Refusal, inspect};
 pub use history::HistoryItem;
 pub use materialise::{Incoming, Outcome, materialise};
 pub use rescue::rescued;
-pub use schema::{ALL, Code, Field, Home, Merge, Schema, ValueType, schema, schema_named};
-pub use show::{Cell, Row};
+pub use schema::{
+    ALL, Code, Field, HIDDEN, Hidden, Home, Merge, Schema, ValueType, schema, schema_named,
+};
+pub use show::{Cell, Row, record_summary};
 pub use steps::{NOTE_BYTES_MAX, Taken};
 pub use workflow::{By, CORRECT, RECORD, SETTLE, Step, Workflow};
 

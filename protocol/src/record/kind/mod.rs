@@ -21,6 +21,7 @@ pub(super) mod member;
 pub(super) mod post;
 pub(super) mod reminder;
 pub(super) mod secondment;
+pub(super) mod settlement;
 pub(super) mod temporary_branch;
 pub(super) mod term;
 pub(super) mod topic;
@@ -44,8 +45,15 @@ static VERIFIED: Workflow = Workflow {
         code("refused", "不予认定", "Refused"),
     ],
     steps: &[
-        Step::new("verify", "核实", "Verify", &["proposed", "refused"], "verified", By::HeadOffice)
-            .of_version(),
+        Step::new(
+            "verify",
+            "核实",
+            "Verify",
+            &["proposed", "refused", "verified"],
+            "verified",
+            By::HeadOffice,
+        )
+        .of_version(),
         Step::new(
             "refuse",
             "不予认定",
