@@ -10,6 +10,7 @@
 //! | [`writer`] | the one thread that commits |
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | [`rebuild`] | documents and rows made again |
+//! | [`conflicts`] | what somebody has to settle, and settling it |
 //! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`admission`] | tokens, and letting nodes in |
@@ -24,6 +25,7 @@ mod authors;
 pub mod backup;
 pub mod clock;
 pub mod config;
+pub mod conflicts;
 pub mod continuity;
 pub mod daemon;
 mod driver;

@@ -27,6 +27,14 @@ pub enum RecordError {
     Ambiguous { prefix: String, candidates: Vec<String> },
     #[error("a {kind} with the id {id} exists already: edit it instead")]
     Exists { kind: &'static str, id: DocId },
+    #[error(
+        "there is no open conflict with an id that begins with '{prefix}'; see `fenbu conflicts list`"
+    )]
+    NoConflict { prefix: String },
+    #[error("this conflict is settled by {units}")]
+    NotSettler { units: String },
+    #[error("'{way}' does not settle this conflict; one of these does: {known}")]
+    NoWay { way: String, known: String },
     #[error(transparent)]
     Edit(#[from] EditError),
     #[error("this node may not write there: {0}")]
@@ -108,7 +116,7 @@ impl Records {
         Ok(space)
     }
 
-    fn check_writer(&self, space: SpaceId) -> Result<(), RecordError> {
+    pub(crate) fn check_writer(&self, space: SpaceId) -> Result<(), RecordError> {
         let directory = self.shared.directory.now();
         if directory.may_write(&self.shared.me, &space, directory.epoch()) {
             self.shared.keys.now().sealing(&directory, &space)?;
@@ -290,7 +298,11 @@ impl Records {
         })
     }
 
-    fn record(&self, schema: &'static Schema, place: Place) -> Result<Option<Shown>, RecordError> {
+    pub(crate) fn record(
+        &self,
+        schema: &'static Schema,
+        place: Place,
+    ) -> Result<Option<Shown>, RecordError> {
         self.healing(|| {
             let Some(stored) = self.document(place)? else { return Ok(None) };
             let record = self.shared.name(Self::load(schema, &stored)?, place.space)?;

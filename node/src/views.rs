@@ -4,6 +4,9 @@ use crate::store::{Cell, DocumentUpdate, Row, ViewColumn, ViewSpec};
 use fenbu_protocol::id::{DocId, SpaceId};
 use fenbu_protocol::record::{ALL, Merge, Record, Schema, ValueType};
 
+/// The field that says which record of its kind another is the same as.
+const ALIAS: &str = "same_as";
+
 /// A record as its document and row are stored.
 pub fn update_of(
     space: SpaceId,
@@ -21,6 +24,7 @@ pub fn update_of(
         heads: record.heads(),
         conflicts: row.conflicts,
         row: row.into(),
+        keys: record.matches(space, document),
     }
 }
 
@@ -48,6 +52,7 @@ fn spec(schema: &'static Schema) -> ViewSpec {
         kind: schema.kind,
         table: schema.plural.replace('-', "_"),
         columns: columns.collect(),
+        alias: schema.columns.iter().find(|name| **name == ALIAS).map(|name| (*name).to_owned()),
     }
 }
 

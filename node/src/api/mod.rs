@@ -4,6 +4,7 @@
 //! socket is the account's own (mode 0600); who called is taken from its peer credentials.
 
 mod admin;
+mod conflicts;
 mod doctor;
 mod metrics;
 mod problem;
@@ -59,6 +60,9 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/invites", post(admin::invite))
         .route("/directory/revoke", post(trust::revoke))
         .route("/quarantine", get(trust::quarantine))
+        .route("/conflicts", get(conflicts::list))
+        .route("/conflicts/{id}", get(conflicts::show))
+        .route("/conflicts/{id}/settle", post(conflicts::settle))
         .route("/config", get(admin::config))
         .route("/doctor", get(doctor::doctor))
         .route("/schema", get(admin::schema))

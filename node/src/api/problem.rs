@@ -122,7 +122,9 @@ impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
         let detail = error.to_string();
         match error {
-            RecordError::NotFound { .. } => Self::not_found(detail),
+            RecordError::NotFound { .. } | RecordError::NoConflict { .. } => {
+                Self::not_found(detail)
+            }
             RecordError::Ambiguous { candidates, .. } => Self {
                 candidates,
                 ..Self::new(StatusCode::CONFLICT, "ambiguous", "Ambiguous id", detail)
@@ -130,8 +132,9 @@ impl From<RecordError> for Problem {
             RecordError::Exists { .. } => {
                 Self::new(StatusCode::CONFLICT, "exists", "It exists already", detail)
             }
-            RecordError::Edit(_) => Self::bad_request(detail),
+            RecordError::Edit(_) | RecordError::NoWay { .. } => Self::bad_request(detail),
             RecordError::NotAllowed(_)
+            | RecordError::NotSettler { .. }
             | RecordError::NoKey(_)
             | RecordError::Write(WriteError::NoKey(_)) => Self::not_allowed(detail),
             RecordError::Damaged { .. } => Self::new(

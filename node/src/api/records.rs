@@ -138,21 +138,26 @@ fn carriers_of(directory: &Directory, space: &SpaceId) -> usize {
     directory.nodes().filter(|n| directory.carries(&n.node, space)).count()
 }
 
-fn unit_of(directory: &Directory, space: &SpaceId) -> Option<String> {
+pub(super) fn unit_of(directory: &Directory, space: &SpaceId) -> Option<String> {
     directory.space(space).and_then(|s| s.unit.clone())
 }
 
 /// Which node stands behind an actor in a space.
-struct Authors(BTreeMap<String, NodeId>);
+pub(super) struct Authors(BTreeMap<String, NodeId>);
 
 impl Authors {
-    fn of(status: &DriverStatus, space: &SpaceId) -> Self {
+    pub(super) fn of(status: &DriverStatus, space: &SpaceId) -> Self {
         let logs = status.engine.logs.iter().filter(|l| l.space == *space);
         let actors = logs.map(|l| (fenbu_protocol::id::hex(&l.log.actor()), l.author));
         Self(actors.collect())
     }
 
-    fn describe(&self, directory: &Directory, actor: &str, out: &mut Map<String, Value>) {
+    pub(super) fn describe(
+        &self,
+        directory: &Directory,
+        actor: &str,
+        out: &mut Map<String, Value>,
+    ) {
         let node = self.0.get(actor);
         let info = node.and_then(|n| directory.node(n));
         out.insert("node".into(), json!(node));

@@ -274,7 +274,7 @@ fn views_that_changed_are_emptied_and_rebuilt() {
     let rows = r.documents(None, usize::MAX).unwrap().into_iter().map(|document| {
         let mut row = row("draft");
         row.cells.push(Cell::Text("hq".into()));
-        RowUpdate { place: document.place(), row, conflicts: 1 }
+        RowUpdate { place: document.place(), row, conflicts: 1, keys: vec![] }
     });
     let batch = WriteBatch { rows: rows.collect(), views_rebuilt: true, ..Default::default() };
     store.commit(&batch).unwrap();

@@ -288,17 +288,23 @@ fn suspended(member: &Subject, transfer: &Subject) -> Option<Conflict> {
     Some(conflict)
 }
 
+/// When a temporary branch was dissolved, by the clock of whoever did: what is first written later is late.
+pub fn dissolved_ms(branch: &Record) -> Option<u64> {
+    let course = branch.course(branch.schema().field("status")?)?;
+    let step = course.steps.iter().rfind(|s| s.outcome.as_deref() == Ok("dissolved"))?;
+    Some(step.time_ms)
+}
+
 fn late(branch: &Subject, meeting: &Subject) -> Option<Conflict> {
-    let course = branch.record.course(branch.record.schema().field("status")?)?;
-    let dissolved = course.steps.iter().rfind(|s| s.outcome.as_deref() == Ok("dissolved"))?;
-    if meeting.record.row().created_ms <= dissolved.time_ms {
+    let dissolved_ms = dissolved_ms(&branch.record)?;
+    if meeting.record.row().created_ms <= dissolved_ms {
         return None;
     }
     let records = vec![branch.of, meeting.of];
     let by = By::SpaceOrHeadOffice;
     let mut conflict = Conflict::new(Case::LateMeeting, meeting.of.space, records, "", by);
     conflict.sides = sides(&conflict, &[branch, meeting]);
-    let before = i64::try_from(dissolved.time_ms).unwrap_or(i64::MAX);
+    let before = i64::try_from(dissolved_ms).unwrap_or(i64::MAX);
     let in_time = begins(&meeting.record).is_some_and(|began| began <= before);
     let (zh, en) = match in_time {
         true => ("撤销前召开，按补记接受", "it began before the dissolution: accept it as late"),

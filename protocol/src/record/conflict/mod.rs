@@ -23,13 +23,13 @@ mod across;
 mod matching;
 mod within;
 
-use super::record_summary;
 use super::schema::{Code, Schema, code, schema_named};
 use super::workflow::By;
+use super::{Record, record_summary};
 use crate::id::{DocId, Hash, SpaceId};
 use serde_json::{Value, json};
 
-pub use across::{Subject, across, clusters, without_repeats};
+pub use across::{Subject, across, clusters, dissolved_ms, without_repeats};
 pub use matching::{Match, is_ahead, match_case};
 pub use within::within;
 
@@ -269,11 +269,30 @@ impl Conflict {
     }
 }
 
+/// Codes of the units that may settle what is settled by these, about a record whose authors are known;
+/// none if whoever may write it does.
+pub fn settlers(by: By, record: &Record) -> Vec<String> {
+    let Some(authors) = record.authors.as_deref() else { return Vec::new() };
+    let head = Some(authors.head_office.clone());
+    let units = match by {
+        By::Anyone => [None, None],
+        By::HeadOffice => [None, head],
+        By::Owner => [record.owner(), None],
+        By::OwnerOrHeadOffice => [record.owner(), head],
+        By::SpaceOrHeadOffice => [authors.home.clone(), head],
+        By::UnitIn(field) => [record.scalar_text(field), None],
+        By::UnitInOrHeadOffice(field) => [record.scalar_text(field), head],
+    };
+    let mut units: Vec<String> = units.into_iter().flatten().collect();
+    units.dedup();
+    units
+}
+
 /// The state of a settlement that closes its conflict.
 pub const STANDS: &str = "stands";
 
 /// A record that was written with a clock far ahead of ours; `updated_ms` is the latest time in it.
-pub fn ahead(of: Of, record: &super::Record) -> Conflict {
+pub fn ahead(of: Of, record: &Record) -> Conflict {
     let mut conflict =
         Conflict::new(Case::ClockAhead, of.space, vec![of], "", By::SpaceOrHeadOffice);
     conflict.sides = vec![Side { record: 0, value: record_summary(record), said: record.latest() }];
