@@ -5,7 +5,7 @@ use fenbu_tests::cluster::page;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 3] = ["getting-started", "import-export", "status-and-doctor"];
+const PAGES: [&str; 4] = ["conflicts", "getting-started", "import-export", "status-and-doctor"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("cli")
@@ -15,6 +15,11 @@ fn perform(name: &str) {
     if let Err(error) = page::run(Path::new(FENBU), &folder().join(format!("{name}.md"))) {
         fail(&error);
     }
+}
+
+#[test]
+fn conflicts() {
+    perform("conflicts");
 }
 
 #[test]

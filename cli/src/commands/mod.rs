@@ -8,6 +8,7 @@
 mod backup;
 mod completions;
 mod config;
+mod conflicts;
 mod demo;
 mod directory;
 mod doctor;
@@ -95,6 +96,7 @@ enum Verb {
     Invite(invite::InviteArgs),
     Revoke(revoke::RevokeArgs),
     Quarantine(quarantine::QuarantineArgs),
+    Conflicts(conflicts::ConflictsArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
     Status(status::StatusArgs),
@@ -256,6 +258,7 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Invite(args) => block_on(invite::run(args, session)),
         Verb::Revoke(args) => block_on(revoke::run(args, session)),
         Verb::Quarantine(args) => block_on(quarantine::run(args, session)),
+        Verb::Conflicts(args) => block_on(conflicts::run(args, session)),
         Verb::Import(args) => block_on(import::run(args, session)),
         Verb::Export(args) => block_on(export::run(args, session)),
         Verb::Status(args) => block_on(status::run(args, session)),

@@ -40,7 +40,7 @@ impl Record {
             let among = |state: &str| course.rivals.iter().any(|rival| rival.state == state);
             return Some(match self.schema().name {
                 "post" if among("published") && among("withdrawn") => Case::PublishedWithdrawn,
-                "post" => Case::ReviewersDisagree,
+                "post" if field.name == "secrecy" || among("returned") => Case::ReviewersDisagree,
                 _ => Case::StepsApart,
             });
         }
