@@ -11,6 +11,7 @@
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | [`rebuild`] | documents and rows made again |
 //! | [`conflicts`] | what somebody has to settle, and settling it |
+//! | [`search`] | full text, in an index beside the store |
 //! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`admission`] | tokens, and letting nodes in |
@@ -37,6 +38,7 @@ pub mod materialiser;
 pub mod rebuild;
 pub mod records;
 mod removal;
+pub mod search;
 pub mod setup;
 pub mod shared;
 pub mod store;

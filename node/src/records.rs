@@ -298,7 +298,8 @@ impl Records {
         })
     }
 
-    pub(crate) fn record(
+    /// The record at a place, if there is one.
+    pub fn record(
         &self,
         schema: &'static Schema,
         place: Place,

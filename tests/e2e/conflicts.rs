@@ -80,9 +80,7 @@ fn takes(node: &Node, kind: &str, op: &str, id: &str) -> Result<()> {
 fn writes_for(cluster: &Cluster, node: &str, kind: &str, fields: Value) -> Result<()> {
     let body = json!({ "fields": fields, "unit": "lianyungang" });
     let client = cluster.node(node).client();
-    cluster
-        .block_on(client.post(Route::new(kind), &body))
-        .map_err(|e| anyhow::anyhow!("{e:?}"))?;
+    cluster.block_on(client.post(Route::new(kind), &body)).map_err(|e| anyhow::anyhow!("{e:?}"))?;
     Ok(())
 }
 

@@ -26,6 +26,7 @@ mod record;
 mod repair;
 mod restore;
 mod revoke;
+mod search;
 mod status;
 mod sync;
 mod usage;
@@ -99,6 +100,7 @@ enum Verb {
     Conflicts(conflicts::ConflictsArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
+    Search(search::SearchArgs),
     Status(status::StatusArgs),
     Peers(peers::PeersArgs),
     Sync(sync::SyncArgs),
@@ -261,6 +263,7 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Conflicts(args) => block_on(conflicts::run(args, session)),
         Verb::Import(args) => block_on(import::run(args, session)),
         Verb::Export(args) => block_on(export::run(args, session)),
+        Verb::Search(args) => block_on(search::run(args, session)),
         Verb::Status(args) => block_on(status::run(args, session)),
         Verb::Peers(args) => block_on(peers::run(args, session)),
         Verb::Sync(args) => block_on(sync::run(args, session)),

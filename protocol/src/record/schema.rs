@@ -228,6 +228,8 @@ pub struct Schema {
     /// Which of those who may write the space changes the record's contents. Held to by whoever writes;
     /// steps are judged on every node.
     pub written_by: By,
+    /// Fields and states in which no list, feed or search shows a record, unless it asks for the state.
+    pub hidden: &'static [(&'static str, &'static str)],
     pub fields: &'static [Field],
     /// Fields that become cells of the kind's view row, in this order.
     pub columns: &'static [&'static str],
@@ -262,7 +264,7 @@ impl Schema {
 }
 
 /// Every kind this version knows, by kind number.
-pub static ALL: [&Schema; 19] = [
+pub static ALL: [&Schema; 20] = [
     &kind::post::SCHEMA,
     &kind::member::SCHEMA,
     &kind::meeting::SCHEMA,
@@ -282,6 +284,7 @@ pub static ALL: [&Schema; 19] = [
     &kind::document::SCHEMA,
     &kind::reminder::SCHEMA,
     &kind::settlement::SCHEMA,
+    &kind::disclosure::SCHEMA,
 ];
 
 /// The schema of a kind number.
@@ -326,6 +329,10 @@ mod tests {
             }
             for name in schema.filters.iter().chain(schema.listed).chain(schema.listed_wide) {
                 assert!(schema.columns.contains(name), "no column {name} in {}", schema.name);
+            }
+            for (field, state) in schema.hidden {
+                assert!(schema.field(field).and_then(|f| f.code(state)).is_some());
+                assert!(schema.columns.contains(field));
             }
             check_steps(schema);
             assert_eq!(schema_named(schema.plural), Some(schema));

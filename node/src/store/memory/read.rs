@@ -282,7 +282,9 @@ fn is_own(row: &Row, alias: Option<usize>) -> bool {
 }
 
 fn matches(query: &Resolved, row: &Row) -> bool {
-    query.equals.iter().all(|(column, value)| row.cells[*column] == *value)
+    let is = |(column, value): &(usize, Cell)| row.cells[*column] == *value;
+    query.equals.iter().all(is)
+        && !query.excludes.iter().any(is)
         && query.contains.as_ref().is_none_or(|(columns, wanted)| {
             columns.iter().any(|column| {
                 text_of(&row.cells[*column])

@@ -196,6 +196,9 @@ pub(super) fn list(
         sql.and(&format!("c_{} = ?", view.columns[*column].name), [value(cell)]);
     }
     sql.own(view, &query.equals);
+    for (column, cell) in &query.excludes {
+        sql.and(&format!("c_{} IS NOT ?", view.columns[*column].name), [value(cell)]);
+    }
     if let Some((columns, text)) = &query.contains {
         let any: Vec<_> = columns
             .iter()

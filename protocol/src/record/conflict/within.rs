@@ -3,7 +3,8 @@
 use super::{Case, Change, Conflict, Of, Said, Side, Way};
 use crate::record::course::{Course, Happened};
 use crate::record::doc::Record;
-use crate::record::schema::{Field, Merge, ValueType};
+use crate::record::personal::masked;
+use crate::record::schema::{Field, Merge};
 use crate::record::workflow::{By, SETTLE};
 use serde_json::{Map, Value, json};
 
@@ -254,41 +255,7 @@ fn restoring(field: &Field, was: &Value, is: &Value) -> Value {
     Value::Object(out)
 }
 
-/// A value as a list may show it: what is about a person and nobody's business is masked.
+/// A value as a list may show it.
 fn discreet(field: &Field, value: Value) -> Value {
-    match value {
-        Value::String(text) if field.personal => masked(field.value, &text).into(),
-        Value::String(_) | Value::Null => value,
-        _ if field.personal => "***".into(),
-        _ => value,
-    }
-}
-
-/// 110101********1234, 138****8000, 1970-**-**.
-fn masked(kind: ValueType, text: &str) -> String {
-    let chars: Vec<char> = text.chars().collect();
-    let (head, tail) = match chars.len() {
-        _ if kind == ValueType::Date => (4, 0),
-        15.. => (6, 4),
-        11.. => (3, 4),
-        _ => (0, 0),
-    };
-    let star = |(i, c): (usize, &char)| match i {
-        _ if i < head || i + tail >= chars.len() || (kind == ValueType::Date && *c == '-') => *c,
-        _ => '*',
-    };
-    chars.iter().enumerate().map(star).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_personal_is_masked() {
-        assert_eq!(masked(ValueType::Text, "110101197001011234"), "110101********1234");
-        assert_eq!(masked(ValueType::Text, "13812348000"), "138****8000");
-        assert_eq!(masked(ValueType::Date, "1970-01-01"), "1970-**-**");
-        assert_eq!(masked(ValueType::Text, "王海"), "**");
-    }
+    if field.personal { masked(&value) } else { value }
 }

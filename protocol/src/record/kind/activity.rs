@@ -39,6 +39,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Federation,
     written_by: By::Anyone,
+    hidden: &[],
     fields: FIELDS,
     columns: &[
         "title",

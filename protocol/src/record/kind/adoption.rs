@@ -35,6 +35,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::POSTS,
     home: Home::Federation,
     written_by: By::OwnerOrHeadOffice,
+    hidden: &[],
     fields: FIELDS,
     columns: &["post", "title", "outlet", "level", "kind", "url", "date", "status"],
     filters: &["kind", "level", "status", "outlet"],

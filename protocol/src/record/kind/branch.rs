@@ -47,6 +47,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Federation,
     written_by: By::HeadOffice,
+    hidden: &[],
     fields: FIELDS,
     columns: &["code", "name", "unit", "parent", "kind", "established", "contact", "status"],
     filters: &["unit", "kind", "status", "parent", "code"],

@@ -52,6 +52,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Unit,
     written_by: By::Owner,
+    hidden: &[],
     fields: FIELDS,
     columns: &["subject", "kind", "date", "visitor", "status"],
     filters: &["kind", "status"],

@@ -34,6 +34,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::POSTS,
     home: Home::Federation,
     written_by: By::Anyone,
+    hidden: &[],
     fields: FIELDS,
     columns: &["title", "kind", "items"],
     filters: &["kind"],

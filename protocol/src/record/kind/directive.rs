@@ -43,6 +43,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Federation,
     written_by: By::HeadOffice,
+    hidden: &[],
     fields: FIELDS,
     columns: &["title", "source", "issued", "due", "receipts", "status"],
     filters: &["status"],

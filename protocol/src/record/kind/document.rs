@@ -39,6 +39,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::POSTS,
     home: Home::Federation,
     written_by: By::HeadOffice,
+    hidden: &[],
     fields: FIELDS,
     columns: &["title", "version", "in_force_from", "status"],
     filters: &["status"],

@@ -33,6 +33,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Federation,
     written_by: By::OwnerOrHeadOffice,
+    hidden: &[],
     fields: FIELDS,
     columns: &["title", "of", "name", "post", "level", "grantor", "year", "status"],
     filters: &["of", "level", "status", "year"],

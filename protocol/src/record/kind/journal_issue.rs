@@ -62,6 +62,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::POSTS,
     home: Home::Federation,
     written_by: By::OwnerOrHeadOffice,
+    hidden: &[("status", "withdrawn")],
     fields: FIELDS,
     columns: &["number", "title", "branch", "items", "date", "status"],
     filters: &["status", "branch", "number"],

@@ -129,6 +129,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Unit,
     written_by: By::Anyone,
+    hidden: &[],
     fields: FIELDS,
     columns: &[
         "kind", "branch", "title", "topic", "lecturer", "place", "host", "recorder", "planned",

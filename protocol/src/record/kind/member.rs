@@ -128,6 +128,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Unit,
     written_by: By::Anyone,
+    hidden: &[],
     fields: FIELDS,
     columns: &[
         "name",

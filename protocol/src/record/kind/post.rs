@@ -184,6 +184,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::POSTS,
     home: Home::Federation,
     written_by: By::Anyone,
+    hidden: &[("status", "withdrawn"), ("status", HIDDEN), ("secrecy", "not_public")],
     fields: FIELDS,
     columns: &[
         "title",

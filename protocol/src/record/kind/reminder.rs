@@ -41,6 +41,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Federation,
     written_by: By::HeadOffice,
+    hidden: &[],
     fields: FIELDS,
     columns: &["what", "unit", "branch", "due", "answer", "status"],
     filters: &["unit", "branch", "status"],

@@ -48,6 +48,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Federation,
     written_by: By::OwnerOrHeadOffice,
+    hidden: &[],
     fields: FIELDS,
     columns: &[
         "person",

@@ -38,6 +38,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Federation,
     written_by: SETTLERS,
+    hidden: &[],
     fields: FIELDS,
     columns: &["case", "records", "status"],
     filters: &["case", "status"],

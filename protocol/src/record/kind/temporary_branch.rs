@@ -77,6 +77,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Federation,
     written_by: HOST,
+    hidden: &[],
     fields: FIELDS,
     columns: &[
         "code",

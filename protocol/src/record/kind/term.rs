@@ -57,6 +57,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::RECORDS,
     home: Home::Federation,
     written_by: By::OwnerOrHeadOffice,
+    hidden: &[],
     fields: FIELDS,
     columns: &["person", "member", "branch", "post", "basis", "from", "to", "status"],
     filters: &["branch", "post", "status", "person"],

@@ -46,6 +46,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::POSTS,
     home: Home::Federation,
     written_by: By::Anyone,
+    hidden: &[],
     fields: FIELDS,
     columns: &["title", "column", "asked_unit", "asked", "due", "post", "status"],
     filters: &["column", "asked_unit", "status"],
