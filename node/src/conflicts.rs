@@ -229,3 +229,66 @@ impl Records {
 fn is_kind(kind: Kind, name: &str) -> bool {
     schema_named(name).is_some_and(|schema| schema.kind == kind)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::store::MemoryStore;
+    use crate::testing::Bench;
+    use crate::views::specs;
+    use serde_json::json;
+
+    const NOW_MS: u64 = 1_544_490_000_000;
+    const TWO_DAYS_MS: u64 = 2 * 24 * 60 * 60 * 1000;
+
+    fn bench(at_ms: u64) -> Bench {
+        let store = MemoryStore::new(&specs()).unwrap();
+        Bench::start(Box::new(store), Clock::starting_at(at_ms))
+    }
+
+    fn cases(records: &Records) -> Vec<Case> {
+        records.conflicts().unwrap().iter().map(|open| open.conflict.case).collect()
+    }
+
+    #[test]
+    fn a_clock_far_ahead_is_flagged_until_somebody_has_seen_it() {
+        let mut bench = bench(NOW_MS + TWO_DAYS_MS);
+        bench.member("甲").unwrap();
+        assert_eq!(cases(&bench.records), [], "nobody knows better");
+        bench.records.shared.clock = Clock::starting_at(NOW_MS);
+        bench.member("乙").unwrap();
+        assert_eq!(cases(&bench.records), [Case::ClockAhead]);
+        let id = bench.records.conflicts().unwrap()[0].conflict.id.to_string();
+        let unsaid = bench.records.settle(&id, "stand", None, "a").unwrap_err().to_string();
+        assert!(unsaid.contains("note"), "{unsaid}");
+        bench.records.settle(&id[..8], "stand", Some("已校时"), "a").unwrap();
+        assert_eq!(cases(&bench.records), []);
+        let again = bench.records.settle(&id, "stand", Some("n"), "a").unwrap_err().to_string();
+        assert!(again.contains("no open conflict"), "{again}");
+        bench.stop();
+    }
+
+    #[test]
+    fn all_changes_of_a_way_are_made_or_none() {
+        let bench = bench(NOW_MS);
+        let schema = schema_named("term").unwrap();
+        for person in ["甲", "乙"] {
+            let fields = json!({"person": person, "branch": "b", "post": "secretary"});
+            bench.records.create(schema, &fields, None, None, "a").unwrap();
+        }
+        assert_eq!(cases(&bench.records), [Case::TwoInOffice]);
+        let id = bench.records.conflicts().unwrap()[0].conflict.id.to_string();
+        let unsaid = bench.records.settle(&id, "1", None, "a").unwrap_err().to_string();
+        assert!(unsaid.contains("note"), "{unsaid}");
+        let states = |status: &str| {
+            let equals = vec![("status".to_owned(), status.to_owned())];
+            let query = ListQuery { equals, ..ListQuery::default() };
+            bench.records.list(schema, query).unwrap().rows.len()
+        };
+        assert_eq!(states("proposed"), 2, "approving one has not happened either");
+        bench.records.settle(&id, "1", Some("n"), "a").unwrap();
+        assert_eq!((states("approved"), states("refused")), (1, 1));
+        bench.stop();
+    }
+}
