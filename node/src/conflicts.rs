@@ -4,7 +4,7 @@
 //! themselves, which keys are shared and whose clock is ahead; only those are read.
 
 use crate::records::{RecordError, Records, Save, Saved};
-use crate::store::{Cell, ListQuery, Order, OrderBy, Place, SharedKey, StoreError};
+use crate::store::{Cell, ListQuery, Order, OrderBy, Page, Place, SharedKey, StoreError};
 use fenbu_protocol::log::Kind;
 use fenbu_protocol::record::conflict::{
     Case, Conflict, Of, STANDS, Subject, across, ahead, clusters, dissolved_ms, is_ahead,
@@ -202,13 +202,22 @@ impl Records {
         let now_ms = self.shared.clock.now_ms();
         let mut out = Vec::new();
         for schema in ALL {
-            let query = ListQuery {
-                spaces: Some(self.shared.readable()),
-                order: Order { by: OrderBy::Updated, descending: true },
-                limit: AHEAD_MAX,
-                ..ListQuery::default()
+            let latest = |limit| {
+                let query = ListQuery {
+                    spaces: Some(self.shared.readable()),
+                    order: Order { by: OrderBy::Updated, descending: true },
+                    limit,
+                    ..ListQuery::default()
+                };
+                self.shared.readers.with(|r| r.list(schema.kind, &query))
             };
-            let page = self.shared.readers.with(|r| r.list(schema.kind, &query))?;
+            let far = |page: &Page| {
+                page.rows.first().is_some_and(|row| is_ahead(row.row.updated_ms, now_ms))
+            };
+            if !far(&latest(1)?) {
+                continue;
+            }
+            let page = latest(AHEAD_MAX)?;
             let rows = page.rows.iter().take_while(|row| is_ahead(row.row.updated_ms, now_ms));
             let place = |row: &crate::store::ListedRow| Place {
                 document: row.document,

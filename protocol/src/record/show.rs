@@ -33,7 +33,7 @@ pub struct Row {
     pub created_ms: u64,
     /// Greatest time of any change.
     pub updated_ms: u64,
-    /// What the record leaves open by itself: see [`super::conflict::within`].
+    /// What the record leaves open by itself: see [`super::conflict::within()`].
     pub conflicts: u32,
 }
 

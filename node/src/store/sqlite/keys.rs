@@ -18,6 +18,13 @@ pub(super) const TABLES: &str = "
     CREATE INDEX view__keys_of ON view__keys (document_id, key, anchor);
     CREATE TABLE view__shared (key BLOB PRIMARY KEY) WITHOUT ROWID;\n";
 
+/// Shared keys and their documents, at most so many keys.
+pub(super) const SHARED: &str = "SELECT k.key, d.document, s.space, d.kind
+     FROM (SELECT key FROM view__shared ORDER BY key LIMIT ?1) h
+     JOIN view__keys k ON k.key = h.key
+     JOIN documents d ON d.id = k.document_id JOIN spaces s ON s.id = d.space_id
+     ORDER BY k.key, d.document, s.space, d.kind";
+
 /// Brings the keys of a document to what they are now.
 pub(super) fn put(connection: &Connection, id: i64, keys: &[Match]) -> Result<(), Fault> {
     let held = held(connection, id)?;
@@ -81,13 +88,7 @@ pub(super) fn tidy(connection: &Connection) -> Result<(), Fault> {
 }
 
 pub(super) fn shared(connection: &Connection, limit: usize) -> Result<Vec<SharedKey>, Fault> {
-    let mut statement = connection.prepare_cached(
-        "SELECT k.key, d.document, s.space, d.kind
-         FROM (SELECT key FROM view__shared ORDER BY key LIMIT ?1) h
-         JOIN view__keys k ON k.key = h.key
-         JOIN documents d ON d.id = k.document_id JOIN spaces s ON s.id = d.space_id
-         ORDER BY k.key, d.document, s.space, d.kind",
-    )?;
+    let mut statement = connection.prepare_cached(SHARED)?;
     let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let mut out: Vec<SharedKey> = Vec::new();
     while let Some(row) = rows.next()? {

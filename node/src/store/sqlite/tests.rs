@@ -330,6 +330,30 @@ fn lists_use_their_indexes() {
 }
 
 #[test]
+fn conflicts_are_found_without_looking_through_all_records() {
+    let (_folder, path) = folder();
+    filled(&path);
+    let store = SqliteStore::open(&path, &views()).unwrap();
+    let plan = |sql: &str| -> String {
+        let mut statement = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let lines = statement.query_map([], |row| row.get::<_, String>(3));
+        let lines = lines.unwrap().map(Result::unwrap);
+        lines.collect::<Vec<_>>().join("; ")
+    };
+    let shared = plan(&super::keys::SHARED.replace("?1", "9"));
+    assert!(shared.contains("SEARCH k") && shared.contains("SEARCH d"), "{shared}");
+    let own = plan(
+        "SELECT document, space FROM view_posts WHERE conflicts > 0
+         ORDER BY document, space LIMIT 9",
+    );
+    assert!(own.contains("in_conflict") && !own.contains("TEMP B-TREE"), "{own}");
+    let people = "SELECT * FROM view_people WHERE c_same_as IS NULL ORDER BY updated_ms DESC,
+        document DESC, space DESC LIMIT 51";
+    let people = plan(people);
+    assert!(people.contains("of_same_as") && !people.contains("TEMP B-TREE"), "{people}");
+}
+
+#[test]
 fn what_is_derived_does_not_wait_for_the_disk_and_what_is_not_does() {
     let temp = tempfile::tempdir().unwrap();
     let mut store = SqliteStore::open(temp.path().join("s.db"), &[]).unwrap();

@@ -1,7 +1,7 @@
 //! Which records may contradict each other: those that share a key.
 //!
 //! A record's keys follow from it alone, so a store keeps them beside its row and knows at once which
-//! are shared; whether such records do contradict each other, [`super::across`] says. Keys are hashes
+//! are shared; whether such records do contradict each other, [`super::across()`] says. Keys are hashes
 //! bound to the space: a person's number is compared and never shown, and what the index holds says
 //! nothing by itself. It stays on its node, beside the records.
 
