@@ -5,6 +5,7 @@ mod away;
 mod carry;
 mod conflicts;
 mod damage;
+mod directing;
 mod faults;
 mod joining;
 mod kill;

@@ -5,8 +5,15 @@ use fenbu_tests::cluster::page;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 5] =
-    ["conflicts", "getting-started", "import-export", "personal-data", "status-and-doctor"];
+const PAGES: [&str; 7] = [
+    "conflicts",
+    "getting-started",
+    "import-export",
+    "joining-by-files",
+    "personal-data",
+    "spaces-and-root-key",
+    "status-and-doctor",
+];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("cli")
@@ -41,6 +48,16 @@ fn personal_data() {
 #[test]
 fn status_and_doctor() {
     perform("status-and-doctor");
+}
+
+#[test]
+fn joining_by_files() {
+    perform("joining-by-files");
+}
+
+#[test]
+fn spaces_and_root_key() {
+    perform("spaces-and-root-key");
 }
 
 #[test]

@@ -9,9 +9,12 @@ mod doctor;
 mod metrics;
 mod personal;
 mod problem;
+mod quarantine;
 mod records;
 mod repair;
+mod root;
 mod search;
+mod spaces;
 mod status;
 mod trust;
 
@@ -60,8 +63,16 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/sync", get(status::sync))
         .route("/directory", get(admin::directory))
         .route("/invites", post(admin::invite))
+        .route("/admissions", post(admin::admit))
         .route("/directory/revoke", post(trust::revoke))
-        .route("/quarantine", get(trust::quarantine))
+        .route("/directory/spaces", post(spaces::change))
+        .route("/directory/spaces/{label}", get(spaces::show))
+        .route("/directory/limits", post(spaces::limits))
+        .route("/directory/root/appoint", post(root::appoint))
+        .route("/directory/root/recover", post(root::recover))
+        .route("/directory/root/take", post(root::take))
+        .route("/quarantine", get(quarantine::list))
+        .route("/quarantine/reviewed", post(quarantine::reviewed))
         .route("/conflicts", get(conflicts::list))
         .route("/conflicts/{id}", get(conflicts::show))
         .route("/conflicts/{id}/settle", post(conflicts::settle))
