@@ -3,6 +3,7 @@
 mod adversary;
 mod away;
 mod carry;
+mod conflicts;
 mod damage;
 mod directing;
 mod faults;

@@ -12,6 +12,7 @@
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | `ledger` | who has how much, and whose entries are over a limit |
 //! | [`rebuild`] | documents and rows made again |
+//! | [`conflicts`] | what somebody has to settle, and settling it |
 //! | [`search`] | full text, in an index beside the store |
 //! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
@@ -29,6 +30,7 @@ mod authors;
 pub mod backup;
 pub mod clock;
 pub mod config;
+pub mod conflicts;
 pub mod continuity;
 pub mod daemon;
 mod driver;

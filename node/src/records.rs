@@ -29,6 +29,14 @@ pub enum RecordError {
     Exists { kind: &'static str, id: DocId },
     #[error("a sealed report never changes; seal another one")]
     Sealed,
+    #[error(
+        "there is no open conflict with an id that begins with '{prefix}'; see `fenbu conflicts list`"
+    )]
+    NoConflict { prefix: String },
+    #[error("this conflict is settled by {units}")]
+    NotSettler { units: String },
+    #[error("'{way}' does not settle this conflict; one of these does: {known}")]
+    NoWay { way: String, known: String },
     #[error(transparent)]
     Edit(#[from] EditError),
     #[error("this node may not write there: {0}")]
@@ -124,7 +132,7 @@ impl Records {
         Ok(space)
     }
 
-    fn check_writer(&self, space: SpaceId) -> Result<(), RecordError> {
+    pub(crate) fn check_writer(&self, space: SpaceId) -> Result<(), RecordError> {
         let directory = self.shared.directory.now();
         if directory.may_write(&self.shared.me, &space, directory.epoch()) {
             self.shared.keys.now().sealing(&directory, &space)?;

@@ -4,6 +4,9 @@ use crate::store::{Cell, DocumentUpdate, Row, ViewColumn, ViewSpec};
 use fenbu_protocol::id::{DocId, SpaceId, hex};
 use fenbu_protocol::record::{ALL, Merge, Record, Schema, ValueType};
 
+/// The field that says which record of its kind another is the same as.
+const ALIAS: &str = "same_as";
+
 /// A record as its document and row are stored.
 pub fn update_of(
     space: SpaceId,
@@ -21,6 +24,7 @@ pub fn update_of(
         heads: record.heads(),
         conflicts: row.conflicts,
         row: row.into(),
+        keys: record.matches(space, document),
     }
 }
 
@@ -60,6 +64,7 @@ fn spec(schema: &'static Schema) -> ViewSpec {
         table: schema.plural.replace('-', "_"),
         columns: columns.chain([maker]).collect(),
         covered: covered.map(|name| (*name).to_owned()).collect(),
+        alias: schema.columns.iter().find(|name| **name == ALIAS).map(|name| (*name).to_owned()),
     }
 }
 

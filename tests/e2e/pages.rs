@@ -5,7 +5,8 @@ use fenbu_tests::cluster::page;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
+    "conflicts",
     "getting-started",
     "import-export",
     "joining-by-files",
@@ -23,6 +24,11 @@ fn perform(name: &str) {
     if let Err(error) = page::run(Path::new(FENBU), &folder().join(format!("{name}.md"))) {
         fail(&error);
     }
+}
+
+#[test]
+fn conflicts() {
+    perform("conflicts");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod backup;
 mod calendar;
 mod completions;
 mod config;
+mod conflicts;
 mod demo;
 mod directory;
 mod doctor;
@@ -107,6 +108,7 @@ enum Verb {
     Space(space::SpaceArgs),
     Root(root::RootArgs),
     Quarantine(quarantine::QuarantineArgs),
+    Conflicts(conflicts::ConflictsArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
     Template(template::TemplateArgs),
@@ -277,6 +279,7 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Space(args) => block_on(space::run(args, session)),
         Verb::Root(args) => block_on(root::run(args, session)),
         Verb::Quarantine(args) => block_on(quarantine::run(args, session)),
+        Verb::Conflicts(args) => block_on(conflicts::run(args, session)),
         Verb::Import(args) => block_on(import::run(args, session)),
         Verb::Export(args) => block_on(export::run(args, session)),
         Verb::Template(args) => block_on(template::run(args, session)),

@@ -135,7 +135,7 @@ fn rows(status: &Value, view: View) -> Vec<(Text, String)> {
         ("received", output::bytes(number(status, "bytes_received"))),
     ]);
     let busy = if is_busy(&status["materialising"]) { Key::Yes } else { Key::No };
-    vec![
+    let mut rows = vec![
         (Key::LabelNode.into(), format!("{} {}", text("name"), output::short_id(&text("node")))),
         (Key::LabelUnit.into(), text("unit")),
         (Key::LabelFederation.into(), output::short_id(&text("federation"))),
@@ -149,7 +149,16 @@ fn rows(status: &Value, view: View) -> Vec<(Text, String)> {
         (Key::LabelBehind.into(), behind.render(lang)),
         (Key::LabelMaterialising.into(), busy.text(lang).to_owned()),
         (Key::LabelMoved.into(), moved.render(lang)),
-    ]
+    ];
+    let open = number(&status["conflicts"], "open");
+    if open > 0 {
+        let told = lang.pick(
+            format!("{open} 个待裁定；见 fenbu conflicts list"),
+            format!("{open} to settle: fenbu conflicts list"),
+        );
+        rows.push((Text::Both("冲突", "Conflicts"), told));
+    }
+    rows
 }
 
 fn space_columns() -> Vec<Column> {

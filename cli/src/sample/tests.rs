@@ -218,3 +218,36 @@ fn every_record_can_be_written_by_its_unit() {
         }
     }
 }
+
+/// Nobody is registered twice, no meeting has two records: the inbox of a sample is empty.
+#[test]
+fn nothing_in_it_contradicts_itself() {
+    use fenbu_protocol::id::{DocId, SpaceId};
+    use fenbu_protocol::record::conflict::{Of, Subject, across, clusters, match_case, within};
+    use fenbu_protocol::record::{Edits, Record, schema_named};
+    let sample = Sample::generate(1, 4);
+    for unit in &sample.units {
+        let space = SpaceId([1; 16]);
+        let mut subjects = BTreeMap::new();
+        let mut groups: BTreeMap<[u8; 16], Vec<Of>> = BTreeMap::new();
+        for (n, line) in (0_u128..).zip(sample.records_of(&unit.code)) {
+            let schema = schema_named(line.kind).expect("a known kind");
+            let edits = Edits::from_json(schema, &Value::Object(line.fields)).expect("sound");
+            let mut record = Record::new(schema);
+            record.edit([1; 16], 1, "a", &edits).expect("a record");
+            let of = Of { document: DocId(n.to_be_bytes()), space, kind: schema.kind };
+            assert_eq!(within(of, &record), []);
+            for m in record.matches(space, of.document) {
+                groups.entry(m.key).or_default().push(of);
+            }
+            subjects.insert(of, record);
+        }
+        let groups = groups.into_iter().filter(|(_, of)| of.len() > 1);
+        let groups = groups.filter_map(|(key, of)| Some((match_case(&key)?, of)));
+        for (case, among) in clusters(groups) {
+            let subject = |of: Of| Subject { of, record: subjects[&of].clone() };
+            let found = across(case, among.into_iter().map(subject).collect());
+            assert_eq!(found, [], "{case:?} in {}", unit.code);
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! socket is the account's own (mode 0600); who called is taken from its peer credentials.
 
 mod admin;
+mod conflicts;
 mod doctor;
 mod inout;
 mod metrics;
@@ -74,6 +75,9 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/directory/root/take", post(root::take))
         .route("/quarantine", get(quarantine::list))
         .route("/quarantine/reviewed", post(quarantine::reviewed))
+        .route("/conflicts", get(conflicts::list))
+        .route("/conflicts/{id}", get(conflicts::show))
+        .route("/conflicts/{id}/settle", post(conflicts::settle))
         .route("/config", get(admin::config))
         .route("/doctor", get(doctor::doctor))
         .route("/schema", get(admin::schema))

@@ -127,7 +127,9 @@ impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
         let detail = error.to_string();
         match error {
-            RecordError::NotFound { .. } => Self::not_found(detail),
+            RecordError::NotFound { .. } | RecordError::NoConflict { .. } => {
+                Self::not_found(detail)
+            }
             RecordError::Ambiguous { candidates, .. } => Self {
                 candidates,
                 ..Self::new(StatusCode::CONFLICT, "ambiguous", "Ambiguous id", detail)
@@ -135,8 +137,11 @@ impl From<RecordError> for Problem {
             RecordError::Exists { .. } => {
                 Self::new(StatusCode::CONFLICT, "exists", "It exists already", detail)
             }
-            RecordError::Edit(_) | RecordError::Sealed => Self::bad_request(detail),
+            RecordError::Edit(_) | RecordError::Sealed | RecordError::NoWay { .. } => {
+                Self::bad_request(detail)
+            }
             RecordError::NotAllowed(_)
+            | RecordError::NotSettler { .. }
             | RecordError::NoKey(_)
             | RecordError::Write(WriteError::NoKey(_) | WriteError::Limit(_)) => {
                 Self::not_allowed(detail)

@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{DocId, NodeId, SpaceId};
 use fenbu_protocol::record::personal::{drop_masks, mask_fields, masked};
-use fenbu_protocol::record::{ALL, Schema, ValueType};
+use fenbu_protocol::record::{ALL, Field, HIDDEN, Schema, ValueType};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -150,21 +150,26 @@ fn carriers_of(directory: &Directory, space: &SpaceId) -> usize {
     directory.nodes().filter(|n| directory.carries(&n.node, space)).count()
 }
 
-fn unit_of(directory: &Directory, space: &SpaceId) -> Option<String> {
+pub(super) fn unit_of(directory: &Directory, space: &SpaceId) -> Option<String> {
     directory.space(space).and_then(|s| s.unit.clone())
 }
 
 /// Which node stands behind an actor in a space.
-struct Authors(BTreeMap<String, NodeId>);
+pub(super) struct Authors(BTreeMap<String, NodeId>);
 
 impl Authors {
-    fn of(status: &DriverStatus, space: &SpaceId) -> Self {
+    pub(super) fn of(status: &DriverStatus, space: &SpaceId) -> Self {
         let logs = status.engine.logs.iter().filter(|l| l.space == *space);
         let actors = logs.map(|l| (fenbu_protocol::id::hex(&l.log.actor()), l.author));
         Self(actors.collect())
     }
 
-    fn describe(&self, directory: &Directory, actor: &str, out: &mut Map<String, Value>) {
+    pub(super) fn describe(
+        &self,
+        directory: &Directory,
+        actor: &str,
+        out: &mut Map<String, Value>,
+    ) {
         let node = self.0.get(actor);
         let info = node.and_then(|n| directory.node(n));
         out.insert("node".into(), json!(node));
@@ -287,7 +292,13 @@ fn list_query(
     }
     // What was withdrawn is in no list that does not ask for it.
     let asked = |field: &str| query.equals.iter().any(|(name, _)| name == field);
-    let hidden = schema.hidden.iter().filter(|(field, _)| !asked(field));
+    // Whoever asks for what secrecy hides wants to see it.
+    let hides = |field: &Field| {
+        let by = field.hidden_by.map(|hidden| hidden.by);
+        by.filter(|_| query.equals.iter().any(|(n, v)| n == field.name && v == HIDDEN))
+    };
+    let wanted: Vec<&str> = schema.fields.iter().filter_map(hides).collect();
+    let hidden = schema.hidden.iter().filter(|(f, _)| !asked(f) && !wanted.contains(f));
     query.excludes = hidden.map(|(f, s)| ((*f).to_owned(), (*s).to_owned())).collect();
     Ok(query)
 }

@@ -67,6 +67,8 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
     let (driver, directory) = gather(&daemon).await?;
     let asked = daemon.clone();
     let stored = blocking(move || stored(&asked)).await??;
+    let records = daemon.records.clone();
+    let conflicts = blocking(move || records.conflicts()).await??;
     let me = daemon.me();
     let info = directory.node(&me);
     let totals = driver.links.values().map(|l| l.stats).chain(driver.past.values().copied());
@@ -101,6 +103,7 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
         "spaces": spaces(&directory, &driver, &stored, &me),
         "records": stored.records,
         "posts_by_column": stored.columns,
+        "conflicts": super::conflicts::counted(&conflicts),
         "entries": stored.counts.entries,
         "documents": stored.counts.documents,
         "waiting": stored.counts.waiting,

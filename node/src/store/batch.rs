@@ -5,6 +5,7 @@ use super::{LogId, NodeId, Place, SpaceId, StoreError};
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::DocId;
 use fenbu_protocol::log::{Kind, Run, Tip};
+use fenbu_protocol::record::conflict::Match;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -58,6 +59,8 @@ pub struct DocumentUpdate {
     /// Kept if its kind has a view.
     pub row: Row,
     pub conflicts: u32,
+    /// What others it may contradict have in common with it; ascending. Kept as the row is.
+    pub keys: Vec<Match>,
 }
 
 impl DocumentUpdate {
@@ -72,6 +75,8 @@ pub struct RowUpdate {
     pub place: Place,
     pub row: Row,
     pub conflicts: u32,
+    /// As [`DocumentUpdate::keys`].
+    pub keys: Vec<Match>,
 }
 
 /// An entry and what it is about.
@@ -290,7 +295,7 @@ mod tests {
         assert_eq!(batch.no_longer_waiting, [entry]);
 
         let row = Row { cells: vec![], created_ms: 0, updated_ms: 0 };
-        let old = RowUpdate { place, row: row.clone(), conflicts: 0 };
+        let old = RowUpdate { place, row: row.clone(), conflicts: 0, keys: vec![] };
         let elsewhere = Place { document: DocId([4; 16]), ..place };
         let of_another_kind = Place { kind: Kind(2), ..place };
         let others = [elsewhere, of_another_kind];
@@ -304,6 +309,7 @@ mod tests {
             heads: vec![],
             row,
             conflicts: 1,
+            keys: vec![],
         };
         let rows = kept.into_iter().chain([old]).collect();
         let mut batch = WriteBatch { rows, ..Default::default() };

@@ -148,6 +148,12 @@ pub trait Reader: Send {
         spaces: Option<&[SpaceId]>,
     ) -> Result<Vec<Scanned>, StoreError>;
 
+    /// Documents of a kind that are in conflict with themselves, by document and space, at most `limit`.
+    fn in_conflict(&self, kind: Kind, limit: usize) -> Result<Vec<Place>, StoreError>;
+
+    /// Keys that several documents share, one of them an anchor, in order, at most `limit`.
+    fn shared_keys(&self, limit: usize) -> Result<Vec<SharedKey>, StoreError>;
+
     /// The view's row of one document.
     fn row(&self, place: Place) -> Result<Option<ListedRow>, StoreError>;
 
@@ -179,6 +185,14 @@ pub trait Reader: Send {
 
     /// A log's opening, tip and cursor.
     fn log(&self, log: LogId) -> Result<Option<StoredLog>, StoreError>;
+}
+
+/// Documents that may contradict each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedKey {
+    pub key: [u8; 16],
+    /// In order.
+    pub places: Vec<Place>,
 }
 
 /// What the engine needs at start.

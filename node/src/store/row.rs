@@ -42,6 +42,9 @@ pub struct ViewSpec {
     /// Columns that [`super::Reader::scan`] often reads of every row: they get an index of their own, so
     /// that the wide rows are left alone.
     pub covered: Vec<String>,
+    /// A column that says which other record this one is the same as: such rows are in no list and no
+    /// count but those that ask for a value of it.
+    pub alias: Option<String>,
 }
 
 impl ViewSpec {
@@ -55,6 +58,13 @@ impl ViewSpec {
                 known.join(", ")
             ))
         })
+    }
+
+    /// The column that has to be empty, unless one of these asks for a value of it.
+    pub(super) fn alias_unless(&self, equals: &[(usize, Cell)]) -> Option<usize> {
+        let alias = self.alias.as_ref()?;
+        let at = self.columns.iter().position(|c| c.name == *alias)?;
+        (!equals.iter().any(|(column, _)| *column == at)).then_some(at)
     }
 
     /// Whether the cell may stand in the column.

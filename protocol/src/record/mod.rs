@@ -13,8 +13,9 @@
 //! | [`personal`] | what is masked, and what does not belong in free text |
 //! | [`search`] | what a record is found by |
 //! | `course`, `steps` | the state of a record, derived from the steps taken, and taking one |
+//! | `conflict` | what merging cannot settle, and the ways to settle it |
 //! | `genesis` | the change every document of a kind begins from |
-//! | `edits`, `create`, `writing`, `doc`, `show`, `history` | writing, reading, looking back |
+//! | `edits`, `create`, `writing`, `doc`, `show`, `said`, `history` | writing, reading, looking back |
 //! | `column`, `chunk`, `gate`, `past`, `materialise`, `assemble`, `replay`, `rescue` | what a stranger's change must survive |
 //!
 //! This module knows no network, no disk and no clock, and not who may write: times and accounts
@@ -23,6 +24,7 @@
 mod assemble;
 mod chunk;
 mod column;
+pub mod conflict;
 mod course;
 mod create;
 mod doc;
@@ -37,6 +39,7 @@ mod past;
 pub mod personal;
 mod replay;
 mod rescue;
+mod said;
 mod schema;
 pub mod search;
 mod show;
@@ -55,9 +58,10 @@ pub use history::HistoryItem;
 pub use materialise::{Incoming, Outcome, materialise};
 pub use rescue::rescued;
 pub use schema::{
-    ALL, ATTENDANCE_ROWS, Code, Field, Home, Merge, Schema, ValueType, schema, schema_named,
+    ALL, ATTENDANCE_ROWS, Code, Field, HIDDEN, Hidden, Home, Merge, Schema, ValueType, schema,
+    schema_named,
 };
-pub use show::{Cell, Row};
+pub use show::{Cell, Row, record_summary};
 pub use steps::{NOTE_BYTES_MAX, Taken};
 pub use workflow::{By, CORRECT, RECORD, SETTLE, Step, Workflow};
 

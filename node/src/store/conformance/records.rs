@@ -199,7 +199,7 @@ pub(super) fn lists_filter_count_and_page(disk: &mut dyn Disk) {
     let place = Place { document: DocId([1; 16]), space: SPACE, kind: POSTS };
     let listed = r.row(place).unwrap().unwrap();
     assert_eq!(listed, r.list(POSTS, &all).unwrap().rows[1]);
-    let update = RowUpdate { place, row: row("archived", "", None, 1), conflicts: 3 };
+    let update = RowUpdate { place, row: row("archived", "", None, 1), conflicts: 3, keys: vec![] };
     commit(disk, WriteBatch { rows: vec![update.clone()], ..Default::default() });
     let listed = r.row(place).unwrap().unwrap();
     assert_eq!((listed.row, listed.conflicts), (update.row, 3));

@@ -6,7 +6,7 @@ use crate::store::row::{text_of, view_of};
 use crate::store::runs::{self, Room};
 use crate::store::{
     Cell, Counts, Cursor, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Page, Place, Reader,
-    Refusal, Row, Scanned, StoreError, StoredDocument, StoredEntry, StoredLog, ViewSpec,
+    Refusal, Row, Scanned, SharedKey, StoreError, StoredDocument, StoredEntry, StoredLog, ViewSpec,
 };
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, Run, Tip};
@@ -165,11 +165,13 @@ impl Reader for MemoryReader {
     }
 
     fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError> {
-        let resolved = query.resolve(view_of(&self.views, kind)?)?;
+        let view = view_of(&self.views, kind)?;
+        let resolved = query.resolve(view)?;
+        let alias = view.alias_unless(&resolved.equals);
         let state = read(&self.state);
         let mut rows: Vec<(Cursor, ListedRow)> = state
             .rows(kind, query.spaces.as_deref())
-            .filter(|(_, row)| matches(&resolved, row))
+            .filter(|(_, row)| matches(&resolved, row) && is_own(row, alias))
             .map(|(document, row)| listed(document, row, resolved.key))
             .filter(|(at, _)| {
                 let order = |after: &Cursor| directed(&resolved, at.cmp(after));
@@ -200,6 +202,29 @@ impl Reader for MemoryReader {
         Ok(rows.collect())
     }
 
+    fn in_conflict(&self, kind: Kind, limit: usize) -> Result<Vec<Place>, StoreError> {
+        view_of(&self.views, kind)?;
+        let state = read(&self.state);
+        let rows = state.rows(kind, None).map(|(document, _)| document);
+        let open = rows.filter(|document| document.conflicts > 0).map(StoredDocument::place);
+        Ok(open.take(limit).collect())
+    }
+
+    fn shared_keys(&self, limit: usize) -> Result<Vec<SharedKey>, StoreError> {
+        let state = read(&self.state);
+        let mut keys: BTreeMap<[u8; 16], (Vec<Place>, bool)> = BTreeMap::new();
+        for (place, held) in &state.documents {
+            for key in &held.keys {
+                let (places, anchored) = keys.entry(key.key).or_default();
+                places.push(*place);
+                *anchored |= key.anchor;
+            }
+        }
+        let shared =
+            keys.into_iter().filter(|(_, (places, anchored))| *anchored && places.len() > 1);
+        Ok(shared.take(limit).map(|(key, (places, _))| SharedKey { key, places }).collect())
+    }
+
     fn row(&self, place: Place) -> Result<Option<ListedRow>, StoreError> {
         view_of(&self.views, place.kind)?;
         let state = read(&self.state);
@@ -210,8 +235,9 @@ impl Reader for MemoryReader {
     }
 
     fn count(&self, kind: Kind, spaces: Option<&[SpaceId]>) -> Result<u64, StoreError> {
-        view_of(&self.views, kind)?;
-        Ok(read(&self.state).rows(kind, spaces).count() as u64)
+        let alias = view_of(&self.views, kind)?.alias_unless(&[]);
+        let state = read(&self.state);
+        Ok(state.rows(kind, spaces).filter(|(_, row)| is_own(row, alias)).count() as u64)
     }
 
     fn count_by(
@@ -220,9 +246,11 @@ impl Reader for MemoryReader {
         column: &str,
         spaces: Option<&[SpaceId]>,
     ) -> Result<BTreeMap<String, u64>, StoreError> {
-        let column = view_of(&self.views, kind)?.column(column)?;
+        let view = view_of(&self.views, kind)?;
+        let (column, alias) = (view.column(column)?, view.alias_unless(&[]));
         let mut counts = BTreeMap::new();
-        for (_, row) in read(&self.state).rows(kind, spaces) {
+        let state = read(&self.state);
+        for (_, row) in state.rows(kind, spaces).filter(|(_, row)| is_own(row, alias)) {
             *counts.entry(text_of(&row.cells[column]).unwrap_or_default()).or_default() += 1;
         }
         Ok(counts)
@@ -265,6 +293,11 @@ fn listed(document: &StoredDocument, row: &Row, key: Key) -> (Cursor, ListedRow)
     let (space, document, conflicts) = (document.space, document.document, document.conflicts);
     let at = Cursor { key: key.of(row), document, space };
     (at, ListedRow { space, document, row: row.clone(), conflicts })
+}
+
+/// Whether a row is the same as no other.
+fn is_own(row: &Row, alias: Option<usize>) -> bool {
+    alias.is_none_or(|column| row.cells[column] == Cell::Null)
 }
 
 fn matches(query: &Resolved, row: &Row) -> bool {

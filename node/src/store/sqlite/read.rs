@@ -2,12 +2,12 @@
 //! read: damage is an error, never a panic.
 
 use super::run_rows::{behind, joined_run, log_row, run_with};
-use super::{Fault, Shared, views};
+use super::{Fault, Shared, keys, views};
 use crate::store::query::{page, prefix_range};
 use crate::store::row::view_of;
 use crate::store::{
     Counts, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Loaded, Material, Page, Place,
-    Reader, Refusal, Scanned, StoreError, StoredDocument, StoredEntry, StoredLog,
+    Reader, Refusal, Scanned, SharedKey, StoreError, StoredDocument, StoredEntry, StoredLog,
 };
 use fenbu_protocol::id::{DocId, Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
@@ -260,6 +260,15 @@ impl Reader for SqliteReader {
         let view = view_of(&self.shared.views, kind)?;
         let columns = columns.iter().map(|c| view.column(c)).collect::<Result<Vec<_>, _>>()?;
         self.ask("reading figures", |c| views::scan(c, view, &columns, spaces))
+    }
+
+    fn in_conflict(&self, kind: Kind, limit: usize) -> Result<Vec<Place>, StoreError> {
+        let view = view_of(&self.shared.views, kind)?;
+        self.ask("looking for conflicts", |c| views::in_conflict(c, view, limit))
+    }
+
+    fn shared_keys(&self, limit: usize) -> Result<Vec<SharedKey>, StoreError> {
+        self.ask("looking for conflicts", |c| keys::shared(c, limit))
     }
 
     fn row(&self, place: Place) -> Result<Option<ListedRow>, StoreError> {

@@ -274,7 +274,7 @@ fn views_that_changed_are_emptied_and_rebuilt() {
     let rows = r.documents(None, usize::MAX).unwrap().into_iter().map(|document| {
         let mut row = row("draft");
         row.cells.push(Cell::Text("hq".into()));
-        RowUpdate { place: document.place(), row, conflicts: 1 }
+        RowUpdate { place: document.place(), row, conflicts: 1, keys: vec![] }
     });
     let batch = WriteBatch { rows: rows.collect(), views_rebuilt: true, ..Default::default() };
     store.commit(&batch).unwrap();
@@ -327,6 +327,30 @@ fn lists_use_their_indexes() {
          WHERE s.space = x'00' AND l.cursor < l.seq",
     );
     assert!(plan.contains("logs_behind"), "{plan}");
+}
+
+#[test]
+fn conflicts_are_found_without_looking_through_all_records() {
+    let (_folder, path) = folder();
+    filled(&path);
+    let store = SqliteStore::open(&path, &views()).unwrap();
+    let plan = |sql: &str| -> String {
+        let mut statement = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let lines = statement.query_map([], |row| row.get::<_, String>(3));
+        let lines = lines.unwrap().map(Result::unwrap);
+        lines.collect::<Vec<_>>().join("; ")
+    };
+    let shared = plan(&super::keys::SHARED.replace("?1", "9"));
+    assert!(shared.contains("SEARCH k") && shared.contains("SEARCH d"), "{shared}");
+    let own = plan(
+        "SELECT document, space FROM view_posts WHERE conflicts > 0
+         ORDER BY document, space LIMIT 9",
+    );
+    assert!(own.contains("in_conflict") && !own.contains("TEMP B-TREE"), "{own}");
+    let people = "SELECT * FROM view_people WHERE c_same_as IS NULL ORDER BY updated_ms DESC,
+        document DESC, space DESC LIMIT 51";
+    let people = plan(people);
+    assert!(people.contains("of_same_as") && !people.contains("TEMP B-TREE"), "{people}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! One commit: what changes in the tables, and in the writer's memory once it is durable.
 
-use super::{Fault, read, run_rows, views};
+use super::{Fault, keys, read, run_rows, views};
 use crate::store::batch::{self, Extension, other_statement, unknown_document};
 use crate::store::runs::{self, SMALL_RUNS_MAX};
 use crate::store::{DocumentUpdate, EntryRef, Place, RowUpdate, StoreError, ViewSpec, WriteBatch};
@@ -309,11 +309,12 @@ impl<'a> Writing<'a> {
             return Ok(());
         };
         let key = views::RowKey { id, space: update.space, document: update.document };
-        views::put(self.tx, view, key, &update.row, update.conflicts)
+        views::put(self.tx, view, key, &update.row, update.conflicts)?;
+        keys::put(self.tx, id, &update.keys)
     }
 
     fn row(&mut self, update: &RowUpdate) -> Result<(), Fault> {
-        let RowUpdate { place, row, conflicts } = update;
+        let RowUpdate { place, row, conflicts, keys } = update;
         let space_id = self.space(place.space)?.id;
         let Some(held) = self.held(*place, space_id)? else {
             return Err(unknown_document(place.document).into());
@@ -326,7 +327,8 @@ impl<'a> Writing<'a> {
         };
         view.check(row)?;
         let key = views::RowKey { id: held.id, space: place.space, document: place.document };
-        views::put(self.tx, view, key, row, *conflicts)
+        views::put(self.tx, view, key, row, *conflicts)?;
+        keys::put(self.tx, held.id, keys)
     }
 
     pub(super) fn view(&self, kind: Kind) -> Option<&'a ViewSpec> {
@@ -453,6 +455,7 @@ impl<'a> Writing<'a> {
             for view in self.views {
                 views::delete_orphans(self.tx, view)?;
             }
+            keys::tidy(self.tx)?;
             self.tx.prepare_cached("UPDATE views SET complete = 1")?.execute([])?;
         }
         Ok(())

@@ -59,7 +59,7 @@ static STATUS: Workflow = Workflow {
             "confirm",
             "确认记录",
             "Confirm",
-            &["held", "confirmed"],
+            &["held", "confirmed", "archived"],
             "confirmed",
             By::Anyone,
         )
@@ -108,11 +108,14 @@ const FIELDS: &[Field] = &[
     Field::new("expected", Merge::Set, ValueType::Text, "应到人员", "Expected"),
     Field::new("observers", Merge::Set, ValueType::Text, "列席人员", "Observers"),
     Field::new("decisions", Merge::Map, ValueType::Object(DECISION), "决议", "Decisions"),
-    Field::new("actions", Merge::Map, ValueType::Object(ACTION), "待办事项", "Actions"),
+    Field::new("actions", Merge::Map, ValueType::Object(ACTION), "待办事项", "Actions").aside(),
     Field::new("attendance", Merge::Map, ValueType::Code(ATTENDANCE), "出席情况", "Attendance"),
     Field::new("minutes", Merge::Text, ValueType::Text, "会议记录", "Minutes"),
     Field::state("status", &STATUS, "状态", "Status"),
-    Field::new("tags", Merge::Set, ValueType::Text, "标签", "Tags"),
+    Field::new("tags", Merge::Set, ValueType::Text, "标签", "Tags").aside(),
+    Field::new("same_as", Merge::Contested, ValueType::Id("meeting"), "并入", "Same as")
+        .aside()
+        .written_by(By::SpaceOrHeadOffice),
 ];
 
 pub(in crate::record) static SCHEMA: Schema = Schema {
@@ -146,8 +149,9 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
         "tags",
         "expected",
         "attendance",
+        "same_as",
     ],
-    filters: &["kind", "status", "branch"],
+    filters: &["kind", "status", "branch", "same_as"],
     listed: &["start", "kind", "branch", "status", "title"],
     listed_wide: &["planned", "place", "host", "recorder"],
 };
