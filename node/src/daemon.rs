@@ -11,12 +11,13 @@ use crate::rebuild::Rebuilder;
 use crate::records::Records;
 use crate::setup::stored_directory;
 use crate::shared::{DirectoryView, DocumentLocks, Keys, Readers, Shared, lock};
+use crate::states;
 use crate::store::{FORK_SETTING, Loaded, SqliteStore, Store, StoreError};
 use crate::transport::{Endpoint, TransportError, advertised};
 use crate::writer::{Command, Writer};
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::NodeId;
-use fenbu_protocol::sync::{Engine, PaceSettings, Settings, StoredLog};
+use fenbu_protocol::sync::{Engine, Input, PaceSettings, Settings, StoredLog};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc as std_mpsc};
 use std::thread::JoinHandle;
@@ -105,7 +106,8 @@ impl Daemon {
         let (writer, handle) =
             Writer::new(store, shared.clone(), &loaded.logs, reader.as_ref(), urgent.clone())?;
         let (wake, woken) = std_mpsc::channel();
-        let progress = Arc::new(Progress::default());
+        let settled = Mutex::new(states::remembered(&loaded.settings));
+        let progress = Arc::new(Progress { settled, ..Progress::default() });
         let stale = loaded.views_stale;
         let rebuilder = Rebuilder::new(shared.clone(), handle.clone(), progress.clone());
         let materialiser = Materialiser::new(
@@ -121,7 +123,9 @@ impl Daemon {
             thread("fenbu-views", move || materialiser.run())?,
         ];
 
-        let engine = engine(&config, me, directory, &loaded, clock);
+        let mut engine = engine(&config, me, directory, &loaded, clock);
+        let states = states::read(&shared, &progress)?;
+        engine.handle(clock.now_ms(), Input::States { states });
         let (joins, knocks) = mpsc::unbounded_channel();
         let (questions, asked) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
@@ -135,6 +139,8 @@ impl Daemon {
             shared.clone(),
             handle.clone(),
             wake.clone(),
+            rebuilder.clone(),
+            progress.clone(),
             directory_sender,
             urgent,
             joins,

@@ -3,12 +3,14 @@
 //! Dull on purpose. Whatever looks like a choice belongs in `fenbu_protocol::sync`.
 
 use crate::links::{self, OpenLink};
-use crate::materialiser::Wake;
+use crate::materialiser::{Progress, Wake};
+use crate::rebuild::Rebuilder;
 use crate::shared::Shared;
+use crate::states;
 use crate::transport::{Endpoint, EndpointStats, Incoming, LinkStats};
 use crate::writer::{Command, WriterHandle};
 use fenbu_protocol::directory::Directory;
-use fenbu_protocol::id::{LogId, NodeId};
+use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::sync::{
     Engine, Input, Item, LinkId, Loaded, Notice, Output, Pace, PaceSettings, Status, Ticket,
 };
@@ -52,6 +54,8 @@ pub(crate) struct Driver {
     pub(crate) shared: Shared,
     pub(crate) writer: WriterHandle,
     pub(crate) wake: std::sync::mpsc::Sender<Wake>,
+    rebuilder: Rebuilder,
+    progress: Arc<Progress>,
     pub(crate) directory: watch::Sender<Arc<Directory>>,
     pub(crate) urgent: mpsc::UnboundedSender<Input>,
     pub(crate) joins: mpsc::UnboundedSender<crate::transport::JoinConnection>,
@@ -81,6 +85,8 @@ impl Driver {
         shared: Shared,
         writer: WriterHandle,
         wake: std::sync::mpsc::Sender<Wake>,
+        rebuilder: Rebuilder,
+        progress: Arc<Progress>,
         directory: watch::Sender<Arc<Directory>>,
         urgent: mpsc::UnboundedSender<Input>,
         joins: mpsc::UnboundedSender<crate::transport::JoinConnection>,
@@ -94,6 +100,8 @@ impl Driver {
             shared,
             writer,
             wake,
+            rebuilder,
+            progress,
             directory,
             urgent,
             joins,
@@ -196,6 +204,8 @@ impl Driver {
             Output::OwnLogAhead { log, seq } => {
                 let _ = self.writer.send(Command::OwnLogAhead { log, seq });
             }
+            Output::ReadStates => self.read_states(),
+            Output::Rebuild { space } => self.rebuild(space),
             Output::Notice(notice) => self.notice(notice),
         }
     }
@@ -285,6 +295,37 @@ impl Driver {
         });
     }
 
+    fn read_states(&self) {
+        let (shared, progress, urgent) =
+            (self.shared.clone(), self.progress.clone(), self.urgent.clone());
+        tokio::task::spawn_blocking(move || {
+            let states = states::read(&shared, &progress).unwrap_or_else(|error| {
+                tracing::warn!(%error, "what the records come to cannot be read");
+                Vec::new()
+            });
+            // A closed channel means that the daemon is stopping.
+            let _ = urgent.send(Input::States { states });
+        });
+    }
+
+    fn rebuild(&self, space: SpaceId) {
+        let (rebuilder, urgent) = (self.rebuilder.clone(), self.urgent.clone());
+        tokio::task::spawn_blocking(move || {
+            let done = match rebuilder.repair_documents(space) {
+                Ok(rebuilt) => {
+                    let (count, changed) = (rebuilt.count, rebuilt.changed);
+                    tracing::warn!(space = %space.short(), count, changed, "records made again");
+                    true
+                }
+                Err(error) => {
+                    tracing::error!(space = %space.short(), %error, "records cannot be made again");
+                    false
+                }
+            };
+            let _ = urgent.send(Input::Rebuilt { space, done });
+        });
+    }
+
     fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::Live { peer, .. } => tracing::info!(peer = %peer.short(), "linked"),
@@ -310,6 +351,14 @@ impl Driver {
                 "the directory was recovered: what was said after epoch {epoch} is void, or gave way to what the root key vouches for"
             )),
             Notice::DirectoryStopped { reason } => self.alarm(reason),
+            // `status` and `doctor` tell of it as long as it lasts.
+            Notice::StatesDiffer { peer, space } => tracing::error!(
+                peer = %peer.short(), space = %space.short(),
+                "equal entries, other records than a peer's"
+            ),
+            Notice::StatesAgree { peer } => {
+                tracing::info!(peer = %peer.short(), "the same records as this peer again");
+            }
             Notice::StorageFailed { reason } => {
                 tracing::error!(reason, "received entries could not be stored; asking again later");
             }

@@ -10,6 +10,7 @@
 //! | [`writer`] | the one thread that commits |
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | [`rebuild`] | documents and rows made again |
+//! | `states` | what the records come to, for peers to compare |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`admission`] | tokens, and letting nodes in |
 //! | [`api`] | HTTP over the unix socket: what the CLI speaks |
@@ -35,6 +36,7 @@ pub mod records;
 mod removal;
 pub mod setup;
 pub mod shared;
+mod states;
 pub mod store;
 #[cfg(test)]
 mod testing;

@@ -7,13 +7,15 @@
 use crate::making::{Candidate, Job, Made, Unmade, on_all_cores, opening, place_of};
 use crate::rebuild::Rebuilder;
 use crate::removal;
-use crate::shared::Shared;
+use crate::shared::{Shared, lock};
+use crate::states;
 use crate::store::{Place, StoreError, WriteBatch};
 use crate::writer::{Command, WriterHandle};
+use fenbu_protocol::id::Hash;
 use fenbu_protocol::log::Run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -65,6 +67,8 @@ pub struct Progress {
     pub rebuilt: AtomicU64,
     /// Those among them whose saved form could not be read.
     pub damaged: AtomicU64,
+    /// Head of the directory under which all entries were last made into records.
+    pub settled: Mutex<Option<Hash>>,
 }
 
 /// The thread's state.
@@ -101,7 +105,7 @@ impl Materialiser {
                 return;
             }
             self.progress.busy.store(true, Ordering::Release);
-            let outcome = self.refresh().and_then(|()| self.catch_up(next == Wake::Directory));
+            let outcome = self.refresh().and_then(|()| self.settle(next == Wake::Directory));
             self.progress.busy.store(false, Ordering::Release);
             next = match outcome {
                 Ok(()) => match self.later.take().map_or_else(|| self.wake.recv(), Ok) {
@@ -112,7 +116,9 @@ impl Materialiser {
                     tracing::error!(%error, "received entries cannot be made into documents yet");
                     match self.wake.recv_timeout(RETRY) {
                         Ok(Wake::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
-                        _ => Wake::Received,
+                        // What was due is due still.
+                        Ok(wake) => next.and(wake),
+                        Err(mpsc::RecvTimeoutError::Timeout) => next,
                     }
                 }
             };
@@ -148,6 +154,21 @@ impl Materialiser {
             let Ok(wake) = self.wake.recv_timeout(GATHER_PAUSE.min(left)) else { return };
             self.later = Some(self.later.map_or(wake, |later| later.and(wake)));
         }
+    }
+
+    /// Makes records of all there is; then it is known under which directory that was done.
+    fn settle(&mut self, rights_changed: bool) -> Result<(), StoreError> {
+        let head = self.shared.directory.now().head();
+        self.catch_up(rights_changed)?;
+        if !rights_changed || self.later == Some(Wake::Stop) {
+            return Ok(());
+        }
+        let before = lock(&self.progress.settled).replace(head);
+        if before == Some(head) {
+            return Ok(());
+        }
+        let settings = vec![states::settled(&head)];
+        settled(self.hand_over(WriteBatch { settings, ..WriteBatch::default() }))
     }
 
     fn catch_up(&mut self, rights_changed: bool) -> Result<(), StoreError> {

@@ -11,6 +11,7 @@ use axum::extract::{Query, State};
 use fenbu_protocol::directory::{Directory, NodeInfo, Space};
 use fenbu_protocol::id::NodeId;
 use fenbu_protocol::seal;
+use fenbu_protocol::sync::Difference;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -74,6 +75,7 @@ pub(super) async fn doctor(
     checks.push(continuity(&daemon, &driver).await?);
     checks.push(refused(&daemon, &driver).await?);
     checks.push(conduct(&driver, &directory));
+    checks.push(states(&driver, &directory));
     checks.push(alarms(&driver));
     checks.push(clock());
     if let Some(wanted) = examine.net {
@@ -296,6 +298,29 @@ fn conduct(driver: &DriverStatus, directory: &Directory) -> Check {
             "与该单位联系：先升级其程序；仍不守规则就吊销该节点（见运行手册）",
             "ask its unit: upgrade its program first; if it goes on, revoke the node (see the runbook)",
         ),
+    )
+}
+
+/// Whether peers made the same records of the same entries.
+fn states(driver: &DriverStatus, directory: &Directory) -> Check {
+    let differences = &driver.engine.differences;
+    let under_way = |d: &&Difference| d.rebuilding || !d.confirmed;
+    let Some(worst) = differences.iter().min_by_key(|d| under_way(d)) else {
+        return Check::good("records", "与各节点的记录一致", "the same records as every peer");
+    };
+    let why = crate::states::describe(directory, worst);
+    Check::bad(
+        "records",
+        if under_way(&worst) { "warning" } else { "error" },
+        (said(&why), why),
+        if under_way(&worst) {
+            ("等几分钟再检查", "wait a few minutes and look again")
+        } else {
+            (
+                "两个节点升级到同一版本，再在两边运行 fenbu repair documents；仍不一致就按运行手册处理",
+                "upgrade both nodes to one version and run fenbu repair documents on both; if they differ still, see the runbook",
+            )
+        },
     )
 }
 

@@ -61,6 +61,12 @@ pub(super) async fn metrics(State(daemon): State<Arc<Daemon>>) -> Result<Respons
         "1 while the disk refuses writes.",
         u64::from(engine.storage_failing),
     );
+    line(
+        "fenbu_state_differences",
+        "gauge",
+        "Spaces and peers whose records differ at equal entries.",
+        engine.differences.len() as u64,
+    );
     let handshakes = &status.handshakes;
     for (name, help, value) in [
         ("fenbu_handshakes_accepted_total", "Handshakes others completed.", handshakes.accepted),

@@ -164,6 +164,9 @@ pub trait Reader: Send {
 
     fn digests(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError>;
 
+    /// The sums of the spaces no entry of which is behind its log's cursor, all as of one moment.
+    fn level(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError>;
+
     fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError>;
 
     /// All logs of a space, by log id.

@@ -338,6 +338,9 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("the statement that admitted this node is void: join again", "接纳本节点的目录语句已作废：请重新加入"),
     ("the disk refuses what peers send; see the log", "磁盘拒绝写入其他节点发来的内容；见日志"),
 
+    ("records of space '{space}' are not those node '{node}' made of the same entries: they are being made again from the logs", "数据范围“{space}”的记录与节点“{node}”由相同条目得出的不一致：正在由日志重新生成"),
+    ("records of space '{space}' are not those node '{node}' made of the same entries, and making them again from the logs has not changed that", "数据范围“{space}”的记录与节点“{node}”由相同条目得出的不一致，由日志重新生成后仍是如此"),
+
     // Why an entry does not count, and what is wrong with bytes.
     ("its author had no right to write here at epoch {epoch}", "作者在第 {epoch} 版目录下无权写入"),
     ("the change has {bytes} bytes; at most {max} are allowed", "这项修改有 {bytes} 字节；至多允许 {max}"),

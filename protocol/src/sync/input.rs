@@ -1,8 +1,8 @@
 //! Everything that can happen to the engine.
 
 use crate::directory::Signed;
-use crate::id::{LogId, NodeId};
-use crate::log::{Run, Tip};
+use crate::id::{Hash, LogId, NodeId, SpaceId};
+use crate::log::{LogDigest, Run, StateDigest, Tip};
 use crate::wire::Message;
 
 /// One connection to a peer, numbered by the driver, never reused.
@@ -22,6 +22,17 @@ pub enum Loaded {
     NotHeld,
     /// The disk refused; says why.
     Failed(String),
+}
+
+/// What the records of a space come to, at a moment when all its entries had been made into records
+/// (or wait, or do not count), under the directory that ends in `directory`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpaceState {
+    pub space: SpaceId,
+    pub directory: Hash,
+    /// The entries they are made of.
+    pub log: LogDigest,
+    pub state: StateDigest,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +88,17 @@ pub enum Input {
     /// A statement made here, already durable.
     Declared {
         statement: Signed,
+    },
+    /// The answer to [`Output::ReadStates`](super::Output::ReadStates): the spaces of which it can be
+    /// said now.
+    States {
+        states: Vec<SpaceState>,
+    },
+    /// The answer to [`Output::Rebuild`](super::Output::Rebuild).
+    Rebuilt {
+        space: SpaceId,
+        /// It was done; otherwise the disk refused.
+        done: bool,
     },
     /// Time passed; see [`Engine::poll_timeout`](super::Engine::poll_timeout).
     Tick,

@@ -244,6 +244,7 @@ impl Engine {
         let Some(done) = self.in_flight.remove(&ticket) else { return };
         self.unpersisted_bytes -= done.run.as_bytes().len();
         self.logs.set_durable(done.log, done.tip);
+        self.states_changed();
         self.grew(done.log, &done.run, Some(done.from));
         if self.logs.get(&done.log).is_some_and(|s| s.author == self.me) {
             self.output(Output::OwnLogAhead { log: done.log, seq: done.tip.seq });
@@ -280,6 +281,7 @@ impl Engine {
             state.received = tip;
         }
         self.logs.set_durable(log, tip);
+        self.states_changed();
         self.grew(log, &run, None);
     }
 }

@@ -100,6 +100,14 @@ pub enum Output {
         log: LogId,
         seq: u64,
     },
+    /// Read what the records of each readable space come to; answered by one
+    /// [`Input::States`](super::Input::States).
+    ReadStates,
+    /// Make a space's records again from its logs; answered by one
+    /// [`Input::Rebuilt`](super::Input::Rebuilt).
+    Rebuild {
+        space: SpaceId,
+    },
     Notice(Notice),
 }
 
@@ -138,6 +146,15 @@ pub enum Notice {
     /// A statement this version cannot carry out.
     DirectoryStopped {
         reason: String,
+    },
+    /// The peer made other records of the same entries.
+    StatesDiffer {
+        peer: NodeId,
+        space: SpaceId,
+    },
+    /// … and no longer: in all spaces.
+    StatesAgree {
+        peer: NodeId,
     },
     /// The disk refused what peers sent; it is asked for again later.
     StorageFailed {

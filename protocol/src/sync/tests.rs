@@ -3,6 +3,7 @@
 
 mod branches;
 mod hostile;
+mod states;
 
 use super::*;
 use crate::directory::*;
@@ -18,6 +19,9 @@ struct Node {
     engine: Engine,
     runs: BTreeMap<LogId, Vec<Run>>,
     author: Author,
+    /// What its records come to, and what its logs give.
+    records: (u8, u8),
+    rebuilds: usize,
     /// The directory as it is stored, and what stops it.
     chain: Vec<Signed>,
     fork: Option<Signed>,
@@ -104,6 +108,14 @@ fn directory(n: usize) -> Directory {
 }
 
 impl Node {
+    /// All entries are records at once.
+    fn states(&self) -> Vec<SpaceState> {
+        let mut state = StateDigest::default();
+        state.advance(DocId([1; 16]), &[], &[[self.records.0; 32]]);
+        let (directory, log) = (self.engine.directory().head(), self.engine.log_digest(&space()));
+        vec![SpaceState { space: space(), directory, log, state }]
+    }
+
     fn store(&mut self, from: u64, statements: impl IntoIterator<Item = Signed>) {
         self.chain.truncate(from as usize - 1);
         self.chain.extend(statements);
@@ -124,7 +136,8 @@ impl Net {
                 let author = Author::new(opening, Tip::start(opening.log()), 0);
                 let chain = d.statements_after(0).to_vec();
                 let engine = Engine::new(0, i as u64, id(i), Settings::default(), d, [], []);
-                Node { key: key(i), engine, runs: BTreeMap::new(), author, chain, fork: None }
+                let (runs, records) = (BTreeMap::new(), (0, 0));
+                Node { key: key(i), engine, runs, author, records, rebuilds: 0, chain, fork: None }
             })
             .collect();
         Self {
@@ -193,6 +206,15 @@ impl Net {
                     let run = run.filter(|r| r.last() >= from).find_map(|r| r.starting_at(from));
                     let result = run.map_or(Loaded::NotHeld, Loaded::Run);
                     self.handle(node, Input::Loaded { link, log, from, result });
+                }
+                Output::ReadStates => {
+                    let states = self.nodes[node].states();
+                    self.handle(node, Input::States { states });
+                }
+                Output::Rebuild { space } => {
+                    let n = &mut self.nodes[node];
+                    (n.records.0, n.rebuilds) = (n.records.1, n.rebuilds + 1);
+                    self.handle(node, Input::Rebuilt { space, done: true });
                 }
                 Output::Notice(notice) => self.notices.push((node, notice)),
                 Output::Acknowledged { .. }
@@ -674,6 +696,7 @@ fn a_stranger_learns_nothing_and_raises_no_alarm() {
         directory: crate::id::Hash([9; 32]),
         digest: crate::id::Hash::ZERO,
         agent: String::new(),
+        state: None,
     };
     net.handle(0, Input::Message { link, message: Message::Hello(hello) });
     assert_eq!(net.sent.len(), 0);

@@ -227,6 +227,15 @@ impl Reader for MemoryReader {
         Ok(read(&self.state).digests.clone())
     }
 
+    fn level(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError> {
+        let state = read(&self.state);
+        let mut level = state.digests.clone();
+        for log in state.logs.values().filter(|log| log.stored.cursor < log.stored.tip.seq) {
+            level.remove(&log.stored.opening.space);
+        }
+        Ok(level)
+    }
+
     fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError> {
         Ok(read(&self.state).logs.iter().map(|(id, log)| (*id, log.stored.tip)).collect())
     }

@@ -291,6 +291,21 @@ impl Reader for SqliteReader {
         self.ask("reading digests", digests)
     }
 
+    fn level(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError> {
+        self.ask("reading digests", |c| {
+            let mut level = digests(c)?;
+            let mut statement = c.prepare_cached(
+                "SELECT space FROM spaces s
+                 WHERE EXISTS (SELECT 1 FROM logs l WHERE l.space_id = s.id AND l.cursor < l.seq)",
+            )?;
+            let mut rows = statement.query([])?;
+            for space in collect(&mut rows, |row| Ok(SpaceId(row.get(0)?)))? {
+                level.remove(&space);
+            }
+            Ok(level)
+        })
+    }
+
     fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError> {
         self.ask("reading tips", |c| {
             let mut statement =
