@@ -37,6 +37,8 @@ pub enum Why {
     SecondCopy,
     /// The directory was recovered to, or stopped at, an epoch before what its logs have cited.
     DirectoryBack,
+    /// The database was damaged, at or before the end of one of this node's logs.
+    Damaged,
 }
 
 impl Why {
@@ -51,6 +53,9 @@ impl Why {
             }
             Self::DirectoryBack => {
                 "the directory went back to before what this node had cited: it writes on in new logs, and what it wrote before still counts"
+            }
+            Self::Damaged => {
+                "this node's database was damaged: it writes on in new logs, and gets back from its peers what cannot be read here"
             }
             Self::PeersAhead => {
                 "this node's disk was older than what it had told its peers: it writes on in new logs, and gets back from them what it had written since"
@@ -95,6 +100,7 @@ impl Incarnation {
                 Why::PeersAhead => 2,
                 Why::SecondCopy => 3,
                 Why::DirectoryBack => 4,
+                Why::Damaged => 5,
             });
             bytes.extend(at_ms.to_be_bytes());
         }
@@ -113,6 +119,7 @@ impl Incarnation {
             2 => Why::PeersAhead,
             3 => Why::SecondCopy,
             4 => Why::DirectoryBack,
+            5 => Why::Damaged,
             _ => return Err(damaged()),
         };
         let at_ms = u64::from_be_bytes(at_ms.try_into().map_err(|_| damaged())?);

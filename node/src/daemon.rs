@@ -9,6 +9,7 @@ use crate::folder::{Folder, FolderError, Lock};
 use crate::materialiser::{Materialiser, Progress, Wake};
 use crate::rebuild::Rebuilder;
 use crate::records::Records;
+use crate::scrub::{Scrub, ScrubSettings, Scrubber};
 use crate::setup::stored_directory;
 use crate::shared::{DirectoryView, DocumentLocks, Keys, Readers, Shared, lock};
 use crate::states;
@@ -21,6 +22,7 @@ use fenbu_protocol::sync::{Engine, Input, PaceSettings, Settings, StoredLog};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc as std_mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Why a daemon does not start.
@@ -50,6 +52,7 @@ pub struct Daemon {
     pub endpoint: Endpoint,
     pub config: Config,
     pub progress: Arc<Progress>,
+    pub scrub: Scrub,
     questions: mpsc::UnboundedSender<Question>,
     stop: watch::Sender<bool>,
     wake: std_mpsc::Sender<Wake>,
@@ -103,8 +106,15 @@ impl Daemon {
         };
         let (urgent, inputs) = mpsc::unbounded_channel();
         let reader = store.reader()?;
-        let (writer, handle) =
-            Writer::new(store, shared.clone(), &loaded.logs, reader.as_ref(), urgent.clone())?;
+        let (scrub, orders) = Scrub::new();
+        let (writer, handle) = Writer::new(
+            store,
+            shared.clone(),
+            &loaded.logs,
+            reader.as_ref(),
+            urgent.clone(),
+            scrub.clone(),
+        )?;
         let (wake, woken) = std_mpsc::channel();
         let settled = Mutex::new(states::remembered(&loaded.settings));
         let progress = Arc::new(Progress { settled, ..Progress::default() });
@@ -116,11 +126,26 @@ impl Daemon {
             rebuilder.clone(),
             woken,
             progress.clone(),
+            scrub.clone(),
             stale,
         );
+        let scrubber = Scrubber {
+            shared: shared.clone(),
+            writer: handle.clone(),
+            rebuilder: rebuilder.clone(),
+            scrub: scrub.clone(),
+            settings: ScrubSettings {
+                bytes_per_s: config.store.scrub_bytes_per_s,
+                every: Duration::from_secs(config.store.scrub_every_s),
+            },
+            engine: urgent.clone(),
+            wake: wake.clone(),
+            orders,
+        };
         let threads = vec![
             thread("fenbu-writer", move || writer.run())?,
             thread("fenbu-views", move || materialiser.run())?,
+            thread("fenbu-scrub", move || scrubber.run())?,
         ];
 
         let mut engine = engine(&config, me, directory, &loaded, clock);
@@ -141,6 +166,7 @@ impl Daemon {
             wake.clone(),
             rebuilder.clone(),
             progress.clone(),
+            scrub.clone(),
             directory_sender,
             urgent,
             joins,
@@ -157,6 +183,7 @@ impl Daemon {
             endpoint,
             config,
             progress,
+            scrub,
             questions,
             stop,
             wake,
@@ -188,6 +215,7 @@ impl Daemon {
         // A driver that panicked has been reported; the rest is stopped all the same.
         let _ = driver.await;
         let _ = self.wake.send(Wake::Stop);
+        self.scrub.stop();
         let _ = self.records.writer.send(Command::Stop);
         let joined = tokio::task::spawn_blocking(move || {
             for thread in threads {
@@ -310,7 +338,7 @@ async fn run_until_signal(config: Config) -> Result<(), RunError> {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     stop.send_replace(true);
     // Requests under way get a moment; what they wrote is on disk or was not answered.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), served).await;
+    let _ = tokio::time::timeout(Duration::from_secs(5), served).await;
     daemon.stop().await;
     // A stale socket would only be replaced at the next start; removing it is a courtesy.
     let _ = std::fs::remove_file(&socket);

@@ -5,6 +5,7 @@
 use crate::links::{self, OpenLink};
 use crate::materialiser::{Progress, Wake};
 use crate::rebuild::Rebuilder;
+use crate::scrub::Scrub;
 use crate::shared::Shared;
 use crate::states;
 use crate::transport::{Endpoint, EndpointStats, Incoming, LinkStats};
@@ -12,7 +13,7 @@ use crate::writer::{Command, WriterHandle};
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::sync::{
-    Engine, Input, Item, LinkId, Loaded, Notice, Output, Pace, PaceSettings, Status, Ticket,
+    Engine, Input, Item, LinkId, Loaded, Mended, Notice, Output, Pace, PaceSettings, Status, Ticket,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -56,6 +57,7 @@ pub(crate) struct Driver {
     pub(crate) wake: std::sync::mpsc::Sender<Wake>,
     rebuilder: Rebuilder,
     progress: Arc<Progress>,
+    scrub: Scrub,
     pub(crate) directory: watch::Sender<Arc<Directory>>,
     pub(crate) urgent: mpsc::UnboundedSender<Input>,
     pub(crate) joins: mpsc::UnboundedSender<crate::transport::JoinConnection>,
@@ -87,6 +89,7 @@ impl Driver {
         wake: std::sync::mpsc::Sender<Wake>,
         rebuilder: Rebuilder,
         progress: Arc<Progress>,
+        scrub: Scrub,
         directory: watch::Sender<Arc<Directory>>,
         urgent: mpsc::UnboundedSender<Input>,
         joins: mpsc::UnboundedSender<crate::transport::JoinConnection>,
@@ -102,6 +105,7 @@ impl Driver {
             wake,
             rebuilder,
             progress,
+            scrub,
             directory,
             urgent,
             joins,
@@ -158,6 +162,7 @@ impl Driver {
         }
         let persisted = match &input {
             Input::Persisted { ticket } => self.runs.remove(ticket),
+            Input::Mended { outcome, .. } => *outcome == Mended::Done,
             _ => false,
         };
         self.engine.handle(self.shared.clock.now_ms(), input);
@@ -204,6 +209,7 @@ impl Driver {
             Output::OwnLogAhead { log, seq } => {
                 let _ = self.writer.send(Command::OwnLogAhead { log, seq });
             }
+            Output::Mend { run } => drop(self.writer.send(Command::Mend { run })),
             Output::ReadStates => self.read_states(),
             Output::Rebuild { space } => self.rebuild(space),
             Output::Notice(notice) => self.notice(notice),
@@ -281,12 +287,14 @@ impl Driver {
 
     fn load(&self, link: LinkId, log: LogId, from: u64, bytes_max: usize) {
         let (readers, urgent) = (self.shared.readers.clone(), self.urgent.clone());
+        let scrub = self.scrub.clone();
         tokio::task::spawn_blocking(move || {
-            let result = match readers.with(|r| r.run(log, from, bytes_max)) {
+            let result = match readers.with(|r| r.sound_run(log, from, bytes_max)) {
                 Ok(Some(run)) => Loaded::Run(run),
                 Ok(None) => Loaded::NotHeld,
                 Err(error) => {
                     tracing::error!(log = %log.short(), %error, "entries cannot be read");
+                    scrub.met(&error);
                     Loaded::Failed(error.to_string())
                 }
             };

@@ -10,6 +10,7 @@
 //! | [`writer`] | the one thread that commits |
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | [`rebuild`] | documents and rows made again |
+//! | [`scrub`] | damage is looked for, and what peers hold takes its place |
 //! | `states` | what the records come to, for peers to compare |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`admission`] | tokens, and letting nodes in |
@@ -34,6 +35,7 @@ pub mod materialiser;
 pub mod rebuild;
 pub mod records;
 mod removal;
+pub mod scrub;
 pub mod setup;
 pub mod shared;
 mod states;

@@ -7,6 +7,7 @@
 use crate::making::{Candidate, Job, Made, Unmade, on_all_cores, opening, place_of};
 use crate::rebuild::Rebuilder;
 use crate::removal;
+use crate::scrub::Scrub;
 use crate::shared::{Shared, lock};
 use crate::states;
 use crate::store::{Place, StoreError, WriteBatch};
@@ -79,6 +80,7 @@ pub struct Materialiser {
     rebuilder: Rebuilder,
     wake: mpsc::Receiver<Wake>,
     progress: Arc<Progress>,
+    scrub: Scrub,
     views_stale: bool,
     /// What woke us while we gathered.
     later: Option<Wake>,
@@ -91,9 +93,10 @@ impl Materialiser {
         rebuilder: Rebuilder,
         wake: mpsc::Receiver<Wake>,
         progress: Arc<Progress>,
+        scrub: Scrub,
         views_stale: bool,
     ) -> Self {
-        Self { shared, writer, rebuilder, wake, progress, views_stale, later: None }
+        Self { shared, writer, rebuilder, wake, progress, scrub, views_stale, later: None }
     }
 
     /// Runs until told to stop, or until the node is gone.
@@ -114,6 +117,7 @@ impl Materialiser {
                 },
                 Err(error) => {
                     tracing::error!(%error, "received entries cannot be made into documents yet");
+                    self.scrub.met(&error);
                     match self.wake.recv_timeout(RETRY) {
                         Ok(Wake::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
                         // What was due is due still.
@@ -172,10 +176,16 @@ impl Materialiser {
     }
 
     fn catch_up(&mut self, rights_changed: bool) -> Result<(), StoreError> {
-        if rights_changed {
-            self.carry_out_removals()?;
-            self.retry_waiting()?;
-        }
+        // Old entries that cannot be read keep nobody from what is new.
+        let looked_again = match rights_changed {
+            true => self.carry_out_removals().and_then(|()| self.retry_waiting()),
+            false => Ok(()),
+        };
+        self.take_up_new()?;
+        looked_again
+    }
+
+    fn take_up_new(&mut self) -> Result<(), StoreError> {
         let spaces = self.shared.readable();
         let mut healed = BTreeSet::new();
         let mut gathered = false;

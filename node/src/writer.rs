@@ -4,7 +4,8 @@
 //! write, its document and its view row are one commit; it is answered after that. Nothing is told
 //! to the engine before it is durable.
 
-use crate::continuity::Incarnation;
+use crate::continuity::{Incarnation, Why};
+use crate::scrub::Scrub;
 use crate::shared::Shared;
 use crate::store::{DocumentUpdate, Reader, Store, StoreError, StoredLog, WriteBatch};
 use fenbu_protocol::directory::Signed;
@@ -12,7 +13,7 @@ use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Run, Shape, Tip};
 use fenbu_protocol::record::Schema;
 use fenbu_protocol::seal::{NONCE_BYTES, NoKey, Place, Sealing, seal};
-use fenbu_protocol::sync::{Input, Item, Ticket};
+use fenbu_protocol::sync::{Input, Item, Mended, Ticket};
 use own::{author_in, log_of};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -75,6 +76,10 @@ pub enum Command {
     Write {
         writes: Vec<LocalWrite>,
         reply: WriteReply,
+    },
+    /// A run in the place of a damaged one; answered to the engine.
+    Mend {
+        run: Run,
     },
     /// Documents made from received entries, and everything else that is plain data.
     Store {
@@ -145,6 +150,7 @@ pub struct Writer {
     /// The disk does not know our incarnation yet.
     incarnation_unsaved: bool,
     acknowledgements: BTreeMap<(NodeId, LogId), u64>,
+    scrub: Scrub,
 }
 
 impl std::fmt::Debug for Writer {
@@ -161,8 +167,10 @@ impl Writer {
         logs: &[StoredLog],
         reader: &dyn Reader,
         engine: tokio_mpsc::UnboundedSender<Input>,
+        scrub: Scrub,
     ) -> Result<(Self, WriterHandle), StoreError> {
-        let incarnation = Incarnation::stored(reader)?;
+        let mut incarnation = Incarnation::stored(reader)?;
+        let mut incarnation_unsaved = false;
         let mut authors: BTreeMap<SpaceId, Author> = BTreeMap::new();
         // Logs of other incarnations are left for good, also those that come back from peers.
         let goes_on = |l: &&StoredLog| {
@@ -171,7 +179,17 @@ impl Writer {
         for log in logs.iter().filter(goes_on) {
             let last = match log.tip.seq {
                 0 => None,
-                seq => reader.entry(log.log, seq)?,
+                seq => match reader.entry(log.log, seq) {
+                    // What it ends in cannot be read: nothing is built on that.
+                    Err(StoreError::Corrupted { what, .. }) => {
+                        tracing::warn!(what, "{}", Why::Damaged.describe());
+                        incarnation = incarnation.next(0, Why::Damaged);
+                        incarnation_unsaved = true;
+                        authors.clear();
+                        break;
+                    }
+                    last => last?,
+                },
             };
             let clock = last.map_or(0, |entry| entry.header.clock);
             authors.insert(log.opening.space, Author::new(log.opening, log.tip, clock));
@@ -187,8 +205,9 @@ impl Writer {
             authors,
             incarnation,
             known,
-            incarnation_unsaved: false,
+            incarnation_unsaved,
             acknowledgements: BTreeMap::new(),
+            scrub,
         };
         Ok((writer, handle))
     }
@@ -263,6 +282,7 @@ impl Writer {
                 }
                 group.tickets.push(ticket);
             }
+            Command::Mend { run } => self.mend(run),
             Command::Write { writes, reply } => self.write(writes, reply, group),
             Command::Store { batch, reply } => {
                 group.bytes += batch.documents.iter().map(|d| d.snapshot.len()).sum::<usize>();
@@ -289,6 +309,29 @@ impl Writer {
             Command::Stop => return true,
         }
         false
+    }
+
+    /// By itself: a run that does not fit must not hold up what others wait for.
+    fn mend(&mut self, run: Run) {
+        let (log, from) = (run.log(), run.first());
+        let outcome =
+            match self.store.commit(&WriteBatch { mended: vec![run], ..WriteBatch::default() }) {
+                Ok(()) => {
+                    tracing::warn!(log = %log.short(), from, "damaged entries came back");
+                    Mended::Done
+                }
+                Err(StoreError::Inconsistent(why)) => {
+                    tracing::warn!(why, "entries from a peer do not mend what is damaged");
+                    Mended::Misfit
+                }
+                Err(error) => {
+                    tracing::error!(%error, "damaged entries cannot be put in their place");
+                    self.scrub.blocked(&error);
+                    Mended::Failed
+                }
+            };
+        // A closed channel means that the daemon is stopping.
+        let _ = self.engine.send(Input::Mended { log, from, outcome });
     }
 
     fn write(&mut self, writes: Vec<LocalWrite>, reply: WriteReply, group: &mut Group) {
@@ -381,6 +424,7 @@ impl Writer {
             }
             Err(error) => {
                 tracing::error!(%error, "a commit failed; nothing of it was written");
+                self.scrub.blocked(&error);
                 // The undone sequence numbers are free: nobody has seen them.
                 self.authors.append(&mut group.before);
                 let number = self.incarnation.number;

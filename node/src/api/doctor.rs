@@ -20,6 +20,9 @@ use std::sync::Arc;
 pub(super) struct Examine {
     /// A peer to reach: its name, unit, id prefix, or `host:port`.
     net: Option<String>,
+    /// Look at everything stored first.
+    #[serde(default)]
+    deep: bool,
 }
 
 /// One line of the examination.
@@ -67,9 +70,11 @@ pub(super) async fn doctor(
     State(daemon): State<Arc<Daemon>>,
     Query(examine): Query<Examine>,
 ) -> Result<Json<Value>, Problem> {
+    let looked = if examine.deep { Some(damage::look(&daemon).await?) } else { None };
     let driver = daemon.status().await.ok_or_else(Problem::stopping)?;
     let directory = daemon.records.shared.directory.now();
     let mut checks = vec![store(&daemon).await?, peers(&driver), storage(&driver)];
+    checks.push(damage::check(&daemon, &driver, &directory, looked));
     checks.push(directory_check(&driver, &directory));
     checks.push(keys(&daemon, &directory));
     checks.push(continuity(&daemon, &driver).await?);
@@ -420,3 +425,5 @@ fn unreachable_check(error: &TransportError) -> Check {
     };
     Check::bad("net", "error", (said(&error), error.to_string()), hint)
 }
+
+mod damage;

@@ -62,6 +62,12 @@ pub(super) async fn metrics(State(daemon): State<Arc<Daemon>>) -> Result<Respons
         u64::from(engine.storage_failing),
     );
     line(
+        "fenbu_entries_damaged",
+        "gauge",
+        "Entries the disk does not give back, until peers have brought them again.",
+        engine.damaged.iter().map(|d| d.to - d.from + 1).fold(0, u64::saturating_add),
+    );
+    line(
         "fenbu_state_differences",
         "gauge",
         "Spaces and peers whose records differ at equal entries.",

@@ -134,6 +134,16 @@ pub(super) const KEYS: &[Key] = &[
     key("store.reader_cache_bytes", Shape::Number, "SQLite page cache of each reader."),
     key("store.document_cache_bytes", Shape::Number, "Loaded documents kept in memory."),
     key(
+        "store.scrub_bytes_per_s",
+        Shape::Number,
+        "Bytes a second that are looked through for damage, in the background.",
+    ),
+    key(
+        "store.scrub_every_s",
+        Shape::Number,
+        "Seconds from one look through everything to the next.",
+    ),
+    key(
         "api.socket",
         Shape::Text,
         "Unix socket the `fenbu` command talks to. A relative path stands in the node's directory.",

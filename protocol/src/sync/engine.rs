@@ -3,6 +3,7 @@
 use super::backoff::Jitter;
 use super::input::{Input, LinkId, Ticket};
 use super::logs::{InFlight, Logs, StoredLog};
+use super::mend::Mends;
 use super::output::{Close, Item, Notice, Output};
 use super::peer::{Held, Peer};
 use super::session::Session;
@@ -99,6 +100,7 @@ pub struct Engine {
     pub(super) storage_retry_at: Option<u64>,
     pub(super) directory_stopped: Option<String>,
     pub(super) states: States,
+    pub(super) mends: Mends,
     outputs: VecDeque<Output>,
 }
 
@@ -134,6 +136,7 @@ impl Engine {
             storage_retry_at: None,
             directory_stopped: None,
             states: States::default(),
+            mends: Mends::default(),
             outputs: VecDeque::new(),
         };
         for (peer, log, seq) in acknowledged {
@@ -164,6 +167,8 @@ impl Engine {
             Input::Declared { statement } => self.declared(statement),
             Input::States { states } => self.states_read(states),
             Input::Rebuilt { space, done } => self.rebuilt(space, done),
+            Input::Damaged { log, ranges } => self.damaged(log, &ranges),
+            Input::Mended { log, from, outcome } => self.mended(log, from, outcome),
             Input::Tick => {}
         }
         self.on_time();
@@ -182,7 +187,7 @@ impl Engine {
         });
         let peers = self.peers.values().map(|p| p.dial_at);
         let wants = std::iter::once(self.next_want_at());
-        let others = [self.storage_retry_at, self.next_state_at()];
+        let others = [self.storage_retry_at, self.next_state_at(), self.next_mend_at()];
         sessions.chain(peers).chain(wants).chain(others).flatten().min()
     }
 
@@ -205,6 +210,7 @@ impl Engine {
         self.flush_news();
         self.states_on_time();
         self.ask();
+        self.mend();
         self.close_unread();
         self.dial_due();
     }

@@ -289,6 +289,7 @@ impl Engine {
     pub(super) fn link_down(&mut self, link: LinkId, reason: String) {
         let Some(session) = self.sessions.remove(&link) else { return };
         self.withdraw_asks_of(link);
+        self.withdraw_mends_of(link);
         let peer = session.peer;
         let entry = self.peers.entry(peer).or_default();
         if entry.link == Some(link) {

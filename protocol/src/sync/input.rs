@@ -24,6 +24,17 @@ pub enum Loaded {
     Failed(String),
 }
 
+/// What came of an [`Output::Mend`](super::Output::Mend).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mended {
+    /// It stands in the log, durably.
+    Done,
+    /// It does not fit what stands before or after it.
+    Misfit,
+    /// The disk refused.
+    Failed,
+}
+
 /// What the records of a space come to, at a moment when all its entries had been made into records
 /// (or wait, or do not count), under the directory that ends in `directory`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +110,17 @@ pub enum Input {
         space: SpaceId,
         /// It was done; otherwise the disk refused.
         done: bool,
+    },
+    /// The ranges of a log, first and last seq, that the disk does not give back; all there are.
+    Damaged {
+        log: LogId,
+        ranges: Vec<(u64, u64)>,
+    },
+    /// What became of an [`Output::Mend`](super::Output::Mend), named by its first seq.
+    Mended {
+        log: LogId,
+        from: u64,
+        outcome: Mended,
     },
     /// Time passed; see [`Engine::poll_timeout`](super::Engine::poll_timeout).
     Tick,

@@ -117,6 +117,9 @@ impl Engine {
     /// A batch arrived: verify it, have it stored, and note what it says of the sender.
     pub(super) fn batch(&mut self, link: LinkId, run: Run) {
         let Some(peer) = self.sessions.get(&link).map(|s| s.peer) else { return };
+        if self.mends_with(link, &run) {
+            return;
+        }
         let log = run.log();
         let (space, author) = match self.place(&run) {
             Ok(place) => place,

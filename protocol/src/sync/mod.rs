@@ -28,6 +28,7 @@ mod engine;
 mod greeting;
 mod input;
 mod logs;
+mod mend;
 mod output;
 mod pace;
 mod peer;
@@ -39,8 +40,9 @@ mod want;
 
 pub use door::{Door, DoorLimits, Source, Welcome};
 pub use engine::{Engine, Settings};
-pub use input::{Input, LinkId, Loaded, SpaceState, Ticket};
+pub use input::{Input, LinkId, Loaded, Mended, SpaceState, Ticket};
 pub use logs::StoredLog;
+pub use mend::DamagedRange;
 pub use output::{Close, Item, Notice, Output};
 pub use pace::{Bucket, Pace, PaceSettings, work_of};
 pub use peer::Refusals;

@@ -57,7 +57,6 @@ pub enum Item {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, moved once; a box would cost more")]
 pub enum Output {
     Dial {
         peer: NodeId,
@@ -107,6 +106,12 @@ pub enum Output {
     /// [`Input::Rebuilt`](super::Input::Rebuilt).
     Rebuild {
         space: SpaceId,
+    },
+    /// Put a run in the place of stored ones that cannot be read; answered by one
+    /// [`Input::Mended`](super::Input::Mended). Its author's signature holds; that it follows and is
+    /// followed by what is stored is the store's to check.
+    Mend {
+        run: Run,
     },
     Notice(Notice),
 }

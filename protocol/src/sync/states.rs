@@ -143,7 +143,7 @@ impl Engine {
 
     /// Our records of a space, if they are made of exactly what we hold now.
     fn state_of(&self, space: &SpaceId) -> Option<StateDigest> {
-        let known = self.states.known.get(space)?;
+        let known = self.states.known.get(space).filter(|_| self.is_whole(space))?;
         (known.directory == self.directory.head() && known.log == self.logs.digest(space))
             .then_some(known.state)
     }

@@ -1,6 +1,7 @@
 //! What the engine can say about where things stand: plain data for the API, `doctor` and tests.
 
 use super::engine::Engine;
+use super::mend::DamagedRange;
 use super::peer::Refusals;
 use super::states::Difference;
 use crate::directory::DirectoryError;
@@ -64,6 +65,8 @@ pub struct Status {
     pub own_missing: u64,
     /// Records that peers made otherwise of the same entries.
     pub differences: Vec<Difference>,
+    /// Entries the disk does not give back, until peers have brought them again.
+    pub damaged: Vec<DamagedRange>,
 }
 
 impl Engine {
@@ -96,6 +99,7 @@ impl Engine {
             storage_failing: self.storage_retry_at.is_some(),
             own_missing: self.own_missing(),
             differences: self.differences(),
+            damaged: self.damaged_ranges(),
         }
     }
 

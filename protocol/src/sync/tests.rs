@@ -3,6 +3,7 @@
 
 mod branches;
 mod hostile;
+mod mend;
 mod states;
 
 use super::*;
@@ -206,6 +207,14 @@ impl Net {
                     let run = run.filter(|r| r.last() >= from).find_map(|r| r.starting_at(from));
                     let result = run.map_or(Loaded::NotHeld, Loaded::Run);
                     self.handle(node, Input::Loaded { link, log, from, result });
+                }
+                Output::Mend { run } => {
+                    let (log, from) = (run.log(), run.first());
+                    let n = &mut self.nodes[node];
+                    let runs = n.runs.entry(log).or_default();
+                    runs.push(run);
+                    runs.sort_by_key(Run::first);
+                    self.handle(node, Input::Mended { log, from, outcome: Mended::Done });
                 }
                 Output::ReadStates => {
                     let states = self.nodes[node].states();

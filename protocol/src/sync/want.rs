@@ -267,6 +267,7 @@ impl Engine {
     }
 
     pub(super) fn declined(&mut self, link: LinkId, decline: Decline) {
+        self.mend_declined(link, decline.log);
         let asked = self.wanted.get(&decline.log).and_then(|w| w.ask);
         if asked.is_some_and(|ask| ask.link == link) {
             self.withdraw_ask(&decline.log);

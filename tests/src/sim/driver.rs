@@ -83,7 +83,8 @@ impl World {
             }
             Output::ReadStates => self.after(0, Event::ReadStates { node, life }),
             // Honest nodes never differ, see `invariants::honest`.
-            Output::OwnLogAhead { .. } | Output::Rebuild { .. } => {}
+            // Nor do their disks rot.
+            Output::OwnLogAhead { .. } | Output::Rebuild { .. } | Output::Mend { .. } => {}
         }
     }
 

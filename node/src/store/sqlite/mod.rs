@@ -1,7 +1,7 @@
 //! The store on disk: one SQLite database in WAL mode, synced at each commit.
 //!
 //! Here: opening, and what went wrong in the words of [`StoreError`]. `migrate` brings the schema up
-//! to date, `copy` makes backups, `write` and `forget` hold the one writer's state, `read` and `run_rows` the questions, `views` the derived
+//! to date, `copy` makes backups, `mend` finds and replaces damaged runs, `write` and `forget` hold the one writer's state, `read` and `run_rows` the questions, `views` the derived
 //! tables.
 //!
 //! A flush that fails says nothing of what is on the disk: the system may have dropped the pages it
@@ -13,6 +13,7 @@
 
 mod copy;
 mod forget;
+mod mend;
 mod migrate;
 mod read;
 mod run_rows;

@@ -187,6 +187,8 @@ impl Stage {
                 self.soon.push_back(Soon::Disk { node });
             }
             Output::OwnLogAhead { log, seq } => self.leave_log(node, log, seq),
+            // These disks lose and refuse; they do not rot.
+            Output::Mend { .. } => {}
             Output::ReadStates => {
                 let states = self.nodes[node].states();
                 self.soon.push_back(Soon::Input { node, input: Input::States { states } });
