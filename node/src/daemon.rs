@@ -88,7 +88,7 @@ impl Daemon {
             return Err(StartError::NotAMember);
         }
         let endpoint = Endpoint::bind(config.listen, &key, &config.transport)?;
-        crate::continuity::resume(&folder, store.as_mut(), &loaded, &me)?;
+        let (_, mark) = crate::continuity::resume(&folder, store.as_mut(), &loaded, &me)?;
 
         let (directory_sender, directory_view) = watch::channel(Arc::new(directory.clone()));
         let readers = Readers::new(store.reader()?, config.store.readers.max(2))?;
@@ -107,7 +107,7 @@ impl Daemon {
         let (urgent, inputs) = mpsc::unbounded_channel();
         let reader = store.reader()?;
         let (scrub, orders) = Scrub::new();
-        let (writer, handle) = Writer::new(
+        let (mut writer, handle) = Writer::new(
             store,
             shared.clone(),
             &loaded.logs,
@@ -115,6 +115,7 @@ impl Daemon {
             urgent.clone(),
             scrub.clone(),
         )?;
+        writer.notes_in(mark);
         let (wake, woken) = std_mpsc::channel();
         let settled = Mutex::new(states::remembered(&loaded.settings));
         let progress = Arc::new(Progress { settled, ..Progress::default() });

@@ -13,6 +13,8 @@ pub(crate) const ROOT_KEY: &str = "root.key";
 const DATABASE: &str = "fenbu.db";
 /// See [`crate::continuity`].
 const CONTINUITY: &str = "continuity";
+/// See [`crate::continuity`], too.
+const WRITTEN: &str = "written";
 const LOCK: &str = "fenbu.lock";
 
 /// What is wrong with a folder; each message says what to do.
@@ -72,6 +74,11 @@ impl Folder {
 
     pub fn database(&self) -> PathBuf {
         self.0.join(DATABASE)
+    }
+
+    /// The file that says how far the node's own logs had come.
+    pub(crate) fn written(&self) -> PathBuf {
+        self.0.join(WRITTEN)
     }
 
     pub fn node_key(&self) -> Result<SigningKey, FolderError> {

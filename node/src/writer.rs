@@ -4,7 +4,7 @@
 //! write, its document and its view row are one commit; it is answered after that. Nothing is told
 //! to the engine before it is durable.
 
-use crate::continuity::{Incarnation, Why};
+use crate::continuity::{Extent, Incarnation, Mark, Why};
 use crate::scrub::Scrub;
 use crate::shared::Shared;
 use crate::store::{DocumentUpdate, Reader, Store, StoreError, StoredLog, WriteBatch};
@@ -151,6 +151,8 @@ pub struct Writer {
     incarnation_unsaved: bool,
     acknowledgements: BTreeMap<(NodeId, LogId), u64>,
     scrub: Scrub,
+    /// Where it is noted how far our logs have come.
+    mark: Option<Mark>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -208,8 +210,22 @@ impl Writer {
             incarnation_unsaved,
             acknowledgements: BTreeMap::new(),
             scrub,
+            mark: None,
         };
         Ok((writer, handle))
+    }
+
+    /// Notes beside the database how far our logs have come.
+    pub(crate) fn notes_in(&mut self, mark: Mark) {
+        self.mark = Some(mark);
+    }
+
+    /// Before anybody is told of them.
+    fn note_written(&self) {
+        let entries = self.authors.values().map(|author| author.tip().seq).sum();
+        if let Some(mark) = &self.mark {
+            mark.note(Extent { incarnation: self.incarnation.number, entries });
+        }
     }
 
     /// Runs until told to stop or until nobody is left to tell.
@@ -419,6 +435,9 @@ impl Writer {
         match self.commit_with_live(&group) {
             Ok(()) => {
                 self.incarnation_unsaved = false;
+                if !group.own.is_empty() {
+                    self.note_written();
+                }
                 group.tell(&self.engine);
                 group.answer();
             }

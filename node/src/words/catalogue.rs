@@ -334,6 +334,7 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("a second copy of this node signed another history of its log: it writes on in new logs; make sure that only one copy ever runs", "本节点的另一份副本签出了同一日志的另一段历史：它改用新日志继续书写；确保只有一份在运行"),
     ("the directory went back to before what this node had cited: it writes on in new logs, and what it wrote before still counts", "目录退回到了本节点引用过的版次之前：它改用新日志继续书写，以前写的仍然有效"),
     ("this node's disk was older than what it had told its peers: it writes on in new logs, and gets back from them what it had written since", "本节点的磁盘比它告诉其他节点的更旧：它改用新日志继续书写，并从它们那里取回自己后来写的内容"),
+    ("this node's database has lost what was written last: it writes on in new logs, and gets back from its peers what they hold of it", "本节点的数据库丢失了最后写入的内容：它改用新日志继续书写，并从其他节点取回它们保存的部分"),
     ("this node's database was damaged: it writes on in new logs, and gets back from its peers what cannot be read here", "本节点的数据库受过损坏：它改用新日志继续书写，并从其他节点取回这里读不出的内容"),
     ("node {node} signed two histories of log {log} at {seq}", "节点 {node} 在日志 {log} 的第 {seq} 条签了两套内容"),
     ("the directory is forked at epoch {epoch}", "目录在第 {epoch} 版分叉"),
