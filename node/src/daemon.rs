@@ -5,6 +5,7 @@ use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{Driver, DriverStatus, Question};
+use crate::floor::Floor;
 use crate::folder::{Folder, FolderError, Lock};
 use crate::materialiser::{Materialiser, Progress, Wake};
 use crate::rebuild::Rebuilder;
@@ -116,6 +117,7 @@ impl Daemon {
             scrub.clone(),
         )?;
         writer.notes_in(mark);
+        writer.keeps(Floor::new(folder.database(), config.store.free_bytes_min));
         let (wake, woken) = std_mpsc::channel();
         let settled = Mutex::new(states::remembered(&loaded.settings));
         let progress = Arc::new(Progress { settled, ..Progress::default() });

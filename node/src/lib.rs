@@ -10,6 +10,7 @@
 //! | [`writer`] | the one thread that commits |
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | [`rebuild`] | documents and rows made again |
+//! | [`floor`] | free disk space that is kept |
 //! | [`scrub`] | damage is looked for, and what peers hold takes its place |
 //! | `states` | what the records come to, for peers to compare |
 //! | [`records`], [`import`] | local writes and reads |
@@ -27,6 +28,7 @@ pub mod config;
 pub mod continuity;
 pub mod daemon;
 mod driver;
+pub mod floor;
 pub mod folder;
 pub mod import;
 mod links;

@@ -5,6 +5,7 @@
 //! to the engine before it is durable.
 
 use crate::continuity::{Extent, Incarnation, Mark, Why};
+use crate::floor::Floor;
 use crate::scrub::Scrub;
 use crate::shared::Shared;
 use crate::store::{DocumentUpdate, Reader, Store, StoreError, StoredLog, WriteBatch};
@@ -153,6 +154,7 @@ pub struct Writer {
     scrub: Scrub,
     /// Where it is noted how far our logs have come.
     mark: Option<Mark>,
+    floor: Option<Floor>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -211,6 +213,7 @@ impl Writer {
             acknowledgements: BTreeMap::new(),
             scrub,
             mark: None,
+            floor: None,
         };
         Ok((writer, handle))
     }
@@ -218,6 +221,15 @@ impl Writer {
     /// Notes beside the database how far our logs have come.
     pub(crate) fn notes_in(&mut self, mark: Mark) {
         self.mark = Some(mark);
+    }
+
+    /// Writes nothing while less than this is free.
+    pub(crate) fn keeps(&mut self, floor: Floor) {
+        self.floor = Some(floor);
+    }
+
+    fn admits(&mut self) -> Result<(), StoreError> {
+        self.floor.as_mut().map_or(Ok(()), Floor::admits)
     }
 
     /// Before anybody is told of them.
@@ -330,22 +342,22 @@ impl Writer {
     /// By itself: a run that does not fit must not hold up what others wait for.
     fn mend(&mut self, run: Run) {
         let (log, from) = (run.log(), run.first());
-        let outcome =
-            match self.store.commit(&WriteBatch { mended: vec![run], ..WriteBatch::default() }) {
-                Ok(()) => {
-                    tracing::warn!(log = %log.short(), from, "damaged entries came back");
-                    Mended::Done
-                }
-                Err(StoreError::Inconsistent(why)) => {
-                    tracing::warn!(why, "entries from a peer do not mend what is damaged");
-                    Mended::Misfit
-                }
-                Err(error) => {
-                    tracing::error!(%error, "damaged entries cannot be put in their place");
-                    self.scrub.blocked(&error);
-                    Mended::Failed
-                }
-            };
+        let batch = WriteBatch { mended: vec![run], ..WriteBatch::default() };
+        let outcome = match self.admits().and_then(|()| self.store.commit(&batch)) {
+            Ok(()) => {
+                tracing::warn!(log = %log.short(), from, "damaged entries came back");
+                Mended::Done
+            }
+            Err(StoreError::Inconsistent(why)) => {
+                tracing::warn!(why, "entries from a peer do not mend what is damaged");
+                Mended::Misfit
+            }
+            Err(error) => {
+                tracing::error!(%error, "damaged entries cannot be put in their place");
+                self.scrub.blocked(&error);
+                Mended::Failed
+            }
+        };
         // A closed channel means that the daemon is stopping.
         let _ = self.engine.send(Input::Mended { log, from, outcome });
     }
@@ -432,7 +444,7 @@ impl Writer {
         if group.batch.is_empty() {
             return group.answer();
         }
-        match self.commit_with_live(&group) {
+        match self.admits().and_then(|()| self.commit_with_live(&group)) {
             Ok(()) => {
                 self.incarnation_unsaved = false;
                 if !group.own.is_empty() {

@@ -73,7 +73,7 @@ pub(super) async fn doctor(
     let looked = if examine.deep { Some(damage::look(&daemon).await?) } else { None };
     let driver = daemon.status().await.ok_or_else(Problem::stopping)?;
     let directory = daemon.records.shared.directory.now();
-    let mut checks = vec![store(&daemon).await?, peers(&driver), storage(&driver)];
+    let mut checks = vec![store(&daemon).await?, peers(&driver), disk::check(&daemon, &driver)];
     checks.push(damage::check(&daemon, &driver, &directory, looked));
     checks.push(directory_check(&driver, &directory));
     checks.push(keys(&daemon, &directory));
@@ -169,21 +169,6 @@ fn peers(driver: &DriverStatus) -> Check {
         (
             "检查网络与防火墙（UDP），或运行 fenbu doctor --net 对方节点",
             "check the network and the firewall (UDP), or run fenbu doctor --net PEER",
-        ),
-    )
-}
-
-fn storage(driver: &DriverStatus) -> Check {
-    if !driver.engine.storage_failing {
-        return Check::good("disk", "磁盘可写", "the disk takes writes");
-    }
-    Check::bad(
-        "disk",
-        "error",
-        ("磁盘拒绝写入收到的数据".into(), "the disk refuses what peers send".into()),
-        (
-            "清理磁盘空间或检查挂载；恢复后节点会自行继续",
-            "free space or check the mount; the node goes on by itself",
         ),
     )
 }
@@ -427,3 +412,4 @@ fn unreachable_check(error: &TransportError) -> Check {
 }
 
 mod damage;
+mod disk;

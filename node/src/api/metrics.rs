@@ -61,6 +61,13 @@ pub(super) async fn metrics(State(daemon): State<Arc<Daemon>>) -> Result<Respons
         "1 while the disk refuses writes.",
         u64::from(engine.storage_failing),
     );
+    let space = crate::floor::Space::at(&daemon.config.dir).ok();
+    line(
+        "fenbu_disk_free_bytes",
+        "gauge",
+        "What is left on the disk that holds the node's folder.",
+        space.map_or(0, |space| space.free),
+    );
     line(
         "fenbu_entries_damaged",
         "gauge",

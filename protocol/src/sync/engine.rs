@@ -98,6 +98,8 @@ pub struct Engine {
     pub(super) next_ticket: u64,
     /// The disk refused; nothing is asked for before this time.
     pub(super) storage_retry_at: Option<u64>,
+    /// How often in a row it did.
+    pub(super) storage_refusals: u32,
     pub(super) directory_stopped: Option<String>,
     pub(super) states: States,
     pub(super) mends: Mends,
@@ -134,6 +136,7 @@ impl Engine {
             unpersisted_bytes: 0,
             next_ticket: 0,
             storage_retry_at: None,
+            storage_refusals: 0,
             directory_stopped: None,
             states: States::default(),
             mends: Mends::default(),

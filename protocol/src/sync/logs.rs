@@ -105,6 +105,9 @@ impl Logs {
     }
 }
 
+/// How often the wait after a refusal doubles.
+const STORAGE_DOUBLINGS: u32 = 2;
+
 /// Why a run has no place here.
 #[derive(Debug)]
 enum Misplaced {
@@ -244,6 +247,7 @@ impl Engine {
 
     pub(super) fn persisted(&mut self, ticket: Ticket) {
         self.directory_in_flight.remove(&ticket);
+        self.storage_refusals = 0;
         let Some(done) = self.in_flight.remove(&ticket) else { return };
         self.unpersisted_bytes -= done.run.as_bytes().len();
         self.logs.set_durable(done.log, done.tip);
@@ -262,7 +266,10 @@ impl Engine {
         self.in_flight.clear();
         self.unpersisted_bytes = 0;
         self.logs.forget_unpersisted();
-        self.storage_retry_at = Some(self.now + self.settings.storage_retry_ms);
+        // A disk that goes on refusing is asked less and less: each time costs peers what they send.
+        let wait = self.settings.storage_retry_ms << self.storage_refusals.min(STORAGE_DOUBLINGS);
+        self.storage_refusals += 1;
+        self.storage_retry_at = Some(self.now + wait);
         self.want_everything();
         self.notice(Notice::StorageFailed { reason });
     }
