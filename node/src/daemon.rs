@@ -41,8 +41,21 @@ pub enum StartError {
     Directory(String),
     #[error("this folder's key is not a node of its federation; join again in a new folder")]
     NotAMember,
+    #[error("the damaged database cannot be made anew: {0}")]
+    Salvage(crate::salvage::SalvageError),
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),
+}
+
+impl StartError {
+    /// Whether the database itself is what keeps the node from starting.
+    fn is_damage(&self) -> bool {
+        use crate::continuity::ContinuityError;
+        let (Self::Store(error) | Self::Continuity(ContinuityError::Store(error))) = self else {
+            return matches!(self, Self::Directory(_));
+        };
+        matches!(error, StoreError::Corrupted { .. })
+    }
 }
 
 /// A node that runs. Dropping it stops nothing cleanly: call [`Daemon::stop`].
@@ -73,6 +86,7 @@ impl Daemon {
     pub fn start(config: Config) -> Result<Self, StartError> {
         let folder = Folder::open(&config.dir)?;
         let held = folder.lock()?;
+        crate::salvage::finish(&folder)?;
         let key = folder.node_key()?;
         let me = NodeId(key.verifying_key().to_bytes());
         let mut store: Box<dyn Store> =
@@ -317,35 +331,101 @@ async fn run_until_signal(config: Config) -> Result<(), RunError> {
     let mut term = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut int = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let mut hup = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
-    let socket = config.api.socket.clone();
-    let daemon = Arc::new(Daemon::start(config)?);
-    let listener = crate::api::bind(&socket)?;
-    let (stop, stopped) = watch::channel(false);
-    let served = tokio::spawn(crate::api::serve(listener, daemon.clone(), stopped));
-    tracing::info!(
-        node = %daemon.me().short(),
-        listen = %daemon.local_addr(),
-        socket = %socket.display(),
-        "running"
-    );
-    // Not under systemd: nobody to tell.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let mut damaged = false;
     loop {
-        tokio::select! {
-            _ = term.recv() => break,
-            _ = int.recv() => break,
-            _ = hup.recv() => check_settings(&daemon.config),
+        let serving = Serving::start(&config, damaged)?;
+        // Not under systemd: nobody to tell.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        damaged = loop {
+            tokio::select! {
+                _ = term.recv() => break false,
+                _ = int.recv() => break false,
+                _ = hup.recv() => check_settings(&config),
+                () = serving.daemon.scrub.damaged() => break true,
+            }
+        };
+        if !damaged {
+            tracing::info!("stopping");
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        }
+        serving.stop().await;
+        if !damaged {
+            return Ok(());
         }
     }
-    tracing::info!("stopping");
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-    stop.send_replace(true);
-    // Requests under way get a moment; what they wrote is on disk or was not answered.
-    let _ = tokio::time::timeout(Duration::from_secs(5), served).await;
-    daemon.stop().await;
-    // A stale socket would only be replaced at the next start; removing it is a courtesy.
-    let _ = std::fs::remove_file(&socket);
-    Ok(())
+}
+
+/// A node that runs, and its control socket.
+struct Serving {
+    daemon: Arc<Daemon>,
+    socket: std::path::PathBuf,
+    stop: watch::Sender<bool>,
+    served: tokio::task::JoinHandle<()>,
+}
+
+impl Serving {
+    /// Starts it, with a database that was made anew where the old one is damaged.
+    fn start(config: &Config, damaged: bool) -> Result<Self, RunError> {
+        let daemon = Arc::new(match damaged {
+            false => start_or_salvage(config)?,
+            true => make_anew(config, None)?,
+        });
+        let socket = config.api.socket.clone();
+        let listener = crate::api::bind(&socket)?;
+        let (stop, stopped) = watch::channel(false);
+        let served = tokio::spawn(crate::api::serve(listener, daemon.clone(), stopped));
+        tracing::info!(
+            node = %daemon.me().short(),
+            listen = %daemon.local_addr(),
+            socket = %socket.display(),
+            "running"
+        );
+        Ok(Self { daemon, socket, stop, served })
+    }
+
+    async fn stop(self) {
+        self.stop.send_replace(true);
+        // Requests under way get a moment; what they wrote is on disk or was not answered.
+        let patience = Duration::from_secs(5);
+        let abort = self.served.abort_handle();
+        if tokio::time::timeout(patience, self.served).await.is_err() {
+            abort.abort();
+        }
+        self.daemon.stop().await;
+        // A stale socket would only be replaced at the next start; removing it is a courtesy.
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+fn start_or_salvage(config: &Config) -> Result<Daemon, RunError> {
+    match Daemon::start(config.clone()) {
+        Err(error) if error.is_damage() => make_anew(config, Some(error)),
+        started => Ok(started?),
+    }
+}
+
+/// Makes the database anew and starts. `why` is what is told if that cannot be done.
+fn make_anew(config: &Config, why: Option<StartError>) -> Result<Daemon, RunError> {
+    let folder = Folder::open(&config.dir).map_err(StartError::from)?;
+    // Whoever holds the daemon that was stopped lets go of it in a moment.
+    let until = std::time::Instant::now() + Duration::from_secs(10);
+    let held = loop {
+        match folder.lock() {
+            Err(FolderError::Running(_)) if std::time::Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            held => break held.map_err(StartError::from)?,
+        }
+    };
+    crate::salvage::salvage(&folder).map_err(|error| {
+        tracing::error!(%error, "the damaged database cannot be made anew");
+        why.unwrap_or(StartError::Salvage(error))
+    })?;
+    drop(held);
+    let daemon = Daemon::start(config.clone())?;
+    // What could not be brought over is missing in the middle of logs.
+    daemon.scrub.look();
+    Ok(daemon)
 }
 
 /// On HUP: says whether the settings file is still right, and what a restart would change. No

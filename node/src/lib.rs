@@ -11,6 +11,7 @@
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | [`rebuild`] | documents and rows made again |
 //! | [`floor`] | free disk space that is kept |
+//! | [`salvage`] | a new database of what a damaged one gives |
 //! | [`scrub`] | damage is looked for, and what peers hold takes its place |
 //! | `states` | what the records come to, for peers to compare |
 //! | [`records`], [`import`] | local writes and reads |
@@ -37,6 +38,7 @@ pub mod materialiser;
 pub mod rebuild;
 pub mod records;
 mod removal;
+pub mod salvage;
 pub mod scrub;
 pub mod setup;
 pub mod shared;

@@ -64,6 +64,8 @@ pub struct Scrub {
 enum Look {
     /// At the logs, soon.
     Logs,
+    /// At the database's structure, soon.
+    Structure,
     /// At everything, now.
     All(oneshot::Sender<Result<(), StoreError>>),
     Stop,
@@ -85,11 +87,15 @@ impl Scrub {
         }
     }
 
-    /// A commit met damage: it will meet it again.
+    /// The logs are known to have gaps: they are looked at soon.
+    pub fn look(&self) {
+        let _ = self.looks.send(Look::Logs);
+    }
+
+    /// A commit met damage, or a check of the structure: if that is so, it is made anew.
     pub fn blocked(&self, error: &StoreError) {
-        if let StoreError::Corrupted { what, .. } = error {
-            lock(&self.findings).structure = Some(what.clone());
-            self.damaged.notify_one();
+        if matches!(error, StoreError::Corrupted { .. }) {
+            let _ = self.looks.send(Look::Structure);
         }
     }
 
@@ -153,10 +159,25 @@ impl Pace<'_> {
 }
 
 impl Scrubber {
+    /// The whole structure, since somebody could not go on.
+    fn structure(&self) {
+        match self.shared.readers.with(|r| r.check_all()) {
+            Err(error @ StoreError::Corrupted { .. }) => {
+                tracing::error!(%error, "the database's structure is damaged");
+                lock(&self.scrub.findings).structure = Some(error.to_string());
+                self.scrub.damaged.notify_one();
+            }
+            // What lies in its rows is mended where it lies.
+            _ => drop(self.scrub.looks.send(Look::Logs)),
+        }
+    }
+}
+
+impl Scrubber {
     /// Runs until told to stop or until nobody is left to tell.
     pub(crate) fn run(self) {
         let mut next = Instant::now() + FIRST;
-        let mut hurried = None;
+        let (mut hurried, mut checked) = (None, None);
         let mut came = None;
         loop {
             let wait = next.saturating_duration_since(Instant::now());
@@ -171,6 +192,13 @@ impl Scrubber {
                     if hurried.is_none_or(|at: Instant| now >= at + HURRY_EVERY) {
                         hurried = Some(now);
                         self.report(&self.logs(&mut self.pace(None)).map(drop));
+                    }
+                }
+                Ok(Look::Structure) => {
+                    let now = Instant::now();
+                    if checked.is_none_or(|at: Instant| now >= at + HURRY_EVERY) {
+                        checked = Some(now);
+                        self.structure();
                     }
                 }
                 Ok(Look::All(reply)) => {
@@ -196,15 +224,13 @@ impl Scrubber {
     fn report(&self, done: &Result<(), StoreError>) {
         if let Err(error) = done {
             tracing::warn!(%error, "looking for damage met an error");
+            self.scrub.blocked(error);
         }
     }
 
     /// Everything once.
     fn pass(&self, pace: &mut Pace<'_>) -> Result<(), StoreError> {
-        if let Err(error) = self.shared.readers.with(|r| r.check()) {
-            self.scrub.blocked(&error);
-            return Err(error);
-        }
+        self.shared.readers.with(|r| r.check())?;
         lock(&self.scrub.findings).structure = None;
         let Some(logs) = self.logs(pace)? else { return Ok(()) };
         let Some((records, healed)) = self.records(pace)? else { return Ok(()) };

@@ -6,6 +6,7 @@ use fenbu_node::store::{Inspected, SqliteStore, Store};
 use fenbu_tests::cluster::{Cluster, Node, Patience, database};
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use std::os::unix::fs::FileExt;
 
 fn connection(node: &Node) -> Result<Connection> {
     let connection = Connection::open(database(&node.dir))?;
@@ -159,5 +160,83 @@ fn entries_that_no_peer_has_are_named_and_hold_up_nothing_else() {
             ensure!(titles.iter().any(|p| p["title"] == "afterwards"), "{titles:?}");
             Ok(())
         })
+    });
+}
+
+/// Overwrites pages in the middle of a database's file.
+fn tear(node: &Node, pages: usize) -> Result<()> {
+    let path = database(&node.dir);
+    let bytes = std::fs::metadata(&path)?.len();
+    let file = std::fs::File::options().write(true).open(&path)?;
+    file.write_all_at(&vec![0xa5; pages * 4096], bytes / 2 / 4096 * 4096)?;
+    Ok(file.sync_all()?)
+}
+
+fn with_long_posts(cluster: &mut Cluster) -> Result<()> {
+    cluster.join("alice", "lianyungang")?;
+    for name in ["head", "alice"] {
+        for n in 0..40 {
+            let post =
+                json!({ "title": format!("{name} {n}"), "body": format!("{n} ").repeat(400) });
+            cluster.node(name).writes("posts", post)?;
+        }
+    }
+    cluster.settle()
+}
+
+/// All is there again, here and there, and it takes writes.
+fn is_whole_again(cluster: &Cluster, posts: usize) -> Result<()> {
+    cluster.until(Patience::SETTLE, || {
+        let found = cluster.node("alice").lists("posts")?.len();
+        ensure!(found == posts, "{found} of {posts}");
+        let damage = check(cluster.node("alice"), &["doctor", "--deep", "--json"], "damage")?;
+        ensure!(damage["ok"] == true, "{damage}");
+        let store = check(cluster.node("alice"), &["doctor", "--json"], "store")?;
+        ensure!(store["ok"] == true, "{store}");
+        Ok(())
+    })?;
+    cluster.node("alice").writes("posts", json!({ "title": "afterwards" }))?;
+    cluster.settle()?;
+    let log = cluster.node("alice").log_text();
+    ensure!(log.contains("the database was made anew"), "{}", cluster.node("alice").log_tail());
+    let digest = |name: &str| {
+        Ok::<_, anyhow::Error>(cluster.node(name).space("federation")?["state_digest"].clone())
+    };
+    assert_eq!(digest("head")?, digest("alice")?);
+    let kept = std::fs::read_dir(&cluster.node("alice").dir)?;
+    let kept = kept.filter(|entry| {
+        entry
+            .as_ref()
+            .is_ok_and(|e| e.file_name().to_string_lossy().starts_with("fenbu.db.damaged-"))
+    });
+    ensure!(kept.count() >= 1, "the damaged file was thrown away");
+    Ok(())
+}
+
+#[test]
+fn pages_torn_under_a_running_daemon_are_noticed_and_the_database_made_anew() {
+    story(|cluster| {
+        with_long_posts(cluster)?;
+        let alice = cluster.node("alice");
+        connection(alice)?.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        tear(alice, 4)?;
+        // It looks by itself, sooner or later; here somebody asks.
+        let looked = alice.fenbu(&["doctor", "--deep"])?;
+        ensure!(looked.code == 6, "{looked:?}");
+        is_whole_again(cluster, 80)
+    });
+}
+
+#[test]
+fn pages_torn_while_it_was_down_are_noticed_by_itself() {
+    story(|cluster| {
+        with_long_posts(cluster)?;
+        let alice = cluster.node_mut("alice");
+        alice.stop()?;
+        tear(alice, 12)?;
+        alice.start()?;
+        // A new post of head office, or of its own, meets them at the latest.
+        cluster.node("head").writes("posts", json!({ "title": "news" }))?;
+        is_whole_again(cluster, 81)
     });
 }

@@ -104,15 +104,21 @@ async fn store(daemon: &Arc<Daemon>) -> Result<Check, Problem> {
             format!("数据库可读：{} 条日志条目，{} 份文档", c.entries, c.documents),
             format!("the database can be read: {} entries, {} documents", c.entries, c.documents),
         ),
-        Err(e) => Check::bad(
-            "store",
-            "error",
-            (format!("数据库无法读取：{}", said(&e)), format!("the database cannot be read: {e}")),
-            (
-                "停止节点，保留数据目录副本，再按运行手册恢复",
-                "stop the node, keep a copy of its folder, then follow the runbook",
-            ),
-        ),
+        Err(e) => {
+            daemon.scrub.blocked(&e);
+            Check::bad(
+                "store",
+                "error",
+                (
+                    format!("数据库无法读取：{}", said(&e)),
+                    format!("the database cannot be read: {e}"),
+                ),
+                (
+                    "节点会自行用读得出的内容重建数据库，其余从其他节点取回；一分钟后再检查，并检查磁盘（dmesg、SMART）",
+                    "the node makes it anew of what can be read and fetches the rest from peers: look again in a minute, and check the disk (dmesg, SMART)",
+                ),
+            )
+        }
     })
 }
 

@@ -1,7 +1,7 @@
 //! The store on disk: one SQLite database in WAL mode, synced at each commit.
 //!
 //! Here: opening, and what went wrong in the words of [`StoreError`]. `migrate` brings the schema up
-//! to date, `copy` makes backups, `mend` finds and replaces damaged runs, `write` and `forget` hold the one writer's state, `read` and `run_rows` the questions, `views` the derived
+//! to date, `copy` makes backups, `mend` finds and replaces damaged runs, `salvage` makes a new file of a damaged one, `write` and `forget` hold the one writer's state, `read` and `run_rows` the questions, `views` the derived
 //! tables.
 //!
 //! A flush that fails says nothing of what is on the disk: the system may have dropped the pages it
@@ -17,6 +17,7 @@ mod mend;
 mod migrate;
 mod read;
 mod run_rows;
+mod salvage;
 mod views;
 mod wal;
 mod write;

@@ -254,6 +254,14 @@ impl Reader for SqliteReader {
         })
     }
 
+    fn check_all(&self) -> Result<(), StoreError> {
+        self.ask("checking the store", |c| {
+            let sql = "PRAGMA integrity_check(1)";
+            let verdict: String = c.query_row(sql, [], |row| row.get(0))?;
+            if verdict == "ok" { Ok(()) } else { Err(Fault::Damaged(verdict)) }
+        })
+    }
+
     fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError> {
         let view = view_of(&self.shared.views, kind)?;
         let resolved = query.resolve(view)?;
