@@ -70,6 +70,8 @@ pub(crate) struct Driver {
     /// Tickets of runs, whose durability the materialiser waits for.
     runs: BTreeSet<Ticket>,
     alarms: Vec<String>,
+    /// When the log last told that a peer's link ended, and how often it has since.
+    ended: BTreeMap<NodeId, (Option<u64>, u64)>,
     peers: mpsc::Sender<Input>,
     peer_inputs: mpsc::Receiver<Input>,
     dialed: mpsc::UnboundedSender<(NodeId, Result<crate::transport::Link, String>)>,
@@ -78,6 +80,10 @@ pub(crate) struct Driver {
 
 /// Alarms kept; older ones are in the log.
 const ALARMS_MAX: usize = 32;
+/// How often the log tells of one peer's ended links, and of how many peers that is remembered:
+/// strangers are without number.
+const ENDED_EVERY_MS: u64 = 60_000;
+const ENDED_MAX: usize = 1024;
 
 impl Driver {
     #[expect(clippy::too_many_arguments, reason = "the loop is where everything meets")]
@@ -116,6 +122,7 @@ impl Driver {
             paces: BTreeMap::new(),
             runs: BTreeSet::new(),
             alarms: Vec::new(),
+            ended: BTreeMap::new(),
             peers,
             peer_inputs,
             dialed,
@@ -337,9 +344,7 @@ impl Driver {
     fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::Live { peer, .. } => tracing::info!(peer = %peer.short(), "linked"),
-            Notice::Ended { peer, reason, .. } => {
-                tracing::info!(peer = %peer.short(), reason, "link ended");
-            }
+            Notice::Ended { peer, reason, .. } => self.ended(peer, &reason),
             Notice::Refused { peer, log, reason } => {
                 tracing::warn!(peer = %peer.short(), log = %log.short(), reason, "entries refused");
             }
@@ -369,6 +374,25 @@ impl Driver {
             }
             Notice::StorageFailed { reason } => {
                 tracing::error!(reason, "received entries could not be stored; asking again later");
+            }
+        }
+    }
+
+    /// A link that comes and goes by the second fills no log: a line a minute says how often.
+    fn ended(&mut self, peer: NodeId, reason: &str) {
+        let now = self.shared.clock.now_ms();
+        if self.ended.len() >= ENDED_MAX {
+            self.ended.clear();
+        }
+        let told = self.ended.entry(peer).or_default();
+        if told.0.is_some_and(|at| now < at + ENDED_EVERY_MS) {
+            told.1 += 1;
+            return tracing::debug!(peer = %peer.short(), reason, "link ended");
+        }
+        match std::mem::replace(told, (Some(now), 0)).1 {
+            0 => tracing::info!(peer = %peer.short(), reason, "link ended"),
+            times => {
+                tracing::info!(peer = %peer.short(), reason, times, "link ended, and before that");
             }
         }
     }

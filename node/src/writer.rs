@@ -155,6 +155,10 @@ pub struct Writer {
     /// Where it is noted how far our logs have come.
     mark: Option<Mark>,
     floor: Option<Floor>,
+    /// The store has something to do once nobody waits.
+    upkeep: bool,
+    /// The last commit failed.
+    failed: bool,
 }
 
 impl std::fmt::Debug for Writer {
@@ -214,6 +218,8 @@ impl Writer {
             scrub,
             mark: None,
             floor: None,
+            upkeep: true,
+            failed: false,
         };
         Ok((writer, handle))
     }
@@ -242,17 +248,16 @@ impl Writer {
 
     /// Runs until told to stop or until nobody is left to tell.
     pub fn run(mut self) {
-        let mut upkeep = true;
         loop {
-            let first = match (upkeep, self.acknowledgements.is_empty()) {
+            let first = match (self.upkeep, self.acknowledgements.is_empty()) {
                 (true, _) => self.commands.recv_timeout(IDLE),
                 (false, false) => self.commands.recv_timeout(LAZY),
                 (false, true) => {
                     self.commands.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
                 }
             };
-            if upkeep && matches!(first, Err(mpsc::RecvTimeoutError::Timeout)) {
-                upkeep = self.store.idle();
+            if self.upkeep && matches!(first, Err(mpsc::RecvTimeoutError::Timeout)) {
+                self.upkeep = self.store.idle();
             }
             let mut group = Group::default();
             let mut held = None;
@@ -447,6 +452,8 @@ impl Writer {
         match self.admits().and_then(|()| self.commit_with_live(&group)) {
             Ok(()) => {
                 self.incarnation_unsaved = false;
+                // What the store did about the failure has left it more to do.
+                self.upkeep |= std::mem::take(&mut self.failed);
                 if !group.own.is_empty() {
                     self.note_written();
                 }
@@ -456,6 +463,7 @@ impl Writer {
             Err(error) => {
                 tracing::error!(%error, "a commit failed; nothing of it was written");
                 self.scrub.blocked(&error);
+                self.failed = true;
                 // The undone sequence numbers are free: nobody has seen them.
                 self.authors.append(&mut group.before);
                 let number = self.incarnation.number;

@@ -229,6 +229,9 @@ impl Engine {
         if self.refused.values().filter(|r| r.peer == peer).count() < REFUSED_PER_PEER_MAX {
             self.refused.insert(log, Declined { peer, why: reason.clone() });
             self.notice(Notice::Refused { peer, log, reason });
+        } else {
+            // Nor asked for again until somebody says anew that it has it.
+            self.wanted.remove(&log);
         }
     }
 

@@ -130,6 +130,7 @@ impl SqliteStore {
         }
         tracing::info!("the disk takes writes again; a new write-ahead log is begun");
         self.suspect = false;
+        self.room.again();
         Ok(())
     }
 

@@ -465,3 +465,21 @@ fn a_space_is_added_up_again() {
     assert_ne!(kept, counted);
     assert_eq!(reader.recount(SpaceId([9; 16])).unwrap(), Default::default());
 }
+
+#[test]
+fn a_log_that_was_begun_anew_is_given_room_again() {
+    let (_folder, path) = folder();
+    let mut store = SqliteStore::open(&path, &views()).unwrap();
+    store.commit(&with_runs([Writer::new(1, SPACE).run(1, 1)])).unwrap();
+    let length = || fs::metadata(path.with_file_name("fenbu.db-wal")).unwrap().len();
+    while store.idle() {}
+    let roomy = length();
+    if roomy < 1 << 20 {
+        return println!("too little free space to see it");
+    }
+    store.suspect = true;
+    store.commit(&with_runs([Writer::new(2, SPACE).run(1, 1)])).unwrap();
+    assert!(length() < roomy && !store.suspect);
+    while store.idle() {}
+    assert!(length() + (1 << 20) > roomy, "{} of {roomy}", length());
+}
