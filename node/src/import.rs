@@ -158,8 +158,10 @@ fn at_field(text: &str, error: &EditError) -> (usize, String) {
         | EditError::UnknownCode { field, .. }
         | EditError::Date { field, .. }
         | EditError::Instant { field, .. }
+        | EditError::Id { field, .. }
+        | EditError::Note { field }
         | EditError::Key { field } => field.as_str(),
-        EditError::Required { field, .. } => field,
+        EditError::Required { field, .. } | EditError::Masked { field, .. } => field,
         _ => "fields",
     };
     (column_of(text, field), error.to_string())

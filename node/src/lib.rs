@@ -14,6 +14,8 @@
 //! | [`salvage`] | a new database of what a damaged one gives |
 //! | [`scrub`] | damage is looked for, and what peers hold takes its place |
 //! | `states` | what the records come to, for peers to compare |
+//! | [`search`] | full text, in an index beside the store |
+//! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`admission`] | tokens, and letting nodes in |
 //! | [`api`] | HTTP over the unix socket: what the CLI speaks |
@@ -23,6 +25,7 @@
 
 pub mod admission;
 pub mod api;
+mod authors;
 pub mod backup;
 pub mod clock;
 pub mod config;
@@ -40,6 +43,7 @@ pub mod records;
 mod removal;
 pub mod salvage;
 pub mod scrub;
+pub mod search;
 pub mod setup;
 pub mod shared;
 mod states;

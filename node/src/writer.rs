@@ -8,7 +8,9 @@ use crate::continuity::{Extent, Incarnation, Mark, Why};
 use crate::floor::Floor;
 use crate::scrub::Scrub;
 use crate::shared::Shared;
-use crate::store::{DocumentUpdate, Reader, Store, StoreError, StoredLog, WriteBatch};
+use crate::store::{
+    DocumentUpdate, Place as DocumentPlace, Reader, Store, StoreError, StoredLog, WriteBatch,
+};
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Run, Shape, Tip};
@@ -457,6 +459,7 @@ impl Writer {
                 if !group.own.is_empty() {
                     self.note_written();
                 }
+                self.shared.search.changed(group.changed());
                 group.tell(&self.engine);
                 group.answer();
             }
@@ -534,6 +537,16 @@ struct Group {
 }
 
 impl Group {
+    /// Documents that are not what they were before.
+    fn changed(&self) -> Vec<DocumentPlace> {
+        let batches = std::iter::once(&self.batch).chain(self.live.iter().map(|live| &live.batch));
+        let of = |batch: &WriteBatch| -> Vec<DocumentPlace> {
+            let made = batch.documents.iter().map(DocumentUpdate::place);
+            made.chain(batch.forget.iter().copied()).collect()
+        };
+        batches.flat_map(of).collect()
+    }
+
     fn tell(&mut self, engine: &tokio_mpsc::UnboundedSender<Input>) {
         // A closed channel means that the daemon is stopping; what is durable stays so.
         for ticket in self.tickets.drain(..) {

@@ -6,9 +6,11 @@
 mod admin;
 mod doctor;
 mod metrics;
+mod personal;
 mod problem;
 mod records;
 mod repair;
+mod search;
 mod status;
 mod trust;
 
@@ -62,12 +64,14 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/config", get(admin::config))
         .route("/doctor", get(doctor::doctor))
         .route("/schema", get(admin::schema))
+        .route("/search", get(search::search))
         .route("/import", post(records::import))
         .route("/export", get(records::export))
         .route("/repair/views", post(repair::views))
         .route("/repair/documents", post(repair::documents))
         .route("/{plural}", get(records::list).post(records::create))
         .route("/{plural}/{id}", get(records::show).patch(records::edit))
+        .route("/{plural}/{id}/reveal", post(personal::reveal))
         .route("/{plural}/{id}/history", get(records::history));
     Router::new()
         .nest("/api/v1", api)

@@ -1,5 +1,6 @@
 //! Records: list, show, write, history, import, export.
 
+use super::personal::{disclose, warnings};
 use super::{Caller, Problem, blocking};
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
@@ -14,7 +15,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{DocId, NodeId, SpaceId};
-use fenbu_protocol::record::{ALL, Schema, schema_named};
+use fenbu_protocol::record::personal::{drop_masks, mask_fields, masked};
+use fenbu_protocol::record::{ALL, Schema, ValueType, schema_named};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -39,7 +41,7 @@ pub(super) struct Edit {
     fields: Value,
 }
 
-fn schema_of(plural: &str) -> Result<&'static Schema, Problem> {
+pub(super) fn schema_of(plural: &str) -> Result<&'static Schema, Problem> {
     ALL.into_iter()
         .find(|s| s.plural == plural)
         .ok_or_else(|| Problem::not_found(format!("there is no kind of record '{plural}'")))
@@ -53,35 +55,46 @@ pub(super) async fn create(
     State(daemon): Node,
     ConnectInfo(caller): ConnectInfo<Caller>,
     Path(plural): Path<String>,
+    lang: Lang,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let schema = schema_of(&plural)?;
     let request: Create = parse(&body)?;
     let records = daemon.records.clone();
+    let warnings = warnings(schema, &request.fields, lang);
     let saved = blocking(move || {
         let unit = request.unit.as_deref();
         records.create(schema, &request.fields, request.id, unit, &caller.account())
     })
     .await??;
-    Ok((StatusCode::CREATED, Json(saved_json(&saved))))
+    Ok((StatusCode::CREATED, Json(saved_json(&saved, warnings))))
 }
 
 pub(super) async fn edit(
     State(daemon): Node,
     ConnectInfo(caller): ConnectInfo<Caller>,
     Path((plural, id)): Path<(String, String)>,
+    lang: Lang,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     let schema = schema_of(&plural)?;
-    let request: Edit = parse(&body)?;
+    let mut request: Edit = parse(&body)?;
     let records = daemon.records.clone();
-    let saved =
-        blocking(move || records.edit(schema, &id, &request.fields, &caller.account())).await??;
-    Ok(Json(saved_json(&saved)))
+    let warnings = warnings(schema, &request.fields, lang);
+    let saved = blocking(move || {
+        if schema.fields.iter().any(|f| f.personal && request.fields.get(f.name).is_some()) {
+            let current = records.show(schema, &id)?.record.to_json();
+            drop_masks(schema, &mut request.fields, &current);
+        }
+        records.edit(schema, &id, &request.fields, &caller.account())
+    })
+    .await??;
+    Ok(Json(saved_json(&saved, warnings)))
 }
 
-fn saved_json(saved: &Saved) -> Value {
+fn saved_json(saved: &Saved, warnings: Vec<String>) -> Value {
     json!({
+        "warnings": warnings,
         "schema": "fenbu.saved/1",
         "id": saved.document,
         "space": saved.space,
@@ -94,6 +107,7 @@ fn saved_json(saved: &Saved) -> Value {
 pub(super) async fn show(
     State(daemon): Node,
     Path((plural, id)): Path<(String, String)>,
+    lang: Lang,
 ) -> Result<Json<Value>, Problem> {
     let schema = schema_of(&plural)?;
     let records = daemon.records.clone();
@@ -104,11 +118,14 @@ pub(super) async fn show(
     let safe = safe_on(&status, &shown);
     let authors = Authors::of(&status, &shown.space);
     let row = shown.record.row();
-    let mut fields = match shown.record.to_json() {
+    let mut json = shown.record.to_json();
+    mask_fields(schema, &mut json);
+    let mut fields = match json {
         Value::Object(fields) => fields,
         other => return Ok(Json(other)),
     };
     let conflicts = fields.remove("conflicts").unwrap_or(Value::Null);
+    let courses = fields.remove("courses").unwrap_or_else(|| json!({}));
     Ok(Json(json!({
         "schema": format!("fenbu.{}/1", schema.name),
         "id": shown.document,
@@ -117,6 +134,7 @@ pub(super) async fn show(
         "space": shown.space,
         "fields": fields,
         "conflicts": authors.name_conflicts(&directory, conflicts),
+        "courses": authors.name_courses(&directory, courses, lang),
         "created_ms": row.created_ms,
         "updated_ms": row.updated_ms,
         "safe_on": safe.map(|k| json!({ "k": k, "n": carriers })),
@@ -157,6 +175,23 @@ impl Authors {
         out.insert("unit".into(), json!(info.map(|i| i.unit.clone())));
     }
 
+    /// Says who took each step.
+    fn name_courses(&self, directory: &Directory, mut courses: Value, lang: Lang) -> Value {
+        let courses_of = courses.as_object_mut().into_iter().flat_map(Map::values_mut);
+        for course in courses_of {
+            let steps = course["steps"].as_array_mut().into_iter().flatten();
+            for step in steps.filter_map(Value::as_object_mut) {
+                let actor = step.get("actor").and_then(Value::as_str).map(str::to_owned);
+                self.describe(directory, &actor.unwrap_or_default(), step);
+                if let Some(why) = step.get("ignored").and_then(Value::as_str) {
+                    let why = lang.say(why);
+                    step.insert("ignored".into(), why.into());
+                }
+            }
+        }
+        courses
+    }
+
     /// Says who stands behind each concurrent value.
     fn name_conflicts(&self, directory: &Directory, mut conflicts: Value) -> Value {
         let lists = conflicts.as_object_mut().into_iter().flat_map(Map::values_mut);
@@ -188,10 +223,11 @@ pub(super) async fn history(
         authors.describe(&directory, &fenbu_protocol::id::hex(&item.actor), &mut out);
         out.insert("account".into(), item.account.into());
         out.insert("time_ms".into(), item.time_ms.into());
-        let changes = item
-            .changes
-            .into_iter()
-            .map(|(field, value)| json!({ "field": field, "value": value }));
+        let changes = item.changes.into_iter().map(|(field, value)| {
+            let personal = schema.field(&field).is_some_and(|f| f.personal);
+            let value = if personal { masked(&value) } else { value };
+            json!({ "field": field, "value": value })
+        });
         out.insert("changes".into(), changes.collect());
         Value::Object(out)
     });
@@ -239,7 +275,7 @@ fn list_query(
                 };
                 query.order = Order { by: OrderBy::Updated, descending };
             }
-            "unit" => {
+            "unit" if schema.field("unit").is_none() => {
                 let space = directory.unit_space(&value).ok_or_else(|| {
                     Problem::not_found(format!("there is no unit '{value}'; see the directory"))
                 })?;
@@ -252,6 +288,10 @@ fn list_query(
             _ => query.equals.push((name, value)),
         }
     }
+    // What was withdrawn is in no list that does not ask for it.
+    let asked = |field: &str| query.equals.iter().any(|(name, _)| name == field);
+    let hidden = schema.hidden.iter().filter(|(field, _)| !asked(field));
+    query.excludes = hidden.map(|(f, s)| ((*f).to_owned(), (*s).to_owned())).collect();
     Ok(query)
 }
 
@@ -271,11 +311,12 @@ fn row_json(schema: &Schema, directory: &Directory, row: &ListedRow) -> Value {
             // Sets, lists and maps are stored as JSON text.
             Cell::Text(text) => schema
                 .field(column)
-                .filter(|f| f.merge.is_container())
+                .filter(|f| f.merge.is_container() || matches!(f.value, ValueType::Object(_)))
                 .and_then(|_| serde_json::from_str(text).ok())
                 .unwrap_or_else(|| text.as_str().into()),
         };
-        out.insert((*column).to_owned(), value);
+        let personal = schema.field(column).is_some_and(|f| f.personal);
+        out.insert((*column).to_owned(), if personal { masked(&value) } else { value });
     }
     out.insert("created_ms".into(), row.row.created_ms.into());
     out.insert("updated_ms".into(), row.row.updated_ms.into());
@@ -302,6 +343,8 @@ pub(super) async fn import(
 #[derive(Debug, Deserialize)]
 pub(super) struct Export {
     kind: Option<String>,
+    /// Why personal data goes along; without a reason it does not.
+    reveal: Option<String>,
 }
 
 /// Lines a reader has not taken yet.
@@ -309,6 +352,7 @@ const EXPORT_LINES: usize = 64;
 
 pub(super) async fn export(
     State(daemon): Node,
+    ConnectInfo(caller): ConnectInfo<Caller>,
     Query(export): Query<Export>,
 ) -> Result<Response, Problem> {
     let schemas: Vec<&'static Schema> =
@@ -320,15 +364,39 @@ pub(super) async fn export(
         };
     let (lines, mut taken) = mpsc::channel::<Result<Bytes, std::io::Error>>(EXPORT_LINES);
     let records = daemon.records.clone();
-    tokio::task::spawn_blocking(move || export_all(&records, &schemas, &lines));
+    let revealed = export.reveal.is_some();
+    if let Some(reason) = export.reveal {
+        let (records, schemas) = (records.clone(), schemas.clone());
+        blocking(move || {
+            let personal = |s: &&&Schema| s.fields.iter().any(|f| f.personal);
+            schemas
+                .iter()
+                .filter(personal)
+                .try_for_each(|schema| disclose(&records, schema, "*", "export", &reason, caller))
+        })
+        .await??;
+    }
+    tokio::task::spawn_blocking(move || export_all(&records, &schemas, revealed, &lines));
     let stream = futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx));
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
     Ok((headers, Body::from_stream(stream)).into_response())
 }
 
+/// A line says what there is.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(parts) => parts.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 fn export_all(
     records: &Records,
     schemas: &[&'static Schema],
+    revealed: bool,
     lines: &mpsc::Sender<Result<Bytes, std::io::Error>>,
 ) {
     let directory = records.shared.directory.now();
@@ -337,7 +405,9 @@ fn export_all(
             let mut fields = shown.record.to_json();
             if let Some(fields) = fields.as_object_mut() {
                 fields.remove("conflicts");
-                fields.retain(|_, value| !value.is_null());
+                fields.remove("courses");
+                let open = |name: &str| revealed || !schema.field(name).is_some_and(|f| f.personal);
+                fields.retain(|name, value| !is_empty(value) && open(name));
             }
             let unit = unit_of(&directory, &shown.space);
             let mut line = export_line(schema.name, shown.document, unit.as_deref(), fields);

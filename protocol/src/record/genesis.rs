@@ -6,7 +6,7 @@
 //! beside this file and never change: a new shape is a new version.
 
 use super::chunk::{Chunk, Key, MAKE_LIST, MAKE_MAP, MAKE_TEXT};
-use super::schema::{ALL, Schema};
+use super::schema::{ALL, Merge, Schema};
 use automerge::{ActorId, Automerge, Change, ObjId, ROOT, ReadDoc};
 use std::sync::OnceLock;
 
@@ -21,11 +21,22 @@ pub(super) enum Shape {
     Text,
 }
 
+/// Who may write under which keys of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keys {
+    Anyones,
+    /// The author's actor in hex, a dot and a number; written once.
+    Event,
+    /// The author's actor in hex.
+    Number,
+}
+
 /// An object the genesis change created.
 #[derive(Debug, Clone)]
 pub(super) struct Container {
     pub(super) name: String,
     pub(super) shape: Shape,
+    pub(super) keys: Keys,
     /// Counter of the operation that made it.
     pub(super) counter: u64,
     pub(super) id: ObjId,
@@ -62,7 +73,12 @@ impl Genesis {
             };
             if let (Some(shape), Key::Property(name)) = (shape, op.key) {
                 let (_, id) = document.get(ROOT, name).ok().flatten().expect("a created object");
-                containers.push(Container { name: name.to_owned(), shape, counter, id });
+                let keys = match schema.field(name).map(|f| f.merge) {
+                    Some(Merge::Log | Merge::Notes) => Keys::Event,
+                    Some(Merge::Tally) => Keys::Number,
+                    _ => Keys::Anyones,
+                };
+                containers.push(Container { name: name.to_owned(), shape, keys, counter, id });
             }
             counter += 1;
         }
@@ -92,7 +108,8 @@ pub(super) fn genesis(schema: &Schema) -> &'static Genesis {
 mod tests {
     use super::*;
     use crate::id::hex;
-    use crate::record::schema::Merge;
+    use automerge::ObjType;
+    use automerge::transaction::{CommitOptions, Transactable};
 
     #[test]
     fn the_committed_genesis_changes_never_change() {
@@ -100,11 +117,61 @@ mod tests {
         assert_eq!(hashes, PINNED);
     }
 
-    const PINNED: [&str; 3] = [
-        "58a064878a4ce6bad13c61011e23df39cf7d442168d7d183eed42cc4e0ca32b9",
-        "e42fa1ac9628e6cbee93871755efa8d3984157e01a90f0dbee8cb1db275abbcc",
-        "e3fb4405c9329fd799af88446b63ddfdbce00918acacbd0f496802e67960ad9f",
+    const PINNED: [&str; 19] = [
+        "353ea2203ca63af538cb45a3ead023c57892ff9763e85321e025c5d4a18117b1",
+        "1c3e6aeac78d083c841cc54fe6b48acffd6a42ee27563607e3bbb639e455b53e",
+        "d3e741f683b48faedd6821182df62138195dea7fa5bc05484abf31b4f58a3b7d",
+        "7290f73c31f008177fc17f8802eb329a4d473e0acd7d228ff4739ab8452caa20",
+        "604e90db0158d2b3d093c1258900a7d2aeffacde01c9e9d52827ebcf46acbc7e",
+        "eb7269384997d79668f7d3505502006a992e8691ab47b60637a400486193001b",
+        "86451dbd273be3984796f15367c714293963f88f0adcb189200004d1f94de027",
+        "87b12a03b55933623e705696355175561bb469ef0908291a1ce3ad81a763b078",
+        "d723768dd67180f82dddf49f2d095d85ee13e0e6792b04bff8a51ba9aae35870",
+        "685529d60aa273aacfe9ffacb33f8dfa067b1cd1d6f2d9f1678c3bffed554ead",
+        "f2670fabedb4dd45d9de536905137ea9ba91ff235a69261e1a6c20a45193167f",
+        "42e61a3b207a1ce284bc10d508d97e60a9fb7afa63d88fea9538f253b24cebf6",
+        "4bf71d6d55eb06e913e23584b1e0a425ddea2d45823d065a1b37255924adca4d",
+        "3031558b020d4ef830a62bfbfee62784cbf26ab8969e63e6d549b7767c884e1d",
+        "722f03c8341069b4e9266745ab6db893120d8da3d038f0450c03be2eb9773630",
+        "d401c1a4200ac71529345befc2958728d47fa866c52ffe7d1ba61857c486d690",
+        "13f311ec277de400e434dc65d8cedfa57816169b7de2e0490bde18aa1a6164c8",
+        "285b09664eca9195eb9afd44e5b22e5a8f7d5effc7c73d2a2dbad077fb3d2009",
+        "cea734218cabae4c329d7bfd68df6187f87ccea7e8ae965180a05bf233f19c9f",
     ];
+
+    fn shape_of(merge: Merge) -> Shape {
+        match merge {
+            Merge::Text => Shape::Text,
+            Merge::List => Shape::List,
+            _ => Shape::Map,
+        }
+    }
+
+    /// Writes genesis changes that are missing: `cargo test -p fenbu-protocol -- --ignored new_genesis`. One that
+    /// is there is never written again.
+    #[test]
+    #[ignore = "writes files of new kinds"]
+    fn new_genesis() {
+        for schema in ALL.into_iter().filter(|s| s.genesis_bytes.is_empty()) {
+            let mut document = Automerge::new().with_actor(ActorId::from(ACTOR));
+            let mut tx = document.transaction();
+            let mark = format!("{}/{}", schema.name, schema.genesis);
+            tx.put(ROOT, "@record", mark).unwrap();
+            for field in schema.fields.iter().filter(|f| f.merge.is_container()) {
+                let kind = match shape_of(field.merge) {
+                    Shape::Text => ObjType::Text,
+                    Shape::List => ObjType::List,
+                    Shape::Map => ObjType::Map,
+                };
+                tx.put_object(ROOT, field.name, kind).unwrap();
+            }
+            tx.commit_with(CommitOptions::default().with_time(0));
+            let bytes = document.get_last_local_change().unwrap().raw_bytes().to_vec();
+            let root = concat!(env!("CARGO_MANIFEST_DIR"), "/src/record/genesis");
+            let path = format!("{root}/{}.{}", schema.name, schema.genesis);
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
 
     #[test]
     fn each_container_field_has_its_object_and_nothing_else_does() {
@@ -114,14 +181,7 @@ mod tests {
                 .fields
                 .iter()
                 .filter(|f| f.merge.is_container())
-                .map(|f| {
-                    let shape = match f.merge {
-                        Merge::Text => Shape::Text,
-                        Merge::List => Shape::List,
-                        _ => Shape::Map,
-                    };
-                    (f.name, shape)
-                })
+                .map(|f| (f.name, shape_of(f.merge)))
                 .collect();
             let objects: Vec<_> =
                 genesis.containers.iter().map(|c| (c.name.as_str(), c.shape)).collect();

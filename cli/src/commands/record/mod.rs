@@ -1,14 +1,17 @@
 //! `fenbu post|member|meeting`: the record nouns, built from the table in [`fields`].
 //!
-//! `add` and `edit` take one flag per field, `list` one per filter; `show` and `history` read. What a
-//! value may be is the daemon's to judge; here it is only brought into form.
+//! `add` and `edit` take one flag per field, `list` one per filter; `show` and `history` read; and every step
+//! of a kind's workflows is a verb. What a value may be is the daemon's to judge; here it is only
+//! brought into form.
 
 mod add;
 mod edit;
 mod fields;
 mod history;
 mod list;
+mod reveal;
 mod show;
+mod step;
 mod value;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -44,6 +47,8 @@ fn noun(kind: &Kind, lang: Lang) -> Command {
             show::command(kind, lang),
             history::command(kind, lang),
         ])
+        .subcommands(reveal::command(kind, lang))
+        .subcommands(step::commands(kind, lang))
 }
 
 pub(super) async fn run(kind: &Kind, matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
@@ -53,6 +58,10 @@ pub(super) async fn run(kind: &Kind, matches: &ArgMatches, session: &mut Session
         Some(("list", matches)) => list::run(kind, matches, session).await,
         Some(("show", matches)) => show::run(kind, matches, session).await,
         Some(("history", matches)) => history::run(kind, matches, session).await,
+        Some(("reveal", matches)) => reveal::run(kind, matches, session).await,
+        Some((op, matches)) if step::is_step(kind, op) => {
+            step::run(kind, op, matches, session).await
+        }
         _ => Err(Error::usage(Key::UsageNoCommand).hint(Key::HintHelp)),
     }
 }
@@ -98,8 +107,8 @@ fn field_arg(field: &Field, lang: Lang) -> Arg {
         .help(field_help(field, lang))
         .allow_hyphen_values(field.merge == Merge::Text);
     match field.merge {
-        Merge::Set | Merge::List | Merge::Map => arg.action(ArgAction::Append),
-        Merge::Register | Merge::Contested | Merge::Text => arg,
+        Merge::Set | Merge::List | Merge::Map | Merge::Notes => arg.action(ArgAction::Append),
+        Merge::Register | Merge::Contested | Merge::Text | Merge::Tally | Merge::Log => arg,
     }
 }
 
@@ -124,6 +133,9 @@ fn value_name(field: &Field) -> &'static str {
         (_, ValueType::Instant) => "TIME",
         (_, ValueType::Int) => "N",
         (_, ValueType::Bool) => "BOOL",
+        (_, ValueType::Id(_)) => "ID",
+        (_, ValueType::Object(_)) => "VALUE|JSON",
+        (_, ValueType::State(_)) => "STATE",
     }
 }
 
@@ -140,7 +152,19 @@ fn field_help(field: &Field, lang: Lang) -> String {
     if field.value == ValueType::Instant {
         help.push_str(lang.pick("，如 \"2018-03-05 14:00\"", ", such as \"2018-03-05 14:00\""));
     }
-    if matches!(field.merge, Merge::Set | Merge::List | Merge::Map) {
+    if let ValueType::Object(parts) = field.value {
+        let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
+        let names = names.join(", ");
+        help = lang.pick(
+            format!("{help}：JSON 对象 {{{names}}}，或只给第一项"),
+            format!("{help}: a JSON object of {names}, or the first of them alone"),
+        );
+    }
+    let parts = !matches!(field.value, ValueType::Object(_));
+    if field.merge == Merge::Notes {
+        help.push_str(lang.pick("（可重复，逐条追加）", "; repeated, each is added"));
+    }
+    if parts && matches!(field.merge, Merge::Set | Merge::List | Merge::Map) {
         help.push_str(lang.pick("（可重复，或以逗号分隔）", "; repeated or separated by commas"));
     }
     help

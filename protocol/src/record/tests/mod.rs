@@ -1,6 +1,8 @@
 //! Records from outside: what people write and merge, what a stranger's change cannot do.
 
 mod canonical;
+mod courses;
+mod kinds;
 mod order;
 mod people;
 mod strangers;
