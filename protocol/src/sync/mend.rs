@@ -89,7 +89,8 @@ impl Engine {
             if let Some((link, _)) = mend.ask.take_if(|(_, at)| *at + stall <= now)
                 && let Some(session) = self.sessions.get(&link)
             {
-                mend.avoid.insert(session.peer, now + AVOID_MS);
+                // It was busy, or the line is: it may have them all the same.
+                mend.avoid.insert(session.peer, now + stall);
             }
         }
         let mut open = self.mends.wanted.values().filter(|mend| mend.ask.is_some()).count();
@@ -113,11 +114,7 @@ impl Engine {
     fn mender(&self, log: LogId, from: u64) -> Option<LinkId> {
         let space = self.logs.get(&log)?.space;
         let mend = self.mends.wanted.get(&(log, from))?;
-        let serves = |link: LinkId| {
-            let of_log = self.mends.wanted.range((log, 0)..=(log, u64::MAX));
-            !self.is_asked(link, &log)
-                && !of_log.into_iter().any(|(_, m)| m.ask.is_some_and(|(asked, _)| asked == link))
-        };
+        let serves = |link| !self.is_asked(link, &log) && !self.is_mending(link, &log);
         let mut sessions = self.sessions.values().filter(|s| s.is_live());
         let found = sessions.find(|s| {
             !mend.avoid.contains_key(&s.peer)
@@ -125,6 +122,12 @@ impl Engine {
                 && serves(s.link)
         });
         found.map(|s| s.link)
+    }
+
+    /// Whether we wait for a damaged range of `log` from this link.
+    pub(super) fn is_mending(&self, link: LinkId, log: &LogId) -> bool {
+        let mut of_log = self.mends.wanted.range((*log, 0)..=(*log, u64::MAX));
+        of_log.any(|(_, mend)| mend.ask.is_some_and(|(asked, _)| asked == link))
     }
 
     /// When what was asked for has stalled, or a peer may be asked again.
@@ -162,6 +165,12 @@ impl Engine {
         if run.last() < mend.to {
             mend.ask = Some((link, self.now));
             self.mends.wanted.insert((log, run.last() + 1), mend);
+        }
+        // A peer's runs may be longer than what was asked for, and bring other ranges with them.
+        let within = (log, run.first())..=(log, run.last());
+        let brought = self.mends.wanted.range(within).filter(|(_, m)| m.to <= run.last());
+        for key in brought.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.mends.wanted.remove(&key);
         }
         let bytes = run.as_bytes().len();
         let peer = self.sessions.get(&link).map_or(NodeId([0; 32]), |session| session.peer);

@@ -84,6 +84,11 @@ impl Writing<'_> {
         }
         let opening = self.opening(row.id)?;
         let (first, last) = (run.first(), run.last());
+        // What came with another range is whole again already.
+        if let Some(held) = self.whole_with(row.id, log, &opening, first)? {
+            let rest = run.starting_at(held.last() + 1);
+            return rest.map_or(Ok(()), |rest| self.mend(&rest));
+        }
         let before = match first {
             1 => Some(Tip::start(log).hash),
             _ => self

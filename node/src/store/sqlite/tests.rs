@@ -447,6 +447,11 @@ fn damaged_runs_are_found_and_replaced_by_what_fits() {
         store.commit(&mended(runs[5].0.clone())).unwrap();
         assert_eq!(damaged(reader.as_ref(), log, usize::MAX), [], "{damage}");
         assert_eq!(reader.log(log).unwrap().unwrap().cursor, 60, "to be made again from there");
+        // Brought once more, within a longer run or alone: there is nothing to do.
+        let again = runs[4..6].iter().map(|(run, _)| run.clone());
+        let again = again.reduce(|a, b| a.joined(&b).unwrap()).unwrap();
+        store.commit(&mended(again)).unwrap();
+        store.commit(&mended(runs[3].0.starting_at(65).unwrap())).unwrap();
         let all = reader.sound_run(log, 1, usize::MAX).unwrap().unwrap();
         assert_eq!((all.first(), all.last()), (1, 200));
     }

@@ -93,3 +93,28 @@ fn a_run_that_does_not_fit_is_asked_of_another() {
     net.run(30_000);
     assert_eq!(ranges(&net, 1), []);
 }
+
+/// Found by a daemon whose database was made anew: it asked for what was missing in the middle and for what
+/// was new, and the second took the first one's place with the peer.
+#[test]
+fn what_is_new_of_a_log_does_not_displace_what_is_mended_of_it() {
+    let (mut net, log) = damaged();
+    net.cut = vec![(0, 1), (1, 0), (1, 2), (2, 1)];
+    let of_one = |net: &Net, link: &LinkId| {
+        let (node, other) = net.links[link];
+        node == 1 || net.links[&other].0 == 1
+    };
+    let links: Vec<LinkId> = net.links.keys().copied().filter(|l| of_one(&net, l)).collect();
+    for link in links {
+        let (node, _) = net.links[&link];
+        net.handle(node, Input::LinkDown { link, reason: "cable".into() });
+    }
+    net.write(0, &[b"four"]);
+    net.run(2_000);
+    net.handle(1, Input::Damaged { log, ranges: vec![(2, 2)] });
+    // One peer alone can be asked for both.
+    net.cut = vec![(1, 2), (2, 1)];
+    net.run(8_000);
+    assert_eq!(ranges(&net, 1), []);
+    assert_eq!(net.nodes[1].engine.durable(&log).seq, 4);
+}
