@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::driver::{Driver, DriverStatus, Question};
 use crate::floor::Floor;
 use crate::folder::{Folder, FolderError, Lock};
+use crate::freshness::Heard;
 use crate::materialiser::{Materialiser, Progress, Wake};
 use crate::rebuild::Rebuilder;
 use crate::records::Records;
@@ -128,6 +129,7 @@ impl Daemon {
             readers: Arc::new(readers),
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
+            ledger: Arc::default(),
             search,
         };
         let indexer = indexer.map(|seed| seed.with(shared.clone()));
@@ -144,6 +146,7 @@ impl Daemon {
         )?;
         writer.notes_in(mark);
         writer.keeps(Floor::new(folder.database(), config.store.free_bytes_min));
+        let heard = Heard::stored(reader.as_ref())?;
         let (wake, woken) = std_mpsc::channel();
         let settled = Mutex::new(states::remembered(&loaded.settings));
         let progress = Arc::new(Progress { settled, ..Progress::default() });
@@ -203,6 +206,7 @@ impl Daemon {
             urgent,
             joins,
             pace_settings,
+            heard,
         );
         let driver = tokio::spawn(driver.run(inputs, asked, stopped));
         let addresses = advertised(&config, endpoint.local_addr());

@@ -2,6 +2,7 @@
 //!
 //! Dull on purpose. Whatever looks like a choice belongs in `fenbu_protocol::sync`.
 
+use crate::freshness::{Freshness, Heard};
 use crate::links::{self, OpenLink};
 use crate::materialiser::{Progress, Wake};
 use crate::rebuild::Rebuilder;
@@ -35,6 +36,8 @@ pub struct DriverStatus {
     /// Bytes of links that have ended, by peer.
     pub past: BTreeMap<NodeId, LinkStats>,
     pub alarms: Vec<String>,
+    /// When others were last heard of, this moment included.
+    pub heard: Heard,
     /// Handshakes others began.
     pub handshakes: EndpointStats,
     /// How often a peer was held back for sending too much, and for how many milliseconds in all.
@@ -72,6 +75,7 @@ pub(crate) struct Driver {
     alarms: Vec<String>,
     /// When the log last told that a peer's link ended, and how often it has since.
     ended: BTreeMap<NodeId, (Option<u64>, u64)>,
+    freshness: Freshness,
     peers: mpsc::Sender<Input>,
     peer_inputs: mpsc::Receiver<Input>,
     dialed: mpsc::UnboundedSender<(NodeId, Result<crate::transport::Link, String>)>,
@@ -100,6 +104,7 @@ impl Driver {
         urgent: mpsc::UnboundedSender<Input>,
         joins: mpsc::UnboundedSender<crate::transport::JoinConnection>,
         pace_settings: PaceSettings,
+        heard: Heard,
     ) -> Self {
         let (peers, peer_inputs) = links::channel();
         let (dialed, dial_results) = mpsc::unbounded_channel();
@@ -123,6 +128,7 @@ impl Driver {
             runs: BTreeSet::new(),
             alarms: Vec::new(),
             ended: BTreeMap::new(),
+            freshness: Freshness::new(heard),
             peers,
             peer_inputs,
             dialed,
@@ -159,6 +165,7 @@ impl Driver {
                 else => break,
             }
         }
+        self.remember_heard();
         let code = fenbu_protocol::sync::Close::Stopping as u32;
         self.endpoint.close(code, "this node is stopping").await;
     }
@@ -176,6 +183,7 @@ impl Driver {
         while let Some(output) = self.engine.poll_output() {
             self.carry_out(output);
         }
+        self.remember_heard();
         if persisted {
             // A closed channel means that the daemon is stopping.
             let _ = self.wake.send(Wake::Received);
@@ -343,8 +351,15 @@ impl Driver {
 
     fn notice(&mut self, notice: Notice) {
         match notice {
-            Notice::Live { peer, .. } => tracing::info!(peer = %peer.short(), "linked"),
-            Notice::Ended { peer, reason, .. } => self.ended(peer, &reason),
+            Notice::Live { peer, link } => {
+                tracing::info!(peer = %peer.short(), "linked");
+                self.freshness.up(link, peer);
+            }
+            Notice::Ended { peer, reason, link } => {
+                let now_ms = self.shared.clock.now_ms();
+                self.freshness.down(link, self.engine.directory(), now_ms);
+                self.ended(peer, &reason);
+            }
             Notice::Refused { peer, log, reason } => {
                 tracing::warn!(peer = %peer.short(), log = %log.short(), reason, "entries refused");
             }
@@ -397,6 +412,14 @@ impl Driver {
         }
     }
 
+    /// At leisure, when it is time.
+    fn remember_heard(&mut self) {
+        let now_ms = self.shared.clock.now_ms();
+        if let Some(heard) = self.freshness.due(self.engine.directory(), now_ms) {
+            let _ = self.writer.send(Command::Note { setting: heard.setting() });
+        }
+    }
+
     fn alarm(&mut self, text: String) {
         tracing::error!("{text}");
         if !self.alarms.contains(&text) {
@@ -430,6 +453,7 @@ impl Driver {
             links: links.collect(),
             past: self.past.clone(),
             alarms: self.alarms.clone(),
+            heard: self.freshness.heard(self.engine.directory(), self.shared.clock.now_ms()),
             handshakes: self.endpoint.stats(),
             held_back: self
                 .paces

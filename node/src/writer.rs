@@ -12,11 +12,12 @@ use crate::store::{
     DocumentUpdate, Place as DocumentPlace, Reader, Store, StoreError, StoredLog, WriteBatch,
 };
 use fenbu_protocol::directory::Signed;
-use fenbu_protocol::id::{LogId, NodeId, SpaceId};
+use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Run, Shape, Tip};
 use fenbu_protocol::record::Schema;
 use fenbu_protocol::seal::{NONCE_BYTES, NoKey, Place, Sealing, seal};
 use fenbu_protocol::sync::{Input, Item, Mended, Ticket};
+pub use limits::LimitReached;
 use own::{author_in, log_of};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -62,6 +63,8 @@ pub enum WriteError {
     #[error(transparent)]
     NoKey(#[from] NoKey),
     #[error(transparent)]
+    Limit(LimitReached),
+    #[error(transparent)]
     Stopping(#[from] Stopping),
 }
 
@@ -100,6 +103,10 @@ pub enum Command {
         peer: NodeId,
         log: LogId,
         seq: u64,
+    },
+    /// A small named value, at leisure.
+    Note {
+        setting: (String, Option<Vec<u8>>),
     },
     /// A peer holds more of one of our logs than we do.
     OwnLogAhead {
@@ -161,6 +168,11 @@ pub struct Writer {
     upkeep: bool,
     /// The last commit failed.
     failed: bool,
+    notes: BTreeMap<String, Option<Vec<u8>>>,
+    /// What this node has in the spaces it writes.
+    own: BTreeMap<SpaceId, limits::Own>,
+    /// Documents written to in this group.
+    unsaved: Vec<(SpaceId, DocId)>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -222,6 +234,9 @@ impl Writer {
             floor: None,
             upkeep: true,
             failed: false,
+            notes: BTreeMap::new(),
+            own: BTreeMap::new(),
+            unsaved: Vec::new(),
         };
         Ok((writer, handle))
     }
@@ -251,7 +266,8 @@ impl Writer {
     /// Runs until told to stop or until nobody is left to tell.
     pub fn run(mut self) {
         loop {
-            let first = match (self.upkeep, self.acknowledgements.is_empty()) {
+            let nothing_lazy = self.acknowledgements.is_empty() && self.notes.is_empty();
+            let first = match (self.upkeep, nothing_lazy) {
                 (true, _) => self.commands.recv_timeout(IDLE),
                 (false, false) => self.commands.recv_timeout(LAZY),
                 (false, true) => {
@@ -296,7 +312,11 @@ impl Writer {
         match command {
             Command::Persist { ticket, item } => {
                 match item {
-                    Item::Run { run, tip, .. } => {
+                    Item::Run { run, tip, space } => {
+                        // It may be of an earlier log of ours that comes back.
+                        if self.incarnation.number > 0 {
+                            self.own.remove(&space);
+                        }
                         // Not one more entry after what a peer knew of our log and we did not.
                         self.leave_log(run.log(), tip.seq, group);
                         group.bytes += run.as_bytes().len();
@@ -338,6 +358,9 @@ impl Writer {
             }
             Command::Acknowledged { peer, log, seq } => {
                 self.acknowledgements.insert((peer, log), seq);
+            }
+            Command::Note { setting: (name, value) } => {
+                self.notes.insert(name, value);
             }
             Command::OwnLogAhead { log, seq } => self.leave_log(log, seq, group),
             Command::OwnLogForked { log, seq } => self.leave_forked(log, seq, group),
@@ -392,6 +415,10 @@ impl Writer {
                 return;
             }
         };
+        if let Err(error) = self.check_limits(&writes, &directory) {
+            let _ = reply.send(Err(error));
+            return;
+        }
         let now_ms = self.shared.clock.now_ms();
         for (write, sealing) in writes.into_iter().zip(sealing) {
             let LocalWrite { schema, body, update, .. } = write;
@@ -423,6 +450,7 @@ impl Writer {
             }
             written.push(Written { log: header.log, seq: header.seq });
             group.bytes += body.len() + update.snapshot.len();
+            self.unsaved.push((update.space, update.document));
             group.batch.documents.push(update);
         }
         group.written.push((reply, written));
@@ -445,9 +473,11 @@ impl Writer {
             .batch
             .acknowledgements
             .extend(acknowledgements.iter().map(|((peer, log), seq)| (*peer, *log, *seq)));
+        group.batch.settings.extend(std::mem::take(&mut self.notes));
         if self.incarnation_unsaved {
             group.batch.settings.push(self.incarnation.setting());
         }
+        self.unsaved.clear();
         if group.batch.is_empty() {
             return group.answer();
         }
@@ -467,6 +497,7 @@ impl Writer {
                 tracing::error!(%error, "a commit failed; nothing of it was written");
                 self.scrub.blocked(&error);
                 self.failed = true;
+                self.own.clear();
                 // The undone sequence numbers are free: nobody has seen them.
                 self.authors.append(&mut group.before);
                 let number = self.incarnation.number;
@@ -583,6 +614,7 @@ impl Group {
     }
 }
 
+mod limits;
 mod live;
 mod own;
 #[cfg(test)]

@@ -73,6 +73,7 @@ impl Writer {
             "{}", why.describe()
         );
         self.authors.clear();
+        self.own.clear();
         self.incarnation = next;
         self.incarnation_unsaved = true;
         self.known.store(next.number, Ordering::Release);

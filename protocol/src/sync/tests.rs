@@ -278,6 +278,12 @@ impl Net {
 
     fn write(&mut self, node: usize, bodies: &[&[u8]]) {
         let n = &mut self.nodes[node];
+        // The directory went back: such a log is left, as a node does.
+        if !n.author.may_cite(n.engine.directory().epoch()) {
+            let incarnation = n.author.opening().incarnation + 1;
+            let opening = Opening::sign(&n.key, space(), incarnation);
+            n.author = Author::new(opening, Tip::start(opening.log()), 0);
+        }
         for body in bodies {
             n.author.append(&Draft {
                 epoch: n.engine.directory().epoch(),
