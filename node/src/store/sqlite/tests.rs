@@ -479,8 +479,9 @@ fn a_log_that_was_begun_anew_is_given_room_again() {
     let length = || fs::metadata(path.with_file_name("fenbu.db-wal")).unwrap().len();
     while store.idle() {}
     let roomy = length();
+    // A nearly full disk is given none: nothing to be seen there.
     if roomy < 1 << 20 {
-        return println!("too little free space to see it");
+        return;
     }
     store.suspect = true;
     store.commit(&with_runs([Writer::new(2, SPACE).run(1, 1)])).unwrap();
