@@ -13,6 +13,10 @@
 //! | `ledger` | who has how much, and whose entries are over a limit |
 //! | [`rebuild`] | documents and rows made again |
 //! | [`conflicts`] | what somebody has to settle, and settling it |
+//! | [`floor`] | free disk space that is kept |
+//! | [`salvage`] | a new database of what a damaged one gives |
+//! | [`scrub`] | damage is looked for, and what peers hold takes its place |
+//! | `states` | what the records come to, for peers to compare |
 //! | [`search`] | full text, in an index beside the store |
 //! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
@@ -34,6 +38,7 @@ pub mod conflicts;
 pub mod continuity;
 pub mod daemon;
 mod driver;
+pub mod floor;
 pub mod folder;
 pub mod freshness;
 pub mod import;
@@ -47,9 +52,12 @@ pub mod records;
 mod removal;
 pub mod reports;
 pub mod root;
+pub mod salvage;
+pub mod scrub;
 pub mod search;
 pub mod setup;
 pub mod shared;
+mod states;
 pub mod store;
 #[cfg(test)]
 mod testing;

@@ -198,7 +198,7 @@ impl Rebuilder {
         for log in logs {
             let mut next = gathered.read.get(&log.log).copied().unwrap_or(0) + 1;
             while next <= log.tip.seq {
-                let run = self.shared.readers.with(|r| r.run(log.log, next, READ_BYTES))?;
+                let run = self.shared.readers.with(|r| r.sound_run(log.log, next, READ_BYTES))?;
                 let Some(run) = run else {
                     let what = format!("log {} ends before its tip", log.log.short());
                     return Err(StoreError::Inconsistent(what));

@@ -115,7 +115,7 @@ impl From<StoreError> for Problem {
         }
         match error {
             StoreError::Query(_) => Self::bad_request(detail),
-            StoreError::Full { .. } => {
+            StoreError::Full { .. } | StoreError::Low { .. } => {
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The disk is full", detail)
             }
             _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store", "The store failed", detail),

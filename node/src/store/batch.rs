@@ -19,6 +19,9 @@ pub struct WriteBatch {
     /// Verified runs, each with its log's tip after it. What is held already is cut off; a run that
     /// begins at seq 1 makes its log known.
     pub runs: Vec<(Run, Tip)>,
+    /// Runs, verified as their authors', that take the place of stored ones which are damaged or missing.
+    /// Each must fit what stands before and after it; its entries are then made into documents again.
+    pub mended: Vec<Run>,
     /// Documents that are made again from their entries: their rows, and what waits or is refused
     /// there, go before anything of this batch comes. Nothing of the old row need be readable.
     pub forget: Vec<Place>,
@@ -122,6 +125,7 @@ impl WriteBatch {
         }
         self.statements.extend(later.statements);
         self.runs.extend(later.runs);
+        self.mended.extend(later.mended);
         self.forget(&later.forget);
         // Rows are written after documents, and a later document brings a newer row.
         let stale = |row: &RowUpdate| later.documents.iter().any(|d| d.place() == row.place);
@@ -161,6 +165,7 @@ impl WriteBatch {
         self.drop_statements_from.is_none()
             && self.statements.is_empty()
             && self.runs.is_empty()
+            && self.mended.is_empty()
             && self.settings.is_empty()
     }
 
@@ -169,6 +174,7 @@ impl WriteBatch {
         self.drop_statements_from.is_none()
             && self.statements.is_empty()
             && self.runs.is_empty()
+            && self.mended.is_empty()
             && self.forget.is_empty()
             && self.documents.is_empty()
             && self.rows.is_empty()

@@ -21,6 +21,11 @@
 //! This module knows no network, no disk and no clock, and not who may write: times and accounts
 //! come in as arguments, rights are [`crate::directory`]'s.
 
+/// Names which documents the entries of a log make. Raised by every version that makes others of the
+/// same entries: by a kind, an encoding or a rule of the gate more. Nodes that go by different rules
+/// do not compare their documents.
+pub const RULES: u16 = 1;
+
 mod assemble;
 mod chunk;
 mod column;

@@ -5,11 +5,12 @@ use crate::store::query::{Key, Resolved, page, prefix_range};
 use crate::store::row::{text_of, view_of};
 use crate::store::runs::{self, Room};
 use crate::store::{
-    Cell, Counts, Cursor, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Page, Place, Reader,
-    Refusal, Row, Scanned, SharedKey, StoreError, StoredDocument, StoredEntry, StoredLog, ViewSpec,
+    Cell, Counts, Cursor, Digests, EntryRef, FOUND_MAX, Inspected, ListQuery, ListedRow, Page,
+    Place, Reader, Refusal, Row, Scanned, SharedKey, StoreError, StoredDocument, StoredEntry,
+    StoredLog, ViewSpec,
 };
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Kind, Run, Tip};
+use fenbu_protocol::log::{Kind, Run, StateDigest, Tip};
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Bound;
@@ -274,8 +275,32 @@ impl Reader for MemoryReader {
         Ok(read(&self.state).digests.clone())
     }
 
+    fn level(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError> {
+        let state = read(&self.state);
+        let mut level = state.digests.clone();
+        for log in state.logs.values().filter(|log| log.stored.cursor < log.stored.tip.seq) {
+            level.remove(&log.stored.opening.space);
+        }
+        Ok(level)
+    }
+
     fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError> {
         Ok(read(&self.state).logs.iter().map(|(id, log)| (*id, log.stored.tip)).collect())
+    }
+
+    /// Memory does not rot.
+    fn inspect(&self, _: LogId, at: Inspected, _: usize) -> Result<Inspected, StoreError> {
+        Ok(Inspected { done: true, ..at })
+    }
+
+    fn recount(&self, space: SpaceId) -> Result<(StateDigest, StateDigest), StoreError> {
+        let state = read(&self.state);
+        let kept = state.digests.get(&space).copied().unwrap_or_default().state;
+        let mut counted = StateDigest::default();
+        for held in state.documents.values().filter(|held| held.stored.space == space) {
+            counted.advance(held.stored.document, &[], &held.stored.heads);
+        }
+        Ok((kept, counted))
     }
 
     fn logs(&self, space: SpaceId) -> Result<Vec<StoredLog>, StoreError> {
