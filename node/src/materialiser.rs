@@ -63,6 +63,8 @@ impl Wake {
 pub struct Progress {
     /// Entries are waiting to become documents, or are becoming them.
     pub busy: AtomicBool,
+    /// The views have not been filled since their columns changed: figures made of them would be wrong.
+    pub views_stale: AtomicBool,
     pub documents: AtomicU64,
     /// Documents made again from the logs.
     pub rebuilt: AtomicU64,
@@ -96,6 +98,7 @@ impl Materialiser {
         scrub: Scrub,
         views_stale: bool,
     ) -> Self {
+        progress.views_stale.store(views_stale, Ordering::Release);
         Self { shared, writer, rebuilder, wake, progress, scrub, views_stale, later: None }
     }
 
@@ -134,6 +137,7 @@ impl Materialiser {
             tracing::info!("the views have new columns: filling them again");
             self.rebuilder.views()?;
             self.views_stale = false;
+            self.progress.views_stale.store(false, Ordering::Release);
         }
         Ok(())
     }

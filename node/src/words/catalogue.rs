@@ -10,6 +10,7 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("Not available now", "现在不可用"),
     ("the search index cannot be read: {error}; restart the node, it is then made again", "读不了检索索引：{error}；重启节点后会重新生成"),
     ("it could not be opened", "打不开"),
+    ("the lists are being filled again after an upgrade; figures can be made once that is done: try again in a few minutes", "升级后正在重新生成列表，完成之后才能统计：请过几分钟再试"),
     ("Not allowed", "不允许"),
     ("The disk is full", "磁盘已满"),
     ("The store failed", "数据库出错"),
