@@ -1,10 +1,11 @@
 //! What one commit writes, and the checks that need no database.
 
 use super::row::{Row, ViewSpec};
+use super::forks::{self, Pending, Switching};
 use super::{LogId, NodeId, Place, SpaceId, StoreError};
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::DocId;
-use fenbu_protocol::log::{Kind, Run, Tip};
+use fenbu_protocol::log::{Kind, Proof, Run, Tip};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -15,6 +16,9 @@ pub struct WriteBatch {
     pub drop_statements_from: Option<u64>,
     /// The directory's chain: epoch and signed bytes. One that is held already must be the same.
     pub statements: Vec<(u64, Vec<u8>)>,
+    /// Other branches of logs that stand. Before the runs: one that comes after a run of its log belongs
+    /// into another batch.
+    pub switches: Vec<Switching>,
     /// Verified runs, each with its log's tip after it. What is held already is cut off; a run that
     /// begins at seq 1 makes its log known.
     pub runs: Vec<(Run, Tip)>,
@@ -37,6 +41,14 @@ pub struct WriteBatch {
     pub acknowledgements: Vec<(NodeId, LogId, u64)>,
     /// Small named values; `None` deletes.
     pub settings: Vec<(String, Option<Vec<u8>>)>,
+    /// That authors of logs signed two histories, each in place of what is known of its log.
+    pub proofs: Vec<Arc<Proof>>,
+    /// Lost branches whose documents were made again without them.
+    pub remade: Vec<u64>,
+    /// What is to be written anew; what is already to be is not added twice.
+    pub amendments: Vec<Pending>,
+    /// … and what has been.
+    pub amended: Vec<(Place, [u8; 32])>,
     /// Every document has its row: rows without a document go, and the views are no longer stale.
     pub views_rebuilt: bool,
     /// Last of all, the state sums of these spaces are made again from their documents' heads: where
@@ -116,6 +128,7 @@ impl WriteBatch {
             self.drop_statements_from = Some(epoch.min(earlier));
         }
         self.statements.extend(later.statements);
+        self.switches.extend(later.switches);
         self.runs.extend(later.runs);
         self.forget(&later.forget);
         // Rows are written after documents, and a later document brings a newer row.
@@ -133,6 +146,10 @@ impl WriteBatch {
         self.no_longer_refused.extend(later.no_longer_refused);
         self.acknowledgements.extend(later.acknowledgements);
         self.settings.extend(later.settings);
+        self.proofs.extend(later.proofs);
+        self.remade.extend(later.remade);
+        self.amendments.extend(later.amendments);
+        self.amended.extend(later.amended);
         self.views_rebuilt |= later.views_rebuilt;
         self.sum_anew.extend(later.sum_anew);
     }
@@ -155,7 +172,12 @@ impl WriteBatch {
     pub fn is_derived(&self) -> bool {
         self.drop_statements_from.is_none()
             && self.statements.is_empty()
+            && self.switches.is_empty()
             && self.runs.is_empty()
+            && self.proofs.is_empty()
+            && self.remade.is_empty()
+            && self.amendments.is_empty()
+            && self.amended.is_empty()
             && self.settings.is_empty()
     }
 
@@ -163,7 +185,12 @@ impl WriteBatch {
     pub fn is_empty(&self) -> bool {
         self.drop_statements_from.is_none()
             && self.statements.is_empty()
+            && self.switches.is_empty()
             && self.runs.is_empty()
+            && self.proofs.is_empty()
+            && self.remade.is_empty()
+            && self.amendments.is_empty()
+            && self.amended.is_empty()
             && self.forget.is_empty()
             && self.documents.is_empty()
             && self.rows.is_empty()
@@ -196,6 +223,15 @@ pub(super) fn plan(
 ) -> Result<Vec<Extension>, StoreError> {
     let mut tips = BTreeMap::new();
     let mut extensions = Vec::new();
+    for switching in &batch.switches {
+        let log = switching.switch.log();
+        forks::check(switching, log.and_then(&held))?;
+        tips.extend(log.map(|log| (log, switching.switch.tip)));
+    }
+    if let Some(proof) = batch.proofs.iter().find(|p| held(p.log()).is_none()) {
+        let what = format!("log {} is forked and not known", proof.log().short());
+        return Err(StoreError::Inconsistent(what));
+    }
     for (run, tip) in &batch.runs {
         let log = run.log();
         let before = tips.get(&log).copied().or_else(|| held(log));

@@ -4,7 +4,7 @@ use super::backoff::delay_ms;
 use super::engine::Engine;
 use super::input::LinkId;
 use super::output::{Close, Notice, Output};
-use super::session::{Phase, Session};
+use super::session::{Phase, Session, Tips};
 use crate::id::{Hash, NodeId, SpaceId};
 use crate::wire::{Digests, Hello, Message, SpaceDigest, SpacePositions, WIRE_VERSION};
 use std::collections::BTreeMap;
@@ -75,7 +75,7 @@ impl Engine {
         let mut tips = BTreeMap::new();
         for space in self.shared_spaces(peer) {
             for log in self.logs.of_space(&space) {
-                tips.insert(*log, self.logs.durable(log));
+                tips.insert(*log, (self.logs.durable(log), self.logs.mark(log)));
             }
         }
         Phase::Greeting { tips }
@@ -151,8 +151,9 @@ impl Engine {
 
     /// The digest we sent in our Hello, if nothing else changed; recomputed rather than kept so that
     /// an unchanged node matches whichever of the two moments the peer compared with.
-    fn digest_of(&self, peer: &NodeId, tips: &BTreeMap<crate::id::LogId, crate::log::Tip>) -> Hash {
-        let unchanged = tips.iter().all(|(log, tip)| self.logs.durable(log) == *tip);
+    fn digest_of(&self, peer: &NodeId, tips: &Tips) -> Hash {
+        let now = |log| (self.logs.durable(log), self.logs.mark(log));
+        let unchanged = tips.iter().all(|(log, then)| now(log) == *then);
         if unchanged {
             return self.digest_with(peer);
         }
@@ -160,8 +161,9 @@ impl Engine {
         for space in self.shared_spaces(peer) {
             let mut digest = crate::log::LogDigest::default();
             for log in self.logs.of_space(&space) {
-                if let Some(tip) = tips.get(log) {
+                if let Some((tip, fork)) = tips.get(log) {
                     digest.advance(space, *log, &crate::log::Tip::start(*log), tip);
+                    digest.fork(space, *log, None, *fork);
                 }
             }
             bytes.extend_from_slice(space.as_bytes());
@@ -182,9 +184,9 @@ impl Engine {
     }
 
     /// The peer holds exactly what our Hello's digest stood for.
-    fn level_at(&mut self, link: LinkId, tips: BTreeMap<crate::id::LogId, crate::log::Tip>) {
+    fn level_at(&mut self, link: LinkId, tips: Tips) {
         let Some(peer) = self.sessions.get(&link).map(|s| s.peer) else { return };
-        for (log, tip) in tips {
+        for (log, (tip, _)) in tips {
             let Some(space) = self.logs.get(&log).map(|s| s.space) else { continue };
             self.hear(peer, space, log, &tip);
             if let Some(session) = self.sessions.get_mut(&link) {
@@ -234,7 +236,7 @@ impl Engine {
                 if let Some(session) = self.sessions.get_mut(&link) {
                     session.told.insert(log, tip.seq);
                 }
-                positions.push(tip.position(log));
+                positions.push(self.logs.position(&log));
             }
             if !level {
                 whole.push(SpacePositions { space, positions, whole: true });

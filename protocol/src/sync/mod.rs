@@ -10,7 +10,7 @@
 //! - a [`Output::Persist`] is on disk before its `Persisted` is handed in, and tickets are answered
 //!   in the order they were given. The engine announces, relays and counts only what is durable, so
 //!   a persist always precedes the send that relies on it (I5);
-//! - every `Load` is answered by one `Loaded`; every frame of a `Send` by a `Sent` with its length,
+//! - every `Load` is answered by one `Loaded`, every `Compare` by one `Compared`; every frame of a `Send` by a `Sent` with its length,
 //!   or by the link's `LinkDown`;
 //! - links and tickets are never reused.
 //!
@@ -25,6 +25,7 @@ mod branches;
 mod broadcast;
 mod door;
 mod engine;
+mod forks;
 mod greeting;
 mod input;
 mod logs;
@@ -40,10 +41,10 @@ pub use door::{Door, DoorLimits, Source, Welcome};
 pub use engine::{Engine, Settings};
 pub use input::{Input, LinkId, Loaded, Ticket};
 pub use logs::StoredLog;
-pub use output::{Close, Item, Notice, Output};
+pub use output::{Close, Item, Notice, Output, Switch};
 pub use pace::{Bucket, Pace, PaceSettings, work_of};
 pub use peer::Refusals;
-pub use status::{LogStatus, PeerStatus, SpaceGap, Status};
+pub use status::{ForkStatus, LogStatus, PeerStatus, SpaceGap, Status};
 
 #[cfg(test)]
 mod tests;

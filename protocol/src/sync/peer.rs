@@ -71,6 +71,15 @@ impl Peer {
         true
     }
 
+    /// It holds less than it did: another branch of the log took over there.
+    pub(super) fn goes_back(&mut self, space: SpaceId, log: LogId, held: Held) {
+        if let Some(known) = self.held.get_mut(&space).and_then(|logs| logs.get_mut(&log))
+            && held.seq < known.seq
+        {
+            *known = Held { seq: held.seq.saturating_sub(1), ..held };
+        }
+    }
+
     /// The peer listed a whole space: what it did not list it does not hold.
     pub(super) fn holds_exactly(&mut self, space: SpaceId, positions: &[Position]) {
         let logs = positions

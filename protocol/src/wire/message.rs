@@ -6,7 +6,7 @@ use crate::limits::{
     LOGS_PER_SPACE_MAX, NAME_BYTES_MAX, PARTED_HEADS_MAX, POSITIONS_MAX, SPACES_MAX,
     STATEMENT_BYTES_MAX, STATEMENTS_PER_MESSAGE_MAX, WANTS_MAX,
 };
-use crate::log::{Run, RunError};
+use crate::log::{Proof, ProofError, Run, RunError};
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ pub enum DecodeError {
     Bound(&'static str),
     #[error("batch: {0}")]
     Run(#[from] RunError),
+    #[error(transparent)]
+    Proof(#[from] ProofError),
 }
 
 /// One message. Numbers are the frame's type byte and are never reused.
@@ -36,6 +38,8 @@ pub enum Message {
     /// A run, in its own bytes.
     Batch(Run),
     Parted(Parted),
+    /// Two histories of one log, signed by its author.
+    Proof(Box<Proof>),
     /// A type this version does not know; ignored, so that newer nodes can say more.
     Unknown(u8),
 }
@@ -52,6 +56,7 @@ impl Message {
             Self::Statements(m) => cbor(7, m),
             Self::Batch(run) => frame::encode(8, run.as_bytes()),
             Self::Parted(m) => cbor(9, m),
+            Self::Proof(m) => frame::encode(10, &m.to_wire()),
             Self::Unknown(kind) => frame::encode(*kind, &[]),
         }
     }
@@ -68,6 +73,7 @@ impl Message {
             7 => Self::Statements(read("Statements", &body)?),
             8 => Self::Batch(Run::parse(body)?),
             9 => Self::Parted(read("Parted", &body)?),
+            10 => Self::Proof(Box::new(Proof::from_wire(&body)?)),
             other => Self::Unknown(other),
         };
         message.check_bounds()?;
@@ -92,7 +98,9 @@ impl Message {
                     && m.statements.iter().all(|s| s.bytes.len() <= STATEMENT_BYTES_MAX)
             }
             Self::Parted(m) => m.heads.len() <= PARTED_HEADS_MAX,
-            Self::Decline(_) | Self::Prune(_) | Self::Batch(_) | Self::Unknown(_) => true,
+            // Runs and proofs are checked as they are read.
+            Self::Batch(_) | Self::Proof(_) => true,
+            Self::Decline(_) | Self::Prune(_) | Self::Unknown(_) => true,
         };
         if holds { Ok(()) } else { Err(DecodeError::Bound(self.name())) }
     }
@@ -108,6 +116,7 @@ impl Message {
             Self::Statements(_) => "Statements",
             Self::Batch(_) => "Batch",
             Self::Parted(_) => "Parted",
+            Self::Proof(_) => "Proof",
             Self::Unknown(_) => "unknown",
         }
     }

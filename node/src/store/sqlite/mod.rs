@@ -13,6 +13,7 @@
 
 mod copy;
 mod forget;
+mod forks;
 mod migrate;
 mod read;
 mod run_rows;
