@@ -99,6 +99,7 @@ impl Daemon {
             keys,
             readers: Arc::new(readers),
             documents: Arc::new(DocumentLocks::default()),
+            authors: Arc::default(),
         };
         let (urgent, inputs) = mpsc::unbounded_channel();
         let reader = store.reader()?;

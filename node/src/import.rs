@@ -158,6 +158,8 @@ fn at_field(text: &str, error: &EditError) -> (usize, String) {
         | EditError::UnknownCode { field, .. }
         | EditError::Date { field, .. }
         | EditError::Instant { field, .. }
+        | EditError::Id { field, .. }
+        | EditError::Note { field }
         | EditError::Key { field } => field.as_str(),
         EditError::Required { field, .. } => field,
         _ => "fields",

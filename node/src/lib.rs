@@ -10,6 +10,7 @@
 //! | [`writer`] | the one thread that commits |
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | [`rebuild`] | documents and rows made again |
+//! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`admission`] | tokens, and letting nodes in |
 //! | [`api`] | HTTP over the unix socket: what the CLI speaks |
@@ -19,6 +20,7 @@
 
 pub mod admission;
 pub mod api;
+mod authors;
 pub mod backup;
 pub mod clock;
 pub mod config;

@@ -1,6 +1,7 @@
 //! A document from its entries: who had the right, what waits, what the gate says.
 
-use crate::shared::{Readers, lock};
+use crate::authors::KnownAuthors;
+use crate::shared::{Readers, Shared, lock};
 use crate::store::{
     DocumentUpdate, EntryRef, Material, Place, Reader, Refusal, StoreError, WriteBatch,
 };
@@ -85,6 +86,7 @@ pub(crate) struct Job<'a> {
     pub(crate) readers: &'a Readers,
     pub(crate) directory: &'a Directory,
     pub(crate) keyring: &'a Keyring,
+    pub(crate) authors: &'a KnownAuthors,
 }
 
 /// Whether an entry is offered to the gate, and with which plain body.
@@ -94,6 +96,12 @@ enum Verdict<'a> {
     PastCut(Cow<'a, [u8]>),
     Waits,
     Refused(&'static str, String),
+}
+
+impl<'a> Job<'a> {
+    pub(crate) fn new(shared: &'a Shared, directory: &'a Directory, keyring: &'a Keyring) -> Self {
+        Self { readers: &shared.readers, directory, keyring, authors: &shared.authors }
+    }
 }
 
 impl Job<'_> {
@@ -213,7 +221,7 @@ impl Job<'_> {
         // Later entries of a log wait behind one that waits, here as in the gate: an honest author's
         // build on it.
         let mut blocked: Option<LogId> = None;
-        for candidate in candidates {
+        for &candidate in &candidates {
             let entry = entry_ref(place, &candidate.header);
             if blocked == Some(candidate.header.log) {
                 made.wait(entry);
@@ -246,8 +254,13 @@ impl Job<'_> {
         if incoming.is_empty() {
             return Ok(made);
         }
-        let outcome = materialise(schema, snapshot, &incoming)
+        let mut outcome = materialise(schema, snapshot, &incoming)
             .map_err(|why| Unmade::Damaged(place, why.to_string()))?;
+        let offering = |c: &&Candidate| (c.header.log.actor(), c.author);
+        let mut also: Vec<_> = candidates.iter().map(offering).collect();
+        also.dedup();
+        outcome.record =
+            self.authors.name(outcome.record, place.space, self.directory, self.readers, &also)?;
         made.take(place, schema, outcome);
         Ok(made)
     }

@@ -247,7 +247,7 @@ impl Materialiser {
         let directory = self.shared.directory.now();
         let mut damaged = Damaged::new();
         let keyring = self.shared.keys.now();
-        let job = Job { readers: &self.shared.readers, directory: &directory, keyring: &keyring };
+        let job = Job::new(&self.shared, &directory, &keyring);
         // Made documents are written while others are being made; the cursors come last, if at all.
         let cursors = std::mem::take(&mut batch.cursors);
         let mut written = Vec::new();

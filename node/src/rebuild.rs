@@ -249,7 +249,7 @@ impl Rebuilder {
         let directory = self.shared.directory.now();
         let keyring = self.shared.keys.now();
         let readers = &self.shared.readers;
-        let job = Job { readers, directory: &directory, keyring: &keyring };
+        let job = Job::new(&self.shared, &directory, &keyring);
         let make = |(place, candidates)| {
             let before = readers.with(|reader| Before::of(reader, place))?;
             let made = job.judge(place, None, candidates).map_err(StoreError::from)?;
@@ -317,7 +317,7 @@ impl Rebuilder {
             };
             rebuilt.count += 1;
             let Ok(record) = stored else { continue };
-            let row = record.row();
+            let row = self.shared.name(record, place.space)?.row();
             let update = RowUpdate { place, conflicts: row.conflicts, row: row.into() };
             let before = self.shared.readers.with(|r| r.row(place)).ok().flatten();
             let same =

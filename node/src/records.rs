@@ -237,6 +237,7 @@ impl Records {
             None => Record::new(save.schema),
         };
         let log = self.writer.log_of(save.space);
+        record = self.shared.name_for(record, save.space, log.actor())?;
         let Some(body) = record.edit(log.actor(), now_ms, account, &save.edits)? else {
             return Ok(None);
         };
@@ -292,7 +293,7 @@ impl Records {
     fn record(&self, schema: &'static Schema, place: Place) -> Result<Option<Shown>, RecordError> {
         self.healing(|| {
             let Some(stored) = self.document(place)? else { return Ok(None) };
-            let record = Self::load(schema, &stored)?;
+            let record = self.shared.name(Self::load(schema, &stored)?, place.space)?;
             Ok(Some(Shown { space: place.space, document: place.document, record }))
         })
     }

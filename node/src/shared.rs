@@ -1,10 +1,12 @@
 //! What the node's threads share: who we are, the directory of the moment, and readers.
 
+use crate::authors::KnownAuthors;
 use crate::clock::Clock;
 use crate::store::{Place, Reader, StoreError};
 use ed25519_dalek::SigningKey;
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{NodeId, SpaceId};
+use fenbu_protocol::record::Record;
 use fenbu_protocol::seal::{Keyring, sealing_secret};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
@@ -70,12 +72,29 @@ pub struct Shared {
     pub keys: Keys,
     pub readers: Arc<Readers>,
     pub documents: Arc<DocumentLocks>,
+    pub(crate) authors: Arc<KnownAuthors>,
 }
 
 impl Shared {
     /// The unit this node belongs to; empty until the directory says.
     pub fn unit(&self) -> String {
         self.directory.now().node(&self.me).map(|n| n.unit.clone()).unwrap_or_default()
+    }
+
+    /// The record with all its authors known, so that its state can be told.
+    pub fn name(&self, record: Record, space: SpaceId) -> Result<Record, StoreError> {
+        self.authors.name(record, space, &self.directory.now(), &self.readers, &[])
+    }
+
+    /// Likewise for a record about to be written by this node as `actor`.
+    pub fn name_for(
+        &self,
+        record: Record,
+        space: SpaceId,
+        actor: [u8; 16],
+    ) -> Result<Record, StoreError> {
+        let also = [(actor, self.me)];
+        self.authors.name(record, space, &self.directory.now(), &self.readers, &also)
     }
 
     /// Spaces whose documents this node makes and shows.

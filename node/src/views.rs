@@ -35,13 +35,20 @@ fn spec(schema: &'static Schema) -> ViewSpec {
         let scalar = field.is_some_and(|f| matches!(f.merge, Merge::Register | Merge::Contested));
         let value = field.map(|f| f.value);
         let integer = matches!(value, Some(ValueType::Instant | ValueType::Int | ValueType::Bool));
+        let tally = field.is_some_and(|f| f.merge == Merge::Tally);
+        let code = scalar && matches!(value, Some(ValueType::Code(_) | ValueType::Id(_)));
+        let state = matches!(value, Some(ValueType::State(_)));
         ViewColumn {
             name: (*name).to_owned(),
-            integer: scalar && integer,
-            indexed: scalar && matches!(value, Some(ValueType::Code(_))),
+            integer: (scalar && integer) || tally,
+            indexed: code || state,
         }
     });
-    ViewSpec { kind: schema.kind, table: schema.plural.to_owned(), columns: columns.collect() }
+    ViewSpec {
+        kind: schema.kind,
+        table: schema.plural.replace('-', "_"),
+        columns: columns.collect(),
+    }
 }
 
 impl From<fenbu_protocol::record::Row> for Row {

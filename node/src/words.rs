@@ -54,7 +54,7 @@ impl<S: Sync> FromRequestParts<S> for Lang {
 pub const JOINT: &str = " | ";
 
 /// Values that are messages of their own.
-const MESSAGES: [&str; 5] = ["why", "expected", "doing", "attempt", "kind"];
+const MESSAGES: [&str; 6] = ["why", "expected", "doing", "attempt", "kind", "by"];
 
 /// A message's Chinese; `None` if it is none of ours.
 pub fn zh(english: &str) -> Option<String> {

@@ -117,6 +117,8 @@ fn field(field: &Field) -> Value {
         Merge::Set => "set",
         Merge::List => "list",
         Merge::Map => "map",
+        Merge::Tally => "tally",
+        Merge::Log => "log",
     };
     let (value, codes) = match field.value {
         ValueType::Text => ("text", &[][..]),
@@ -125,6 +127,9 @@ fn field(field: &Field) -> Value {
         ValueType::Instant => ("instant", &[][..]),
         ValueType::Int => ("int", &[][..]),
         ValueType::Bool => ("bool", &[][..]),
+        ValueType::Id(_) => ("id", &[][..]),
+        ValueType::Object(_) => ("object", &[][..]),
+        ValueType::State(workflow) => ("state", workflow.states),
     };
     json!({
         "name": field.name,

@@ -14,7 +14,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{DocId, NodeId, SpaceId};
-use fenbu_protocol::record::{ALL, Schema, schema_named};
+use fenbu_protocol::record::{ALL, Schema, ValueType, schema_named};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -94,6 +94,7 @@ fn saved_json(saved: &Saved) -> Value {
 pub(super) async fn show(
     State(daemon): Node,
     Path((plural, id)): Path<(String, String)>,
+    lang: Lang,
 ) -> Result<Json<Value>, Problem> {
     let schema = schema_of(&plural)?;
     let records = daemon.records.clone();
@@ -109,6 +110,7 @@ pub(super) async fn show(
         other => return Ok(Json(other)),
     };
     let conflicts = fields.remove("conflicts").unwrap_or(Value::Null);
+    let courses = fields.remove("courses").unwrap_or_else(|| json!({}));
     Ok(Json(json!({
         "schema": format!("fenbu.{}/1", schema.name),
         "id": shown.document,
@@ -117,6 +119,7 @@ pub(super) async fn show(
         "space": shown.space,
         "fields": fields,
         "conflicts": authors.name_conflicts(&directory, conflicts),
+        "courses": authors.name_courses(&directory, courses, lang),
         "created_ms": row.created_ms,
         "updated_ms": row.updated_ms,
         "safe_on": safe.map(|k| json!({ "k": k, "n": carriers })),
@@ -155,6 +158,23 @@ impl Authors {
         out.insert("node".into(), json!(node));
         out.insert("node_name".into(), json!(info.map(|i| i.name.clone())));
         out.insert("unit".into(), json!(info.map(|i| i.unit.clone())));
+    }
+
+    /// Says who took each step.
+    fn name_courses(&self, directory: &Directory, mut courses: Value, lang: Lang) -> Value {
+        let courses_of = courses.as_object_mut().into_iter().flat_map(Map::values_mut);
+        for course in courses_of {
+            let steps = course["steps"].as_array_mut().into_iter().flatten();
+            for step in steps.filter_map(Value::as_object_mut) {
+                let actor = step.get("actor").and_then(Value::as_str).map(str::to_owned);
+                self.describe(directory, &actor.unwrap_or_default(), step);
+                if let Some(why) = step.get("ignored").and_then(Value::as_str) {
+                    let why = lang.say(why);
+                    step.insert("ignored".into(), why.into());
+                }
+            }
+        }
+        courses
     }
 
     /// Says who stands behind each concurrent value.
@@ -271,7 +291,7 @@ fn row_json(schema: &Schema, directory: &Directory, row: &ListedRow) -> Value {
             // Sets, lists and maps are stored as JSON text.
             Cell::Text(text) => schema
                 .field(column)
-                .filter(|f| f.merge.is_container())
+                .filter(|f| f.merge.is_container() || matches!(f.value, ValueType::Object(_)))
                 .and_then(|_| serde_json::from_str(text).ok())
                 .unwrap_or_else(|| text.as_str().into()),
         };
@@ -337,6 +357,7 @@ fn export_all(
             let mut fields = shown.record.to_json();
             if let Some(fields) = fields.as_object_mut() {
                 fields.remove("conflicts");
+                fields.remove("courses");
                 fields.retain(|_, value| !value.is_null());
             }
             let unit = unit_of(&directory, &shown.space);

@@ -150,6 +150,7 @@ impl Bench {
             keys,
             readers: Arc::new(Readers::new(store.reader().unwrap(), 2).unwrap()),
             documents: Arc::new(DocumentLocks::default()),
+            authors: Arc::default(),
         };
         let (inputs, engine) = tokio_mpsc::unbounded_channel();
         let logs = store.load().unwrap().logs;

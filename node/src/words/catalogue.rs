@@ -1,5 +1,5 @@
 //! Every message in English and in Chinese. Values stand in braces, under the same names in both;
-//! `{why}`, `{expected}`, `{doing}`, `{attempt}` and `{kind}` are messages of their own.
+//! `{why}`, `{expected}`, `{doing}`, `{attempt}`, `{kind}` and `{by}` are messages of their own.
 
 #[rustfmt::skip]
 pub(super) const CATALOGUE: &[(&str, &str)] = &[
@@ -25,6 +25,36 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("'after' is not a cursor; use `next` of the page before", "after 不是翻页位置；用上一页的 next"),
     ("no other node is called '{wanted}', and it is not HOST:PORT; see `fenbu directory`", "没有其他节点叫“{wanted}”，它也不是 主机:端口；见 fenbu directory"),
     ("this node reads no space '{label}'; see `fenbu directory`", "本节点没有可读的数据范围“{label}”；见 fenbu directory"),
+
+    // Steps of workflows.
+    ("a record's id", "记录的标识"),
+    ("a step", "一个步骤"),
+    ("a value", "一个值"),
+    ("an array of texts", "文本数组"),
+    ("texts under 'op', 'to', 'note' and 'on'", "op、to、note、on 之下是文本"),
+    ("a step under 'op'", "op 之下是步骤"),
+    ("a state, or an object with the step under 'op'", "一个状态，或者 op 之下写明步骤的对象"),
+    ("the state under 'to'", "to 之下是状态"),
+    ("no 'to': the step itself says where it leads", "不写 to：步骤本身说明去向"),
+    ("field '{field}': '{text}' is not the id of a {kind}: 32 hex digits", "字段“{field}”：“{text}”不是{kind}的标识（32 位十六进制数字）"),
+    ("field '{field}': nothing leads from '{from}' to '{to}'; from there it can become {known}", "字段“{field}”：不能从“{from}”变为“{to}”；可以变为 {known}"),
+    ("'{op}' is not possible now: {why}", "现在不能“{op}”：{why}"),
+    ("field '{field}': a note has at most {NOTE_BYTES_MAX} bytes", "字段“{field}”：说明最多 {NOTE_BYTES_MAX} 字节"),
+    ("this version knows no such step", "本版本没有这个步骤"),
+    ("it cannot be taken from the state '{state}'", "不能从“{state}”状态走这一步"),
+    ("only {by} may take it", "只有{by}可以走这一步"),
+    ("whoever may write it", "可写者"),
+    ("head office", "局机关"),
+    ("the unit it belongs to", "所属单位"),
+    ("the unit it belongs to, or head office", "所属单位或局机关"),
+    ("the unit it names", "它指定的单位"),
+    ("the unit it names, or head office", "它指定的单位或局机关"),
+    ("somebody else has to take it than who took '{op}'", "不能由走了“{op}”这一步的同一个人来走"),
+    ("it needs a note that says why", "需要写明理由"),
+    ("how things stood before can only be said first", "补录原有状态只能在最先"),
+    ("there is nothing to settle, or '{state}' is none of the states in question", "没有需要裁定的，或“{state}”不在争议的状态之中"),
+    ("only an author itself writes under its name", "只有作者本人能以自己的名义写入"),
+    ("what was said there cannot be taken back", "在那里说过的不能收回"),
 
     // Records.
     ("post", "稿件"),

@@ -46,7 +46,7 @@ pub(super) fn live(shared: &Shared, run: &Run) -> Option<Live> {
     }
     let guard = shared.documents.try_lock(by_document.keys().copied())?;
     let (directory, keyring) = (shared.directory.now(), shared.keys.now());
-    let job = Job { readers: &shared.readers, directory: &directory, keyring: &keyring };
+    let job = Job::new(shared, &directory, &keyring);
     let mut batch = WriteBatch::default();
     for made in job.make(by_document.into_iter().collect()) {
         batch.merge(made.ok()?.batch);

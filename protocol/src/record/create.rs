@@ -135,6 +135,8 @@ impl<'a> Writing<'a> {
             Edit::Entries(entries) => {
                 entries.iter().for_each(|(key, value)| self.put(container, key, value.as_ref()));
             }
+            // Entries by now, see `steps`.
+            Edit::Want(_) | Edit::Tally(_) | Edit::Total(_) => {}
         }
     }
 

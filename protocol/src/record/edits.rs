@@ -2,6 +2,8 @@
 
 use super::gate::KEY_BYTES_MAX;
 use super::schema::{Field, Merge, Schema, ValueType};
+use super::steps::{NOTE_BYTES_MAX, Want};
+use crate::id::DocId;
 use crate::limits::{CHANGE_BYTES_MAX, CHANGE_OPS_MAX};
 use automerge::ScalarValue;
 use serde_json::{Map, Value};
@@ -28,6 +30,16 @@ pub enum EditError {
     Date { field: String, text: String },
     #[error("field '{field}': '{text}' is not a time like 2018-12-11T09:00:00+08:00")]
     Instant { field: String, text: String },
+    #[error("field '{field}': '{text}' is not the id of a {kind}: 32 hex digits")]
+    Id { field: String, text: String, kind: &'static str },
+    #[error(
+        "field '{field}': nothing leads from '{from}' to '{to}'; from there it can become {known}"
+    )]
+    NoStep { field: String, from: String, to: String, known: String },
+    #[error("'{op}' is not possible now: {why}")]
+    Step { field: String, op: String, why: String },
+    #[error("field '{field}': a note has at most {NOTE_BYTES_MAX} bytes")]
+    Note { field: String },
     #[error("field '{field}': a member or key must have 1 to {KEY_BYTES_MAX} bytes")]
     Key { field: String },
     #[error(
@@ -55,6 +67,12 @@ pub(super) enum Edit {
     List(Vec<ScalarValue>),
     /// Values by key; `None` removes the key.
     Entries(Vec<(String, Option<ScalarValue>)>),
+    /// A state or a step; becomes an entry once the record and its author are known.
+    Want(Want),
+    /// This author's number of a tally, likewise.
+    Tally(i64),
+    /// A tally as it is shown: what a new record begins with, and nothing for one that exists.
+    Total(i64),
 }
 
 /// Checked edits of one save.
@@ -68,7 +86,8 @@ impl Edits {
     ///
     /// Registers take their value or null; texts the whole new text; sets an array of all members or
     /// `{"add": [..], "remove": [..]}`; lists the whole new array; maps an object of the keys that
-    /// change, null removing one.
+    /// change, null removing one; tallies this author's number; a workflow's field the state wanted, or
+    /// a step as `{"op": .., "note": .., "on": ..}`.
     ///
     /// # Errors
     /// The first thing wrong, with the fields, codes or forms that would be right.
@@ -105,6 +124,12 @@ impl Edits {
         self.edits.is_empty()
     }
 
+    /// Whether something depends on the record and its author, see [`Record::keyed`](super::Record).
+    pub(super) fn any_to_key(&self) -> bool {
+        let to_key = |edit: &Edit| matches!(edit, Edit::Want(_) | Edit::Tally(_) | Edit::Total(_));
+        self.edits.iter().any(|(_, edit)| to_key(edit))
+    }
+
     pub(super) fn names(&self, field: &str) -> bool {
         self.edits.iter().any(|(f, _)| f.name == field)
     }
@@ -112,6 +137,17 @@ impl Edits {
 
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
+}
+
+impl EditError {
+    /// For a code the field does not know.
+    pub(super) fn unknown_code(field: &Field, name: &str, code: &str) -> Self {
+        Self::UnknownCode {
+            field: name.to_owned(),
+            code: code.to_owned(),
+            known: join(field.codes().iter().map(|c| c.code)),
+        }
+    }
 }
 
 impl Edit {
@@ -149,6 +185,14 @@ impl Edit {
                 };
                 Self::Entries(entries.iter().map(one).collect::<Result<_, _>>()?)
             }
+            Merge::Tally => match value {
+                Value::Null => Self::Tally(0),
+                Value::Object(shown) => Self::Total(
+                    shown.values().filter_map(Value::as_i64).fold(0, i64::saturating_add),
+                ),
+                _ => Self::Tally(value.as_i64().ok_or(wrong("a whole number"))?),
+            },
+            Merge::Log => Self::Want(Want::from_json(field, value)?),
         })
     }
 
@@ -183,6 +227,8 @@ impl Edit {
             Self::Entries(entries) => {
                 entries.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, size)).sum()
             }
+            Self::Want(want) => want.bytes(),
+            Self::Tally(_) | Self::Total(_) => 42,
         }
     }
 }
@@ -217,11 +263,7 @@ fn scalar(field: &Field, name: &str, value: &Value) -> Result<Option<ScalarValue
         ValueType::Code(codes) => {
             let code = text.ok_or(wrong("a code"))?;
             if !codes.iter().any(|c| c.code == code) {
-                return Err(EditError::UnknownCode {
-                    field: name.to_owned(),
-                    code: code.to_owned(),
-                    known: join(codes.iter().map(|c| c.code)),
-                });
+                return Err(EditError::unknown_code(field, name, code));
             }
             code.into()
         }
@@ -241,7 +283,80 @@ fn scalar(field: &Field, name: &str, value: &Value) -> Result<Option<ScalarValue
         },
         ValueType::Int => ScalarValue::Int(value.as_i64().ok_or(wrong("a whole number"))?),
         ValueType::Bool => value.as_bool().ok_or(wrong("true or false"))?.into(),
+        ValueType::Id(kind) => {
+            let text = text.ok_or(wrong("a record's id"))?;
+            let id = text.to_ascii_lowercase();
+            if id.parse::<DocId>().is_err() {
+                return Err(EditError::Id { field: name.to_owned(), text: text.to_owned(), kind });
+            }
+            id.into()
+        }
+        ValueType::Object(parts) => return object(parts, name, value),
+        // Only logs have states, and those are wanted, not set.
+        ValueType::State(_) => return Err(wrong("a step")),
     }))
+}
+
+/// Several values in one, as JSON text with the parts in their order; `None` if all are empty.
+fn object(
+    parts: &'static [Field],
+    name: &str,
+    value: &Value,
+) -> Result<Option<ScalarValue>, EditError> {
+    let mut out = Map::new();
+    match (value.as_object(), parts.first()) {
+        (Some(given), _) => {
+            if let Some(unknown) = given.keys().find(|k| !parts.iter().any(|p| p.name == *k)) {
+                return Err(EditError::UnknownField {
+                    kind: "value",
+                    field: format!("{name}/{unknown}"),
+                    known: join(parts.iter().map(|p| p.name)),
+                });
+            }
+            for part in parts {
+                let name = format!("{name}/{}", part.name);
+                let value = match (given.get(part.name), part.merge) {
+                    (None, _) => None,
+                    (Some(Value::Array(items)), Merge::Set) => texts(&name, items)?,
+                    (Some(value), _) => scalar(part, &name, value)?.map(|s| json_of_scalar(&s)),
+                };
+                if let Some(value) = value {
+                    out.insert(part.name.to_owned(), value);
+                }
+            }
+        }
+        (None, Some(first)) => {
+            if let Some(value) = scalar(first, name, value)? {
+                out.insert(first.name.to_owned(), json_of_scalar(&value));
+            }
+        }
+        (None, None) => {}
+    }
+    if let Some(lacking) = parts.iter().find(|p| p.required && !out.contains_key(p.name))
+        && !out.is_empty()
+    {
+        let field = format!("{name}/{}", lacking.name);
+        return Err(EditError::Type { field, expected: "a value" });
+    }
+    Ok((!out.is_empty()).then(|| Value::Object(out).to_string().into()))
+}
+
+/// A part that is several texts; none if there are none.
+fn texts(name: &str, items: &[Value]) -> Result<Option<Value>, EditError> {
+    let wrong = EditError::Type { field: name.to_owned(), expected: "an array of texts" };
+    let all: Option<BTreeSet<&str>> = items.iter().map(Value::as_str).collect();
+    let all = all.ok_or(wrong)?;
+    Ok((!all.is_empty()).then(|| all.into_iter().collect()))
+}
+
+fn json_of_scalar(value: &ScalarValue) -> Value {
+    match value {
+        ScalarValue::Str(text) => Value::String(text.to_string()),
+        ScalarValue::Int(n) => (*n).into(),
+        ScalarValue::Boolean(flag) => (*flag).into(),
+        // Edits make nothing else.
+        _ => Value::Null,
+    }
 }
 
 /// A run of exactly `text.len()` decimal digits.
@@ -251,7 +366,7 @@ fn digits(text: Option<&str>) -> Option<i64> {
 }
 
 /// Days from 1970-01-01 to a `YYYY-MM-DD` that the calendar has, from year 1.
-fn days_of(text: &str) -> Option<i64> {
+pub(super) fn days_of(text: &str) -> Option<i64> {
     if text.len() != 10 || text.get(4..5) != Some("-") || text.get(7..8) != Some("-") {
         return None;
     }

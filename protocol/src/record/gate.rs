@@ -8,8 +8,9 @@
 //! is judged in [`super::materialise`].
 
 use super::chunk::{Chunk, ChunkError, DELETE, Key, Op, OpId, PUT, Value};
-use super::genesis::{ACTOR, Genesis, Shape, genesis};
+use super::genesis::{ACTOR, Genesis, Keys, Shape, genesis};
 use super::schema::Schema;
+use crate::id::hex;
 use crate::limits::{CHANGE_BYTES_MAX, CHANGE_MESSAGE_BYTES_MAX, OP_COUNTER_MAX};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -145,7 +146,7 @@ pub fn inspect(schema: &Schema, actor: [u8; 16], body: &[u8]) -> Result<Inspecte
         return Err(Refusal::Counter);
     }
     let genesis = genesis(schema);
-    let mut reading = Reading { genesis, chunk, body, traces: Vec::new(), references: Vec::new() };
+    let mut reading = Reading::new(genesis, chunk, body);
     reading.run()?;
     let max_op = chunk.start_op + reading.traces.len() as u64 - 1;
     if max_op > OP_COUNTER_MAX {
@@ -173,7 +174,7 @@ pub fn inspect(schema: &Schema, actor: [u8; 16], body: &[u8]) -> Result<Inspecte
 pub(super) fn traces_of(schema: &Schema, body: &[u8]) -> Option<Vec<Trace>> {
     let chunk = Chunk::parse(body).ok()?;
     let genesis = genesis(schema);
-    let mut reading = Reading { genesis, chunk, body, traces: Vec::new(), references: Vec::new() };
+    let mut reading = Reading::new(genesis, chunk, body);
     reading.run().ok()?;
     Some(reading.traces)
 }
@@ -181,6 +182,8 @@ pub(super) fn traces_of(schema: &Schema, body: &[u8]) -> Option<Vec<Trace>> {
 /// The walk over a change's operations.
 struct Reading<'a> {
     genesis: &'static Genesis,
+    /// The author's actor in hex: what its own keys begin with.
+    own: String,
     chunk: Chunk<'a>,
     body: &'a [u8],
     traces: Vec<Trace>,
@@ -188,6 +191,11 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
+    fn new(genesis: &'static Genesis, chunk: Chunk<'a>, body: &'a [u8]) -> Self {
+        let own = hex(&chunk.actor);
+        Self { genesis, own, chunk, body, traces: Vec::new(), references: Vec::new() }
+    }
+
     fn run(&mut self) -> Result<(), Refusal> {
         let mut ops = self.chunk.ops();
         let mut preds = Vec::new();
@@ -250,6 +258,9 @@ impl<'a> Reading<'a> {
         if op.insert || (op.action == DELETE && preds.is_empty()) {
             return self.refuse("a map holds values, and only a value can be deleted");
         }
+        if let Some(keys) = container.map(|at| self.genesis.containers[at].keys) {
+            self.own_key(keys, op, preds, key)?;
+        }
         // The key is a slice of the body, so its place is the distance of the two addresses.
         let at = key.as_ptr() as usize - self.body.as_ptr() as usize;
         let trace = Trace::Put(container, at..at + key.len());
@@ -257,6 +268,22 @@ impl<'a> Reading<'a> {
             self.refer(*pred, trace.clone())?;
         }
         Ok(if op.action == PUT { trace } else { Trace::Nothing })
+    }
+
+    /// What was said under one's own name stays said, and nobody says it for another.
+    fn own_key(&self, keys: Keys, op: &Op<'a>, preds: &[OpId], key: &str) -> Result<(), Refusal> {
+        let of_own = match keys {
+            Keys::Anyones => return Ok(()),
+            Keys::Event => key.strip_prefix(&self.own).is_some_and(|rest| rest.starts_with('.')),
+            Keys::Number => key == self.own,
+        };
+        if !of_own {
+            return self.refuse("only an author itself writes under its name");
+        }
+        if op.action == DELETE || (keys == Keys::Event && !preds.is_empty()) {
+            return self.refuse("what was said there cannot be taken back");
+        }
+        Ok(())
     }
 
     /// An insertion into or deletion from a sequence.

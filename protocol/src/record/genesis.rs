@@ -6,7 +6,7 @@
 //! beside this file and never change: a new shape is a new version.
 
 use super::chunk::{Chunk, Key, MAKE_LIST, MAKE_MAP, MAKE_TEXT};
-use super::schema::{ALL, Schema};
+use super::schema::{ALL, Merge, Schema};
 use automerge::{ActorId, Automerge, Change, ObjId, ROOT, ReadDoc};
 use std::sync::OnceLock;
 
@@ -21,11 +21,22 @@ pub(super) enum Shape {
     Text,
 }
 
+/// Who may write under which keys of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keys {
+    Anyones,
+    /// The author's actor in hex, a dot and a number; written once.
+    Event,
+    /// The author's actor in hex.
+    Number,
+}
+
 /// An object the genesis change created.
 #[derive(Debug, Clone)]
 pub(super) struct Container {
     pub(super) name: String,
     pub(super) shape: Shape,
+    pub(super) keys: Keys,
     /// Counter of the operation that made it.
     pub(super) counter: u64,
     pub(super) id: ObjId,
@@ -62,7 +73,12 @@ impl Genesis {
             };
             if let (Some(shape), Key::Property(name)) = (shape, op.key) {
                 let (_, id) = document.get(ROOT, name).ok().flatten().expect("a created object");
-                containers.push(Container { name: name.to_owned(), shape, counter, id });
+                let keys = match schema.field(name).map(|f| f.merge) {
+                    Some(Merge::Log) => Keys::Event,
+                    Some(Merge::Tally) => Keys::Number,
+                    _ => Keys::Anyones,
+                };
+                containers.push(Container { name: name.to_owned(), shape, keys, counter, id });
             }
             counter += 1;
         }
@@ -92,7 +108,8 @@ pub(super) fn genesis(schema: &Schema) -> &'static Genesis {
 mod tests {
     use super::*;
     use crate::id::hex;
-    use crate::record::schema::Merge;
+    use automerge::ObjType;
+    use automerge::transaction::{CommitOptions, Transactable};
 
     #[test]
     fn the_committed_genesis_changes_never_change() {
@@ -101,10 +118,44 @@ mod tests {
     }
 
     const PINNED: [&str; 3] = [
-        "58a064878a4ce6bad13c61011e23df39cf7d442168d7d183eed42cc4e0ca32b9",
-        "e42fa1ac9628e6cbee93871755efa8d3984157e01a90f0dbee8cb1db275abbcc",
-        "e3fb4405c9329fd799af88446b63ddfdbce00918acacbd0f496802e67960ad9f",
+        "8f59ee80b654a99efbf46b83188aebc64aad5f02cf1314a565dd70f02c249b87",
+        "1c3e6aeac78d083c841cc54fe6b48acffd6a42ee27563607e3bbb639e455b53e",
+        "c10e018c1c3df17a7bf7be4f5abba412cdd0973431f5d8e495d36a951830625b",
     ];
+
+    fn shape_of(merge: Merge) -> Shape {
+        match merge {
+            Merge::Text => Shape::Text,
+            Merge::List => Shape::List,
+            _ => Shape::Map,
+        }
+    }
+
+    /// Writes genesis changes that are missing: `cargo test -p fenbu-protocol -- --ignored new_genesis`. One that
+    /// is there is never written again.
+    #[test]
+    #[ignore = "writes files of new kinds"]
+    fn new_genesis() {
+        for schema in ALL.into_iter().filter(|s| s.genesis_bytes.is_empty()) {
+            let mut document = Automerge::new().with_actor(ActorId::from(ACTOR));
+            let mut tx = document.transaction();
+            let mark = format!("{}/{}", schema.name, schema.genesis);
+            tx.put(ROOT, "@record", mark).unwrap();
+            for field in schema.fields.iter().filter(|f| f.merge.is_container()) {
+                let kind = match shape_of(field.merge) {
+                    Shape::Text => ObjType::Text,
+                    Shape::List => ObjType::List,
+                    Shape::Map => ObjType::Map,
+                };
+                tx.put_object(ROOT, field.name, kind).unwrap();
+            }
+            tx.commit_with(CommitOptions::default().with_time(0));
+            let bytes = document.get_last_local_change().unwrap().raw_bytes().to_vec();
+            let root = concat!(env!("CARGO_MANIFEST_DIR"), "/src/record/genesis");
+            let path = format!("{root}/{}.{}", schema.name, schema.genesis);
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
 
     #[test]
     fn each_container_field_has_its_object_and_nothing_else_does() {
@@ -114,14 +165,7 @@ mod tests {
                 .fields
                 .iter()
                 .filter(|f| f.merge.is_container())
-                .map(|f| {
-                    let shape = match f.merge {
-                        Merge::Text => Shape::Text,
-                        Merge::List => Shape::List,
-                        _ => Shape::Map,
-                    };
-                    (f.name, shape)
-                })
+                .map(|f| (f.name, shape_of(f.merge)))
                 .collect();
             let objects: Vec<_> =
                 genesis.containers.iter().map(|c| (c.name.as_str(), c.shape)).collect();

@@ -3,6 +3,8 @@
 use super::chunk::{Chunk, DELETE, Key, Op, Value as Stored};
 use super::doc::Record;
 use super::genesis::{Shape, genesis};
+use super::schema::Merge;
+use super::steps::Taken;
 use crate::id::hex;
 use automerge::ChangeHash;
 use serde_json::{Map, Value, json};
@@ -24,7 +26,7 @@ pub struct HistoryItem {
     pub account: String,
     /// Fields in schema order, then others by name. Registers give the new value or null; texts and
     /// lists `{"inserted": n, "deleted": n, "excerpt": ..}`; sets `{"added": [..], "removed": [..]}`;
-    /// maps the changed keys with their new values.
+    /// maps the changed keys with their new values; workflows the steps taken.
     pub changes: Vec<(String, Value)>,
 }
 
@@ -86,10 +88,10 @@ impl Record {
             };
             let fields = self.schema().fields;
             let rank = fields.iter().position(|f| f.name == name).unwrap_or(fields.len());
-            let is_set = fields.get(rank).is_some_and(|f| f.merge == super::schema::Merge::Set);
+            let merge = fields.get(rank).map(|f| f.merge);
             summaries
                 .entry((rank, name.to_owned()))
-                .or_insert_with(|| Summary::of(container.map(|c| c.shape), is_set))
+                .or_insert_with(|| Summary::of(container.map(|c| c.shape), merge))
                 .add(&op);
         }
         let changes = summaries.into_iter().map(|((_, name), s)| (name, s.into_json())).collect();
@@ -110,13 +112,15 @@ enum Summary {
     Sequence { inserted: u64, deleted: u64, excerpt: Vec<String>, text: bool },
     Set { added: BTreeSet<String>, removed: BTreeSet<String> },
     Map(Map<String, Value>),
+    Steps(Vec<Value>),
 }
 
 impl Summary {
-    fn of(shape: Option<Shape>, is_set: bool) -> Self {
+    fn of(shape: Option<Shape>, merge: Option<Merge>) -> Self {
         match shape {
             None => Self::Register(Value::Null),
-            Some(Shape::Map) if is_set => {
+            Some(Shape::Map) if merge == Some(Merge::Log) => Self::Steps(Vec::new()),
+            Some(Shape::Map) if merge == Some(Merge::Set) => {
                 Self::Set { added: BTreeSet::new(), removed: BTreeSet::new() }
             }
             Some(Shape::Map) => Self::Map(Map::new()),
@@ -145,6 +149,10 @@ impl Summary {
                 removed.insert(key.to_owned());
             }
             (Self::Set { added, .. }, Key::Property(key)) => drop(added.insert(key.to_owned())),
+            (Self::Steps(steps), _) => {
+                let taken = value.as_str().and_then(Taken::read);
+                steps.push(taken.map_or(value, |taken| taken.to_json()));
+            }
             (Self::Map(entries), Key::Property(key)) => drop(entries.insert(key.to_owned(), value)),
             (Self::Set { .. } | Self::Map(_), _) => {}
         }
@@ -159,6 +167,7 @@ impl Summary {
             }
             Self::Set { added, removed } => json!({ "added": added, "removed": removed }),
             Self::Map(entries) => Value::Object(entries),
+            Self::Steps(steps) => Value::Array(steps),
         }
     }
 }

@@ -8,9 +8,11 @@
 //!
 //! | file | noun |
 //! |---|---|
-//! | `schema`, `post`, `member`, `meeting` | what a kind consists of |
+//! | `schema`, `workflow` | what kinds consist of |
+//! | `kind` | the kinds, a file each |
+//! | `course`, `steps` | the state of a record, derived from the steps taken, and taking one |
 //! | `genesis` | the change every document of a kind begins from |
-//! | `edits`, `create`, `writing`, `doc`, `history` | writing, reading, looking back |
+//! | `edits`, `create`, `writing`, `doc`, `show`, `history` | writing, reading, looking back |
 //! | `column`, `chunk`, `gate`, `past`, `materialise`, `assemble`, `replay`, `rescue` | what a stranger's change must survive |
 //!
 //! This module knows no network, no disk and no clock, and not who may write: times and accounts
@@ -19,6 +21,7 @@
 mod assemble;
 mod chunk;
 mod column;
+mod course;
 mod create;
 mod doc;
 mod edits;
@@ -26,25 +29,30 @@ mod encode;
 mod gate;
 mod genesis;
 mod history;
+mod kind;
 mod materialise;
-mod meeting;
-mod member;
 mod past;
-mod post;
 mod replay;
 mod rescue;
 mod schema;
+mod show;
 mod snapshot;
+mod steps;
+mod workflow;
 mod writing;
 
 pub use chunk::ChunkError;
-pub use doc::{Cell, LoadError, Record, Row};
+pub use course::{Authors, Course, Happened, Ignored, Rival};
+pub use doc::{LoadError, Record};
 pub use edits::{EDIT_BYTES_MAX, EditError, Edits};
 pub use gate::{Inspected, KEY_BYTES_MAX, Refusal, inspect};
 pub use history::HistoryItem;
 pub use materialise::{Incoming, Outcome, materialise};
 pub use rescue::rescued;
 pub use schema::{ALL, Code, Field, Home, Merge, Schema, ValueType, schema, schema_named};
+pub use show::{Cell, Row};
+pub use steps::{NOTE_BYTES_MAX, Taken};
+pub use workflow::{By, CORRECT, RECORD, SETTLE, Step, Workflow};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 //! A kind is one static [`Schema`]; readers, editors, the gate, views and forms all walk it. Adding
 //! a kind means one file with its schema, its genesis bytes, and a line in [`ALL`].
 
-use super::{meeting, member, post};
+use super::kind;
+use super::workflow::{Step, Workflow};
 use crate::log::{Kind, Lane};
 
 /// How concurrent edits of a field meet.
@@ -21,12 +22,17 @@ pub enum Merge {
     List,
     /// A contested value for each key, such as attendance by member.
     Map,
+    /// A number for each log that reports one; shown is their sum. A bare counter would count a
+    /// correction twice.
+    Tally,
+    /// Steps that were taken, each kept for good; shown is the state they lead to.
+    Log,
 }
 
 impl Merge {
     /// Whether the field is an object the genesis change creates, not a scalar of the root.
     pub fn is_container(self) -> bool {
-        matches!(self, Self::Text | Self::Set | Self::List | Self::Map)
+        !matches!(self, Self::Register | Self::Contested)
     }
 }
 
@@ -52,6 +58,13 @@ pub enum ValueType {
     /// A signed 64-bit integer.
     Int,
     Bool,
+    /// The id of a record of this kind, stored as 32 hex digits.
+    Id(&'static str),
+    /// Several values in one, stored as a JSON object with these names in this order. Its first field
+    /// may be given alone.
+    Object(&'static [Field]),
+    /// A state of this workflow, derived.
+    State(&'static Workflow),
 }
 
 /// One field of a record.
@@ -66,6 +79,8 @@ pub struct Field {
     pub required: bool,
     /// Shown while nobody has written the field.
     pub default: Option<&'static str>,
+    /// About a person and nobody's business: lists mask it, and looking at it is noted.
+    pub personal: bool,
     pub label_zh: &'static str,
     pub label_en: &'static str,
 }
@@ -78,11 +93,36 @@ impl Field {
         label_zh: &'static str,
         label_en: &'static str,
     ) -> Self {
-        Self { name, merge, value, required: false, default: None, label_zh, label_en }
+        Self {
+            name,
+            merge,
+            value,
+            required: false,
+            default: None,
+            personal: false,
+            label_zh,
+            label_en,
+        }
     }
 
     pub(super) const fn required(mut self) -> Self {
         self.required = true;
+        self
+    }
+
+    /// A workflow's field: its state is derived from the steps taken.
+    pub(super) const fn state(
+        name: &'static str,
+        workflow: &'static Workflow,
+        label_zh: &'static str,
+        label_en: &'static str,
+    ) -> Self {
+        Self::new(name, Merge::Log, ValueType::State(workflow), label_zh, label_en)
+            .starting(workflow.initial)
+    }
+
+    pub(super) const fn personal(mut self) -> Self {
+        self.personal = true;
         self
     }
 
@@ -91,10 +131,24 @@ impl Field {
         self
     }
 
+    /// The codes a value may be; states for a workflow's field.
+    pub fn codes(&self) -> &'static [Code] {
+        match self.value {
+            ValueType::Code(codes) => codes,
+            ValueType::State(workflow) => workflow.states,
+            _ => &[],
+        }
+    }
+
     /// The code's entry, if this field has codes and this version knows it.
     pub fn code(&self, code: &str) -> Option<&'static Code> {
+        self.codes().iter().find(|c| c.code == code)
+    }
+
+    /// The workflow whose steps the field holds.
+    pub fn workflow(&self) -> Option<&'static Workflow> {
         match self.value {
-            ValueType::Code(codes) => codes.iter().find(|c| c.code == code),
+            ValueType::State(workflow) => Some(workflow),
             _ => None,
         }
     }
@@ -128,16 +182,37 @@ pub struct Schema {
     pub fields: &'static [Field],
     /// Fields that become cells of the kind's view row, in this order.
     pub columns: &'static [&'static str],
+    /// Of these, those lists filter by.
+    pub filters: &'static [&'static str],
+    /// Of these, those lists show, the longest text last.
+    pub listed: &'static [&'static str],
+    /// Of these, those only wide lists show.
+    pub listed_wide: &'static [&'static str],
 }
 
 impl Schema {
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|f| f.name == name)
     }
+
+    /// Whether a state of its records is derived.
+    pub fn has_workflow(&self) -> bool {
+        self.fields.iter().any(|f| f.workflow().is_some())
+    }
+
+    /// The fields that hold steps, and their workflows.
+    pub fn workflows(&self) -> impl Iterator<Item = (&'static Field, &'static Workflow)> {
+        self.fields.iter().filter_map(|f| Some((f, f.workflow()?)))
+    }
+
+    /// The step with this code, and the field it belongs to.
+    pub fn step(&self, op: &str) -> Option<(&'static Field, &'static Step)> {
+        self.workflows().find_map(|(field, workflow)| Some((field, workflow.step(op)?)))
+    }
 }
 
 /// Every kind this version knows, by kind number.
-pub static ALL: [&Schema; 3] = [&post::SCHEMA, &member::SCHEMA, &meeting::SCHEMA];
+pub static ALL: [&Schema; 3] = [&kind::post::SCHEMA, &kind::member::SCHEMA, &kind::meeting::SCHEMA];
 
 /// The schema of a kind number.
 pub fn schema(kind: Kind) -> Option<&'static Schema> {
@@ -157,6 +232,7 @@ pub(super) const fn code(code: &'static str, zh: &'static str, en: &'static str)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::workflow::{By, CORRECT, RECORD, SETTLE};
     use std::collections::BTreeSet;
 
     #[test]
@@ -170,16 +246,44 @@ mod tests {
             for field in schema.fields {
                 assert!(fields.insert(field.name), "{} twice in {}", field.name, schema.name);
                 assert!(!field.required || !field.merge.is_container());
-                assert!(!matches!(field.name, "conflicts" | "other"));
-                if let (Some(default), ValueType::Code(codes)) = (field.default, field.value) {
-                    assert!(codes.iter().any(|c| c.code == default));
-                }
+                assert!(!matches!(field.name, "conflicts" | "other" | "courses"));
+                assert!(field.default.is_none_or(|code| field.code(code).is_some()));
+                assert_eq!(field.merge == Merge::Log, field.workflow().is_some());
+                assert!(field.merge != Merge::Tally || field.value == ValueType::Int);
             }
             for column in schema.columns {
                 assert!(fields.contains(column), "no field {column} in {}", schema.name);
             }
+            for name in schema.filters.iter().chain(schema.listed).chain(schema.listed_wide) {
+                assert!(schema.columns.contains(name), "no column {name} in {}", schema.name);
+            }
+            check_steps(schema);
             assert_eq!(schema_named(schema.plural), Some(schema));
             assert_eq!(super::schema(schema.kind), Some(schema));
+        }
+    }
+
+    /// Every state is known and can be reached, and each step is named once in its kind.
+    fn check_steps(schema: &'static Schema) {
+        let mut ops = BTreeSet::from(["add", "edit", "show", "list", "history"]);
+        for (field, workflow) in schema.workflows() {
+            let name = (schema.name, field.name);
+            let mut reached = BTreeSet::from([workflow.initial]);
+            for step in workflow.steps {
+                assert!(ops.insert(step.op), "{name:?}: step {} twice", step.op);
+                assert!(![RECORD, CORRECT, SETTLE].contains(&step.op));
+                let states = step.from.iter().copied().chain(step.to);
+                states.for_each(|s| assert!(workflow.knows(s), "{name:?}: no state {s}"));
+                reached.extend(step.to);
+                let known = |op| workflow.step(op).is_some();
+                assert!(step.not_by_who.is_none_or(known), "{name:?}: {}", step.op);
+                if let By::UnitIn(field) | By::UnitInOrHeadOffice(field) = step.by {
+                    assert!(schema.field(field).is_some(), "{name:?}: no field {field}");
+                }
+            }
+            for state in workflow.states {
+                assert!(reached.contains(state.code), "{name:?}: nothing leads to {}", state.code);
+            }
         }
     }
 }

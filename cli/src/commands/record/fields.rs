@@ -1,14 +1,11 @@
 //! What each record noun shows and filters by; what it consists of is the protocol's to say.
 
+use fenbu_protocol::record::{ALL, Schema};
 pub(crate) use fenbu_protocol::record::{Code, Field, Merge, ValueType};
-use fenbu_protocol::record::{Schema, schema_named};
 use std::sync::LazyLock;
 
 /// What the command line needs to know of a field beside its schema.
 pub(crate) trait Flag {
-    /// The codes a value may be, when it is a code.
-    fn codes(&self) -> &'static [Code];
-
     /// The flag's name, without dashes.
     fn flag(&self) -> String;
 
@@ -17,13 +14,6 @@ pub(crate) trait Flag {
 }
 
 impl Flag for Field {
-    fn codes(&self) -> &'static [Code] {
-        match self.value {
-            ValueType::Code(codes) => codes,
-            _ => &[],
-        }
-    }
-
     fn flag(&self) -> String {
         self.name.replace('_', "-")
     }
@@ -56,46 +46,18 @@ impl Kind {
     }
 }
 
-/// Name, filters, columns, further columns of `-o wide`.
-type Listing = (&'static str, Names, Names, Names);
-type Names = &'static [&'static str];
-
-const LISTINGS: &[Listing] = &[
-    (
-        "post",
-        &["column", "status"],
-        &["column", "status", "title"],
-        &["kind", "written", "bylines"],
-    ),
-    (
-        "member",
-        &["branch", "stage", "standing"],
-        &["name", "branch", "stage", "standing"],
-        &["joined", "converted", "job"],
-    ),
-    (
-        "meeting",
-        &["kind", "status", "branch"],
-        &["start", "kind", "branch", "status", "title"],
-        &["planned", "place", "host", "recorder"],
-    ),
-];
-
 static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
-    let kind = |(name, filters, columns, columns_wide): &Listing| {
-        let schema = schema_named(name)?;
-        Some(Kind {
-            schema,
-            name: schema.name,
-            plural: schema.plural,
-            zh: schema.label_zh,
-            fields: schema.fields,
-            filters,
-            columns,
-            columns_wide,
-        })
+    let kind = |schema: &'static Schema| Kind {
+        schema,
+        name: schema.name,
+        plural: schema.plural,
+        zh: schema.label_zh,
+        fields: schema.fields,
+        filters: schema.filters,
+        columns: schema.listed,
+        columns_wide: schema.listed_wide,
     };
-    LISTINGS.iter().filter_map(kind).collect()
+    ALL.into_iter().map(kind).collect()
 });
 
 /// Every kind this version has verbs for.
@@ -115,7 +77,7 @@ mod tests {
                 assert!(kind.field(name).is_some(), "{}: no field '{name}'", kind.schema.name);
             }
             for field in kind.schema.fields {
-                let coded = matches!(field.value, ValueType::Code(_));
+                let coded = matches!(field.value, ValueType::Code(_) | ValueType::State(_));
                 assert_eq!(coded, !field.codes().is_empty(), "{}.{}", kind.schema.name, field.name);
                 assert!(!field.label_zh.is_empty() && !field.label_en.is_empty());
             }

@@ -1,7 +1,8 @@
 //! `fenbu post|member|meeting`: the record nouns, built from the table in [`fields`].
 //!
-//! `add` and `edit` take one flag per field, `list` one per filter; `show` and `history` read. What a
-//! value may be is the daemon's to judge; here it is only brought into form.
+//! `add` and `edit` take one flag per field, `list` one per filter; `show` and `history` read; and every step
+//! of a kind's workflows is a verb. What a value may be is the daemon's to judge; here it is only
+//! brought into form.
 
 mod add;
 mod edit;
@@ -9,6 +10,7 @@ mod fields;
 mod history;
 mod list;
 mod show;
+mod step;
 mod value;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -44,6 +46,7 @@ fn noun(kind: &Kind, lang: Lang) -> Command {
             show::command(kind, lang),
             history::command(kind, lang),
         ])
+        .subcommands(step::commands(kind, lang))
 }
 
 pub(super) async fn run(kind: &Kind, matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
@@ -53,6 +56,9 @@ pub(super) async fn run(kind: &Kind, matches: &ArgMatches, session: &mut Session
         Some(("list", matches)) => list::run(kind, matches, session).await,
         Some(("show", matches)) => show::run(kind, matches, session).await,
         Some(("history", matches)) => history::run(kind, matches, session).await,
+        Some((op, matches)) if step::is_step(kind, op) => {
+            step::run(kind, op, matches, session).await
+        }
         _ => Err(Error::usage(Key::UsageNoCommand).hint(Key::HintHelp)),
     }
 }
@@ -99,7 +105,7 @@ fn field_arg(field: &Field, lang: Lang) -> Arg {
         .allow_hyphen_values(field.merge == Merge::Text);
     match field.merge {
         Merge::Set | Merge::List | Merge::Map => arg.action(ArgAction::Append),
-        Merge::Register | Merge::Contested | Merge::Text => arg,
+        Merge::Register | Merge::Contested | Merge::Text | Merge::Tally | Merge::Log => arg,
     }
 }
 
@@ -124,6 +130,9 @@ fn value_name(field: &Field) -> &'static str {
         (_, ValueType::Instant) => "TIME",
         (_, ValueType::Int) => "N",
         (_, ValueType::Bool) => "BOOL",
+        (_, ValueType::Id(_)) => "ID",
+        (_, ValueType::Object(_)) => "VALUE|JSON",
+        (_, ValueType::State(_)) => "STATE",
     }
 }
 
@@ -140,7 +149,16 @@ fn field_help(field: &Field, lang: Lang) -> String {
     if field.value == ValueType::Instant {
         help.push_str(lang.pick("，如 \"2018-03-05 14:00\"", ", such as \"2018-03-05 14:00\""));
     }
-    if matches!(field.merge, Merge::Set | Merge::List | Merge::Map) {
+    if let ValueType::Object(parts) = field.value {
+        let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
+        let names = names.join(", ");
+        help = lang.pick(
+            format!("{help}：JSON 对象 {{{names}}}，或只给第一项"),
+            format!("{help}: a JSON object of {names}, or the first of them alone"),
+        );
+    }
+    let parts = !matches!(field.value, ValueType::Object(_));
+    if parts && matches!(field.merge, Merge::Set | Merge::List | Merge::Map) {
         help.push_str(lang.pick("（可重复，或以逗号分隔）", "; repeated or separated by commas"));
     }
     help

@@ -4,8 +4,8 @@ use clap::{ArgMatches, Command};
 use serde_json::Value;
 
 use super::super::{Session, instant, sync};
-use super::fields::{Field, Kind, Merge};
-use super::{id_arg, id_of, label, value};
+use super::fields::{Field, Flag as _, Kind, Merge};
+use super::{id_arg, id_of, label, step, value};
 use crate::client::Route;
 use crate::error::{Exit, Result};
 use crate::lang::{Key, Lang, Text};
@@ -66,7 +66,40 @@ fn rows(kind: &Kind, record: &Value, lang: Lang) -> Vec<(Text, String)> {
         rows.push((Key::LabelSafe.into(), sync::safe_on(&safe["k"], &safe["n"], lang)));
     }
     rows.extend(conflict_rows(kind, record, lang));
+    rows.extend(step_rows(kind, record, lang));
     rows
+}
+
+/// One line for every step that was taken.
+fn step_rows(kind: &Kind, record: &Value, lang: Lang) -> Vec<(Text, String)> {
+    let mut rows = Vec::new();
+    for (name, course) in record["courses"].as_object().into_iter().flatten() {
+        let Some(field) = kind.field(name) else { continue };
+        for step in output::items(&course["steps"], "") {
+            rows.push((label(kind, name), step_row(field, &step, lang)));
+        }
+        if course["revised"] == true {
+            let revised = lang.pick("此后内容有修改，尚未审定", "revised since; not reviewed yet");
+            rows.push((label(kind, name), revised.to_owned()));
+        }
+    }
+    rows
+}
+
+fn step_row(field: &Field, step: &Value, lang: Lang) -> String {
+    let mut out = vec![
+        instant::show(&step["time_ms"]),
+        output::text(step, "unit"),
+        step::label(field, &output::text(step, "op"), lang),
+    ];
+    let to = step["state"].as_str().or(step["to"].as_str()).unwrap_or_default();
+    out.push(format!("→ {}", field.label_of(to, lang)));
+    out.extend([output::text(step, "on"), output::text(step, "note")]);
+    if let Some(why) = step["ignored"].as_str() {
+        out[3] = lang.pick(format!("（不作数：{why}）"), format!("(does not count: {why})"));
+    }
+    out.retain(|part| !part.is_empty());
+    out.join("  ")
 }
 
 /// One line for every value that competes.

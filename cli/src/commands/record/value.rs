@@ -82,13 +82,19 @@ fn parse(field: &Field, texts: &[&str]) -> Result<Value> {
 fn parse_field(field: &Field, texts: &[&str]) -> Result<Value, BadValue> {
     let parts = || texts.iter().flat_map(|t| t.split(',')).map(str::trim).filter(|t| !t.is_empty());
     match field.merge {
-        Merge::Register | Merge::Contested | Merge::Text => {
+        Merge::Register | Merge::Contested | Merge::Text | Merge::Tally | Merge::Log => {
             parse_one(field, texts.last().copied().unwrap_or_default())
+        }
+        // An object has commas of its own.
+        Merge::List if matches!(field.value, ValueType::Object(_)) => {
+            texts.iter().map(|text| parse_one(field, text)).collect()
         }
         Merge::Set | Merge::List => parts().map(|part| parse_one(field, part)).collect(),
         Merge::Map => {
             let mut map = Map::new();
-            for part in parts() {
+            let whole = matches!(field.value, ValueType::Object(_));
+            let each: Vec<&str> = if whole { texts.to_vec() } else { parts().collect() };
+            for part in each {
                 let bad = || BadValue(Key::BadPair.with([("value", part.to_owned())]));
                 let (key, value) = part.split_once('=').ok_or_else(bad)?;
                 if key.trim().is_empty() {
@@ -104,7 +110,10 @@ fn parse_field(field: &Field, texts: &[&str]) -> Result<Value, BadValue> {
 fn parse_one(field: &Field, text: &str) -> Result<Value, BadValue> {
     match field.value {
         ValueType::Text => Ok(Value::from(text)),
-        ValueType::Code(_) => Ok(Value::from(code_of(field, text))),
+        ValueType::Code(_) | ValueType::State(_) => Ok(Value::from(code_of(field, text))),
+        ValueType::Id(_) => Ok(Value::from(text)),
+        ValueType::Object(_) => Ok(serde_json::from_str::<Map<String, Value>>(text)
+            .map_or_else(|_| Value::from(text), Value::Object)),
         ValueType::Date => Ok(Value::from(instant::parse_date(text)?.to_string())),
         ValueType::Instant => Ok(Value::from(instant::parse_instant(text)?.to_string())),
         ValueType::Int => text
@@ -182,17 +191,51 @@ pub(super) fn show(field: &Field, value: &Value, lang: Lang) -> String {
             .map(|item| show(field, item, lang))
             .collect::<Vec<_>>()
             .join(lang.pick("、", ", ")),
+        Value::Object(numbers) if field.merge == Merge::Tally => {
+            let sum = numbers.values().filter_map(Value::as_i64).fold(0, i64::saturating_add);
+            sum.to_string()
+        }
+        Value::Object(parts) if is_object(field, parts) => show_object(field, parts, lang),
         Value::Object(map) => map
             .iter()
             .map(|(key, value)| format!("{key}={}", show(field, value, lang)))
             .collect::<Vec<_>>()
             .join(lang.pick("、", ", ")),
         value => match (field.value, value.as_str()) {
-            (ValueType::Code(_), Some(code)) => field.label_of(code, lang).to_owned(),
+            (ValueType::Code(_) | ValueType::State(_), Some(code)) => {
+                field.label_of(code, lang).to_owned()
+            }
             (ValueType::Instant, _) => instant::show(value),
             _ => output::scalar(value),
         },
     }
+}
+
+/// Whether an object is one value, not a map of several.
+fn is_object(field: &Field, parts: &Map<String, Value>) -> bool {
+    let ValueType::Object(known) = field.value else { return false };
+    parts.keys().all(|name| known.iter().any(|part| part.name == name))
+}
+
+/// Its parts in their order; the first stands for itself.
+fn show_object(field: &Field, parts: &Map<String, Value>, lang: Lang) -> String {
+    let ValueType::Object(known) = field.value else { return String::new() };
+    let mut out = String::new();
+    for (at, part) in known.iter().enumerate() {
+        let Some(value) = parts.get(part.name) else { continue };
+        let shown = show(part, value, lang);
+        match at {
+            0 => out.push_str(&shown),
+            _ => {
+                let label = lang.pick(part.label_zh, part.label_en);
+                let gap = if out.is_empty() { "" } else { " " };
+                out.push_str(
+                    &lang.pick(format!("{gap}{label}：{shown}"), format!("{gap}{label}: {shown}")),
+                );
+            }
+        }
+    }
+    out
 }
 
 /// A field of a listed item: beside the id, or inside `fields` or `cells`.

@@ -1,6 +1,7 @@
 //! Records from outside: what people write and merge, what a stranger's change cannot do.
 
 mod canonical;
+mod courses;
 mod order;
 mod people;
 mod strangers;

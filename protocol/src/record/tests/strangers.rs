@@ -122,7 +122,7 @@ fn counters_begin_where_the_past_ends() {
     });
     assert_eq!(verdict(ALICE, &gap), Ok(()));
     let outcome = gather(None, &[(ALICE, 1, &gap)]);
-    let expected = Refusal::StartOp { expected: 5, found: 1000 };
+    let expected = Refusal::StartOp { expected: 7, found: 1000 };
     assert_eq!(outcome.refused, [(log(ALICE), 1, expected)]);
     assert!(outcome.record.is_new());
     assert_eq!(verdict(ALICE, &twisted(|c| c.deps.clear())), Err(Refusal::Genesis));
@@ -190,9 +190,9 @@ fn operations_may_only_refer_to_their_past() {
         // After an element Alice inserted meanwhile: there, but not in Bob's past.
         case(insertion, &|op| op.key = after(concurrent + 1)),
         // After an operation of his past that is no element of the text.
-        case(insertion, &|op| op.key = after(5)),
+        case(insertion, &|op| op.key = after(7)),
         // Overwriting a value under another key, and one that never was.
-        case(0, &|op| op.pred = vec![by_alice(7)].into()),
+        case(0, &|op| op.pred = vec![by_alice(9)].into()),
         case(0, &|op| op.pred = vec![by_alice(70)].into()),
     ];
     assert_eq!(gather(Some(&alice.save()), &[(BOB, 1, &b)]).accepted, 1);

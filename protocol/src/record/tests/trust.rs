@@ -221,9 +221,9 @@ fn expected(case: &Case) -> (Vec<[u8; 32]>, BTreeMap<usize, Standing>) {
     }
     let mut valid = BTreeSet::new();
     // In the order of writing every dependency comes first.
-    for n in 0..stand.len() {
+    for (n, entry) in seen.iter().enumerate() {
         let sound = |dep: &[u8; 32]| at.get(dep).is_none_or(|n| valid.contains(n));
-        if reached.contains(&n) && seen[n].deps.iter().all(sound) {
+        if reached.contains(&n) && entry.deps.iter().all(sound) {
             valid.insert(n);
         }
     }

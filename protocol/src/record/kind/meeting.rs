@@ -1,7 +1,8 @@
 //! A meeting (会议 / 组织生活): one gathering with its attendance and minutes.
 
-use super::schema::{Code, Field, Home, Merge, Schema, ValueType, code};
 use crate::log::{Kind, Lane};
+use crate::record::schema::{Code, Field, Home, Merge, Schema, ValueType, code};
+use crate::record::workflow::{By, Step, Workflow};
 
 const KINDS: &[Code] = &[
     code("general", "党员大会", "General meeting"),
@@ -37,6 +38,38 @@ const STATUSES: &[Code] = &[
     code("archived", "已归档", "Archived"),
 ];
 
+/// Confirming again confirms what was amended since.
+static STATUS: Workflow = Workflow {
+    initial: "planned",
+    states: STATUSES,
+    steps: &[
+        Step::new("hold", "召开", "Hold", &["planned", "postponed"], "held", By::Anyone),
+        Step::new("postpone", "延期", "Postpone", &["planned"], "postponed", By::Anyone).noted(),
+        Step::new("cancel", "取消", "Cancel", &["planned", "postponed"], "cancelled", By::Anyone)
+            .noted(),
+        Step::new(
+            "replan",
+            "重新计划",
+            "Plan again",
+            &["postponed", "cancelled"],
+            "planned",
+            By::Anyone,
+        ),
+        Step::new(
+            "confirm",
+            "确认记录",
+            "Confirm",
+            &["held", "confirmed"],
+            "confirmed",
+            By::Anyone,
+        )
+        .of_version(),
+        Step::new("archive", "归档", "Archive", &["confirmed"], "archived", By::Anyone),
+    ],
+    correctable: true,
+    settled_by: By::OwnerOrHeadOffice,
+};
+
 const FIELDS: &[Field] = &[
     Field::new("kind", Merge::Register, ValueType::Code(KINDS), "会议类型", "Kind").required(),
     Field::new("branch", Merge::Contested, ValueType::Text, "党组织", "Branch").required(),
@@ -52,19 +85,18 @@ const FIELDS: &[Field] = &[
     Field::new("agenda", Merge::List, ValueType::Text, "议程", "Agenda"),
     Field::new("attendance", Merge::Map, ValueType::Code(ATTENDANCE), "出席情况", "Attendance"),
     Field::new("minutes", Merge::Text, ValueType::Text, "会议记录", "Minutes"),
-    Field::new("status", Merge::Contested, ValueType::Code(STATUSES), "状态", "Status")
-        .starting("planned"),
+    Field::state("status", &STATUS, "状态", "Status"),
     Field::new("tags", Merge::Set, ValueType::Text, "标签", "Tags"),
 ];
 
-pub(super) static SCHEMA: Schema = Schema {
+pub(in crate::record) static SCHEMA: Schema = Schema {
     kind: Kind(3),
     name: "meeting",
     plural: "meetings",
     label_zh: "会议",
     label_en: "Meetings",
     genesis: 1,
-    genesis_bytes: include_bytes!("genesis/meeting.1"),
+    genesis_bytes: include_bytes!("../genesis/meeting.1"),
     lane: Lane::RECORDS,
     home: Home::Unit,
     fields: FIELDS,
@@ -72,4 +104,7 @@ pub(super) static SCHEMA: Schema = Schema {
         "kind", "branch", "title", "topic", "lecturer", "place", "host", "recorder", "planned",
         "start", "end", "status", "tags",
     ],
+    filters: &["kind", "status", "branch"],
+    listed: &["start", "kind", "branch", "status", "title"],
+    listed_wide: &["planned", "place", "host", "recorder"],
 };

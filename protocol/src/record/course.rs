@@ -1,0 +1,469 @@
+//! The course a record has taken: which steps of a workflow count, and the state they lead to.
+//!
+//! A pure function of the document and of who stands behind its actors. Steps are taken in the order
+//! of their operations, which is an order of causes: the gate holds every change to counters above
+//! all it has seen. A step that was not allowed where it comes in that order stays in the log, changes
+//! nothing, and says why. Two steps that were taken at once and lead apart are *rivals*: one stands by
+//! that order and by the workflow's own rules, and a person is asked until somebody who has seen both
+//! goes on from there.
+
+use super::doc::Record;
+use super::genesis::genesis;
+use super::past::Past;
+use super::schema::Field;
+use super::show::json_of;
+use super::steps::{Taken, touches_contents};
+use super::workflow::{By, CORRECT, RECORD, SETTLE, Workflow};
+use crate::id::unhex;
+use automerge::{ChangeHash, ObjId, ReadDoc, Value as Read};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Steps looked at for rivals, the latest ones. Finding rivals takes the cube of this.
+const RIVALS_AMONG: usize = 48;
+
+/// Who stands behind the actors of one space, as the directory and the logs' openings say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Authors {
+    /// Code of each actor's unit.
+    pub units: BTreeMap<[u8; 16], String>,
+    /// Code of the unit that is head office.
+    pub head_office: String,
+    /// The unit whose space this is; none for the federation's.
+    pub home: Option<String>,
+}
+
+/// Why a step does not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Ignored {
+    #[error("this version knows no such step")]
+    Unknown,
+    #[error("it cannot be taken from the state '{state}'")]
+    State { state: String },
+    #[error("only {by} may take it")]
+    NotAllowed { by: &'static str },
+    #[error("somebody else has to take it than who took '{op}'")]
+    SamePerson { op: &'static str },
+    #[error("it needs a note that says why")]
+    NoNote,
+    #[error("how things stood before can only be said first")]
+    NotFirst,
+    #[error("there is nothing to settle, or '{state}' is none of the states in question")]
+    NothingToSettle { state: String },
+}
+
+/// A step as it was taken, and whether it counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happened {
+    pub taken: Taken,
+    pub actor: [u8; 16],
+    /// Hash of the change it came in.
+    pub change: [u8; 32],
+    /// The author's clock in milliseconds since 1970; decides nothing.
+    pub time_ms: u64,
+    pub account: String,
+    /// The state it led to, or why it does not count.
+    pub outcome: Result<String, Ignored>,
+}
+
+/// A step that stands against another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rival {
+    /// Index among the steps.
+    pub step: usize,
+    /// The state it leads to by what its author had seen.
+    pub state: String,
+}
+
+/// What the steps of one field come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Course {
+    pub state: String,
+    /// In the order in which they are weighed.
+    pub steps: Vec<Happened>,
+    /// Steps that were taken at once, lead apart, and have not been settled.
+    pub rivals: Vec<Rival>,
+    /// The change that names the version of the record that was last approved or confirmed.
+    pub version: Option<[u8; 32]>,
+    /// Whether the record's contents have changed beside or after that version.
+    pub revised: bool,
+}
+
+impl Course {
+    pub(super) fn new(workflow: &Workflow) -> Self {
+        let state = workflow.initial.to_owned();
+        Self { state, steps: Vec::new(), rivals: Vec::new(), version: None, revised: false }
+    }
+}
+
+/// A step with its place in the document.
+#[derive(Debug, Clone)]
+pub(super) struct Event {
+    pub(super) counter: u64,
+    pub(super) actor: [u8; 16],
+    pub(super) change: [u8; 32],
+    pub(super) time_ms: u64,
+    pub(super) account: String,
+    pub(super) taken: Taken,
+}
+
+/// What judging needs beside the steps.
+pub(super) struct Judge<'a> {
+    pub(super) workflow: &'static Workflow,
+    pub(super) authors: &'a Authors,
+    /// The unit the record belongs to.
+    pub(super) owner: Option<&'a str>,
+    /// Values of the fields that name units.
+    pub(super) unit_in: BTreeMap<&'static str, String>,
+}
+
+/// Where a course stands while its steps are gone through.
+struct Standing<'a> {
+    state: String,
+    /// Who took each step last.
+    who: BTreeMap<&'a str, &'a Event>,
+    steps: usize,
+}
+
+impl Judge<'_> {
+    fn unit(&self, event: &Event) -> Option<&str> {
+        self.authors.units.get(&event.actor).map(String::as_str)
+    }
+
+    fn may(&self, by: By, event: &Event) -> bool {
+        let unit = self.unit(event);
+        let is_head = unit.is_some_and(|unit| unit == self.authors.head_office);
+        let is_in = |field| self.unit_in.get(field).is_some_and(|named| unit == Some(named));
+        match by {
+            By::Anyone => true,
+            By::HeadOffice => is_head,
+            By::Owner => unit == self.owner,
+            By::OwnerOrHeadOffice => is_head || unit == self.owner,
+            By::UnitIn(field) => is_in(field),
+            By::UnitInOrHeadOffice(field) => is_head || is_in(field),
+        }
+    }
+
+    /// The state a step leads to, taken where the course stands; `rivals` are the states in question.
+    fn step(
+        &self,
+        standing: &Standing<'_>,
+        event: &Event,
+        rivals: impl FnOnce() -> Vec<String>,
+    ) -> Result<String, Ignored> {
+        let taken = &event.taken;
+        let to = || taken.to.clone().unwrap_or_default();
+        match taken.op.as_str() {
+            RECORD if standing.steps > 0 => return Err(Ignored::NotFirst),
+            RECORD => return Ok(to()),
+            CORRECT if !self.workflow.correctable => return Err(Ignored::Unknown),
+            CORRECT if taken.note.is_none() => return Err(Ignored::NoNote),
+            CORRECT => return Ok(to()),
+            SETTLE if !self.may(self.workflow.settled_by, event) => {
+                return Err(Ignored::NotAllowed { by: self.workflow.settled_by.label_en() });
+            }
+            SETTLE if rivals().contains(&to()) => return Ok(to()),
+            SETTLE => return Err(Ignored::NothingToSettle { state: to() }),
+            _ => {}
+        }
+        let step = self.workflow.step(&taken.op).ok_or(Ignored::Unknown)?;
+        if !step.from.is_empty() && !step.from.contains(&standing.state.as_str()) {
+            return Err(Ignored::State { state: standing.state.clone() });
+        }
+        if !self.may(step.by, event) {
+            return Err(Ignored::NotAllowed { by: step.by.label_en() });
+        }
+        if let Some(op) = step.not_by_who
+            && standing.who.get(op).is_some_and(|who| self.same_person(who, event))
+        {
+            return Err(Ignored::SamePerson { op });
+        }
+        if step.needs_note && taken.note.is_none() {
+            return Err(Ignored::NoNote);
+        }
+        Ok(step.to.map_or_else(|| standing.state.clone(), str::to_owned))
+    }
+
+    /// People are told apart by the account their unit vouches for; where no account is named, a unit is
+    /// one person.
+    fn same_person(&self, a: &Event, b: &Event) -> bool {
+        self.unit(a) == self.unit(b) && a.account == b.account
+    }
+
+    /// Goes through steps in order.
+    pub(super) fn run(&self, events: &[Event], sees: &Sees) -> Vec<Result<String, Ignored>> {
+        let all: Vec<usize> = (0..events.len()).collect();
+        self.run_over(events, &all, sees)
+    }
+
+    /// Goes through those of the steps whose indices are given, in order.
+    fn run_over(
+        &self,
+        events: &[Event],
+        among: &[usize],
+        sees: &Sees,
+    ) -> Vec<Result<String, Ignored>> {
+        let mut standing =
+            Standing { state: self.workflow.initial.into(), who: BTreeMap::new(), steps: 0 };
+        let mut out = Vec::with_capacity(among.len());
+        for &at in among {
+            let event = &events[at];
+            let rivals = || self.states_in_question(events, at, sees);
+            let outcome = self.step(&standing, event, rivals);
+            if let Ok(state) = &outcome {
+                standing.state.clone_from(state);
+                standing.who.insert(&event.taken.op, event);
+                standing.steps += 1;
+            }
+            out.push(outcome);
+        }
+        out
+    }
+
+    /// What a step would have led to by what its author had seen alone.
+    fn sound(&self, events: &[Event], at: usize, sees: &Sees) -> Option<String> {
+        let mut seen: Vec<usize> = (0..events.len()).filter(|f| sees.saw(at, *f)).collect();
+        seen.push(at);
+        self.run_over(events, &seen, sees).pop()?.ok()
+    }
+
+    /// Steps taken at once that lead apart, among those `within`, and that nobody has gone on from.
+    fn rivals(&self, events: &[Event], within: &[usize], sees: &Sees) -> Vec<Rival> {
+        if sees.is_linear() || within.len() < 2 {
+            return Vec::new();
+        }
+        let within = &within[within.len().saturating_sub(RIVALS_AMONG)..];
+        let sound: Vec<(usize, String)> =
+            within.iter().filter_map(|at| Some((*at, self.sound(events, *at, sees)?))).collect();
+        let mut found = BTreeSet::new();
+        for (i, (e, to_e)) in sound.iter().enumerate() {
+            for (f, to_f) in &sound[i + 1..] {
+                let apart = to_e != to_f && !sees.saw(*e, *f) && !sees.saw(*f, *e);
+                let gone_on = || sound.iter().any(|(g, _)| sees.saw(*g, *e) && sees.saw(*g, *f));
+                if apart && !gone_on() {
+                    found.extend([*e, *f]);
+                }
+            }
+        }
+        let rivals = sound.into_iter().filter(|(step, _)| found.contains(step));
+        rivals.map(|(step, state)| Rival { step, state }).collect()
+    }
+
+    /// The states that stood against each other for whoever took the step at `at`.
+    fn states_in_question(&self, events: &[Event], at: usize, sees: &Sees) -> Vec<String> {
+        let seen: Vec<usize> = (0..at).filter(|f| sees.saw(at, *f)).collect();
+        self.rivals(events, &seen, sees).into_iter().map(|rival| rival.state).collect()
+    }
+}
+
+/// Which steps had been seen by whoever took another.
+pub(super) struct Sees {
+    /// For each step those its author had seen; `None` where all follow each other.
+    seen: Option<Vec<Vec<bool>>>,
+}
+
+impl Sees {
+    /// Steps of one author, or of nobody.
+    fn linear() -> Self {
+        Self { seen: None }
+    }
+
+    /// Who had seen what in a record with these steps.
+    pub(super) fn of(record: &Record, events: &[Event]) -> Self {
+        let one_author = events.windows(2).all(|pair| pair[0].actor == pair[1].actor);
+        if one_author || record.is_first() {
+            return Self::linear();
+        }
+        // INVARIANT: the steps were read from the document, and its changes come causes first.
+        Self::by_causes(record, events).expect("every step lies in a change of the document")
+    }
+
+    fn by_causes(record: &Record, events: &[Event]) -> Option<Self> {
+        let mut past = Past::default();
+        for meta in record.document().get_changes_meta(&[]) {
+            let actor = past.actor(meta.actor.to_bytes().try_into().ok()?);
+            let deps: Option<Vec<usize>> =
+                meta.deps.iter().map(|d| past.by_hash.get(&d.0).copied()).collect();
+            past.push(meta.hash.0, actor, &deps?, (meta.start_op, meta.max_op));
+        }
+        let seen = events.iter().map(|e| {
+            let clock = &past.nodes[*past.by_hash.get(&e.change)?].clock;
+            let saw = |f: &Event| past.find(clock, f.actor, f.counter).is_some();
+            Some(events.iter().map(|f| f.counter < e.counter && saw(f)).collect())
+        });
+        Some(Self { seen: Some(seen.collect::<Option<_>>()?) })
+    }
+
+    /// With one more step behind, by somebody who has seen all.
+    pub(super) fn and_one_more(mut self) -> Self {
+        if let Some(seen) = &mut self.seen {
+            let all = vec![true; seen.len()];
+            seen.iter_mut().for_each(|saw| saw.push(false));
+            seen.push([all, vec![false]].concat());
+        }
+        self
+    }
+
+    fn saw(&self, later: usize, earlier: usize) -> bool {
+        match &self.seen {
+            None => earlier < later,
+            Some(seen) => seen[later][earlier],
+        }
+    }
+
+    fn is_linear(&self) -> bool {
+        self.seen.is_none()
+    }
+}
+
+impl Record {
+    /// Says who stands behind the record's actors; without it no unit is known.
+    pub fn by(mut self, authors: &Arc<Authors>) -> Self {
+        self.authors = Some(authors.clone());
+        self
+    }
+
+    /// Actors whose units its states depend on: whoever took a step, and whoever made it if anybody did.
+    pub fn behind(&self) -> BTreeSet<[u8; 16]> {
+        let taken = self.schema().workflows().flat_map(|(field, _)| self.step_actors(field));
+        let mut out: BTreeSet<_> = taken.collect();
+        if !out.is_empty() {
+            out.extend(self.maker());
+        }
+        out
+    }
+
+    /// Whoever took a step, from the keys alone.
+    fn step_actors(&self, field: &Field) -> Vec<[u8; 16]> {
+        if let Some(events) = self.first_events(field) {
+            return events.into_iter().map(|e| e.actor).collect();
+        }
+        let Some(container) = genesis(self.schema()).container(field.name) else {
+            return Vec::new();
+        };
+        let keys = self.document().keys(&container.id);
+        keys.filter_map(|key| unhex(key.get(..32)?).ok()).collect()
+    }
+
+    /// The unit the record belongs to: its space's, or the one that made it.
+    pub fn owner(&self) -> Option<String> {
+        let authors = self.authors.as_deref()?;
+        authors.home.clone().or_else(|| authors.units.get(&self.maker()?).cloned())
+    }
+
+    /// Who made the first change; of several made apart, the one with the lowest hash.
+    pub(super) fn maker(&self) -> Option<[u8; 16]> {
+        if let Some(actor) = self.first_actor() {
+            return Some(actor);
+        }
+        let start = ChangeHash(genesis(self.schema()).hash);
+        let changes = self.document().get_changes_meta(&[]).into_iter();
+        let first = changes.filter(|c| c.deps == [start]).min_by_key(|c| c.hash.0)?;
+        first.actor.to_bytes().try_into().ok()
+    }
+
+    /// What the steps of a workflow's field come to; `None` if it is no such field.
+    pub fn course(&self, field: &'static Field) -> Option<Course> {
+        let workflow = field.workflow()?;
+        let mut course = Course::new(workflow);
+        let events = self.events(field);
+        if events.is_empty() {
+            return Some(course);
+        }
+        let owner = self.owner();
+        let judge = self.judge(workflow, owner.as_deref());
+        let sees = Sees::of(self, &events);
+        let outcomes = judge.run(&events, &sees);
+        let all: Vec<usize> = (0..events.len()).collect();
+        course.rivals = judge.rivals(&events, &all, &sees);
+        for (event, outcome) in events.into_iter().zip(outcomes) {
+            if let Ok(state) = &outcome {
+                course.state.clone_from(state);
+                let step = workflow.step(&event.taken.op);
+                if step.is_some_and(|s| s.names_version) {
+                    course.version = Some(event.change);
+                }
+            }
+            let Event { actor, change, time_ms, account, taken, .. } = event;
+            course.steps.push(Happened { taken, actor, change, time_ms, account, outcome });
+        }
+        course.revised = course.version.is_some_and(|version| self.revised_since(version));
+        Some(course)
+    }
+
+    /// What judging needs of this record.
+    pub(super) fn judge<'a>(
+        &'a self,
+        workflow: &'static Workflow,
+        owner: Option<&'a str>,
+    ) -> Judge<'a> {
+        static NOBODY: Authors =
+            Authors { units: BTreeMap::new(), head_office: String::new(), home: None };
+        let fields = workflow.steps.iter().filter_map(|step| match step.by {
+            By::UnitIn(field) | By::UnitInOrHeadOffice(field) => Some(field),
+            _ => None,
+        });
+        let unit_in = fields.filter_map(|name| Some((name, self.scalar_text(name)?))).collect();
+        Judge { workflow, authors: self.authors.as_deref().unwrap_or(&NOBODY), owner, unit_in }
+    }
+
+    /// The steps a field holds, in the order in which they are weighed.
+    pub(super) fn events(&self, field: &'static Field) -> Vec<Event> {
+        if let Some(events) = self.first_events(field) {
+            return events;
+        }
+        let Some(container) = genesis(self.schema()).container(field.name) else {
+            return Vec::new();
+        };
+        let document = self.document();
+        let mut events: Vec<Event> = Vec::new();
+        for key in document.keys(&container.id) {
+            for (value, id) in document.get_all(&container.id, &key).unwrap_or_default() {
+                events.extend(event(&value, &id));
+            }
+        }
+        if events.is_empty() {
+            return events;
+        }
+        let mut changes: BTreeMap<([u8; 16], u64), _> = BTreeMap::new();
+        for meta in document.get_changes_meta(&[]) {
+            if let Ok(actor) = meta.actor.to_bytes().try_into() {
+                changes.insert((actor, meta.start_op), meta);
+            }
+        }
+        for event in &mut events {
+            let upto = changes.range((event.actor, 0)..=(event.actor, event.counter));
+            if let Some((_, meta)) = upto.last() {
+                event.change = meta.hash.0;
+                event.time_ms = meta.timestamp.max(0).unsigned_abs();
+                event.account = meta.message.as_deref().unwrap_or_default().to_owned();
+            }
+        }
+        events.sort_by_key(|e| (e.counter, e.actor));
+        events
+    }
+
+    /// Whether contents have changed beside or after the version a change names.
+    fn revised_since(&self, version: [u8; 32]) -> bool {
+        if self.is_first() {
+            return false;
+        }
+        let since = self.document().get_changes(&[ChangeHash(version)]);
+        since.iter().any(|change| touches_contents(self.schema(), change.raw_bytes()))
+    }
+}
+
+/// A step from the value that holds it; its change is found later.
+fn event(value: &Read<'_>, id: &ObjId) -> Option<Event> {
+    let ObjId::Id(counter, actor, _) = id else { return None };
+    let Some(Value::String(text)) = json_of(value) else { return None };
+    Some(Event {
+        counter: *counter,
+        actor: actor.to_bytes().try_into().ok()?,
+        change: [0; 32],
+        time_ms: 0,
+        account: String::new(),
+        taken: Taken::read(&text)?,
+    })
+}

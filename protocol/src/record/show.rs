@@ -1,0 +1,335 @@
+//! What a record shows: its fields as JSON, its row in lists, and what stands in conflict.
+
+use super::course::{Course, Event, Rival};
+use super::doc::{First, Record};
+use super::edits::Edit;
+use super::genesis::genesis;
+use super::schema::{Field, Merge, ValueType};
+use super::steps::Taken;
+use crate::id::hex;
+use automerge::{ObjId, ROOT, ReadDoc, ScalarValue, Value as Read};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// One cell of a view row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cell {
+    Null,
+    Int(i64),
+    Text(String),
+}
+
+/// Scalars of a map by key, and whether each has concurrent values.
+type Scalars = BTreeMap<String, (Value, bool)>;
+
+/// What lists and filters show of a record: one cell for each of the schema's columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Registers give the winning value, texts their text, sets and lists a JSON array, maps a JSON
+    /// object.
+    pub cells: Vec<Cell>,
+    /// Smallest time of any change, in milliseconds since 1970; 0 for an empty record.
+    pub created_ms: u64,
+    /// Greatest time of any change.
+    pub updated_ms: u64,
+    /// Contested fields, and keys of contested maps, that hold several values.
+    pub conflicts: u32,
+}
+
+impl Record {
+    /// The record as JSON: its fields in schema order; under `other`, where there are any, fields of
+    /// a newer version; under `courses` for each workflow's field what was done; and under `conflicts`
+    /// every contested field (`field`, or `field/key` in a map) with all concurrent values, the one shown
+    /// first, each with its author's actor, and every state that stands against another.
+    pub fn to_json(&self) -> Value {
+        let mut out = Map::new();
+        let (mut conflicts, mut courses) = (Map::new(), Map::new());
+        let mut root = self.scalars(&ROOT);
+        for field in self.schema().fields {
+            let value = if let Some(course) = self.course(field) {
+                let state = Value::from(course.state.as_str());
+                if let Some(values) = course.conflict() {
+                    conflicts.insert(field.name.to_owned(), values);
+                }
+                courses.insert(field.name.to_owned(), course.to_json());
+                state
+            } else if let Some(container) = genesis(self.schema()).container(field.name) {
+                self.container(field, &container.id, &mut conflicts)
+            } else {
+                match root.remove(field.name) {
+                    Some((value, conflict)) => {
+                        if conflict && field.merge == Merge::Contested {
+                            let values = self.concurrent(field, &ROOT, field.name);
+                            conflicts.insert(field.name.to_owned(), values);
+                        }
+                        shown(field, value)
+                    }
+                    None => field.default.map_or(Value::Null, Value::from),
+                }
+            };
+            out.insert(field.name.to_owned(), value);
+        }
+        root.retain(|key, _| !key.starts_with('@'));
+        if !root.is_empty() {
+            let other = root.into_iter().map(|(key, (value, _))| (key, value)).collect();
+            out.insert("other".to_owned(), Value::Object(other));
+        }
+        if !courses.is_empty() {
+            out.insert("courses".to_owned(), Value::Object(courses));
+        }
+        out.insert("conflicts".to_owned(), Value::Object(conflicts));
+        Value::Object(out)
+    }
+
+    /// The scalars of a map, and whether each has concurrent values.
+    fn scalars(&self, object: &ObjId) -> Scalars {
+        let items = self.document().map_range(object, ..);
+        items
+            .filter_map(|item| {
+                let key = item.key.into_owned();
+                let value = json_of(&item.value.into_value())?;
+                Some((key, (value, item.conflict)))
+            })
+            .collect()
+    }
+
+    /// All concurrent values at a key, the shown one first.
+    fn concurrent(&self, field: &Field, object: &ObjId, key: &str) -> Value {
+        let mut values: Vec<_> = self
+            .document()
+            .get_all(object, key)
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|(value, id)| match id {
+                ObjId::Id(counter, actor, _) => {
+                    Some((counter, actor.to_bytes().to_vec(), json_of(&value)?))
+                }
+                ObjId::Root => None,
+            })
+            .collect();
+        values.sort_by(|a, b| (b.0, &b.1).cmp(&(a.0, &a.1)));
+        values
+            .into_iter()
+            .map(|(_, actor, value)| json!({ "value": shown(field, value), "actor": hex(&actor) }))
+            .collect()
+    }
+
+    fn container(&self, field: &Field, id: &ObjId, conflicts: &mut Map<String, Value>) -> Value {
+        match field.merge {
+            Merge::Text => Value::String(self.document().text(id).unwrap_or_default()),
+            Merge::List => {
+                let values = self.document().values(id);
+                let values = values.filter_map(|(v, _)| json_of(&v.into_owned()));
+                values.map(|value| shown(field, value)).collect()
+            }
+            Merge::Set => self.document().keys(id).map(Value::String).collect(),
+            _ => {
+                let entries = self.scalars(id);
+                for (key, _) in entries.iter().filter(|(_, (_, conflict))| *conflict) {
+                    let values = self.concurrent(field, id, key);
+                    conflicts.insert(format!("{}/{key}", field.name), values);
+                }
+                entries.into_iter().map(|(key, (value, _))| (key, shown(field, value))).collect()
+            }
+        }
+    }
+
+    /// The winning value of a root register, as text.
+    pub(super) fn scalar_text(&self, name: &str) -> Option<String> {
+        if let Some(first) = &self.first {
+            let written = first.edits.edits.iter().find(|(f, _)| f.name == name);
+            return match written {
+                Some((_, Edit::Register(Some(ScalarValue::Str(text))))) => Some(text.to_string()),
+                _ => None,
+            };
+        }
+        let (value, _) = self.document().get(ROOT, name).ok().flatten()?;
+        value.as_str().map(str::to_owned)
+    }
+
+    /// Whether all there is of the record is its first change, made here.
+    pub(super) fn is_first(&self) -> bool {
+        self.first.is_some()
+    }
+
+    pub(super) fn first_actor(&self) -> Option<[u8; 16]> {
+        self.first.as_ref().map(|first| first.actor)
+    }
+
+    /// The steps of a record just created.
+    pub(super) fn first_events(&self, field: &Field) -> Option<Vec<Event>> {
+        let first = self.first.as_ref()?;
+        let written = first.edits.edits.iter().find(|(f, _)| f.name == field.name);
+        let Some((_, Edit::Entries(entries))) = written else { return Some(Vec::new()) };
+        let taken = entries.iter().filter_map(|(_, value)| Taken::read(value.as_ref()?.as_str()?));
+        let event = |(counter, taken)| Event {
+            counter,
+            actor: first.actor,
+            change: first.created.hash,
+            time_ms: first.time_ms,
+            account: first.account.clone(),
+            taken,
+        };
+        Some((1..).zip(taken).map(event).collect())
+    }
+
+    /// The record's row in its kind's view.
+    pub fn row(&self) -> Row {
+        self.first.as_ref().map_or_else(|| self.document_row(), |first| self.first_row(first))
+    }
+
+    /// The row of a record just created, from what was written.
+    fn first_row(&self, first: &First) -> Row {
+        let cell = |name: &&str| {
+            let field = self.schema().field(name)?;
+            if let Some(course) = self.course(field) {
+                return Some(Cell::Text(course.state));
+            }
+            let written = first.edits.edits.iter().find(|(f, _)| f.name == field.name);
+            Some(first_cell(field, written.map(|(_, edit)| edit)))
+        };
+        let time = first.time_ms;
+        let cells = self.schema().columns.iter().filter_map(cell).collect();
+        Row { cells, created_ms: time, updated_ms: time, conflicts: 0 }
+    }
+
+    fn document_row(&self) -> Row {
+        let genesis = genesis(self.schema());
+        let mut root = self.scalars(&ROOT);
+        let courses: BTreeMap<_, _> = self
+            .schema()
+            .workflows()
+            .filter_map(|(f, _)| Some((f.name, self.course(f)?)))
+            .collect();
+        let rivals = courses.values().filter(|c| !c.rivals.is_empty()).count() as u32;
+        let conflicts = self.count_conflicts(&root) + rivals;
+        let mut ignored = Map::new();
+        let cell = |name: &&str| {
+            let field = self.schema().field(name)?;
+            if let Some(course) = courses.get(field.name) {
+                return Some(Cell::Text(course.state.clone()));
+            }
+            Some(match genesis.container(name) {
+                Some(container) => {
+                    cell_of(field, self.container(field, &container.id, &mut ignored))
+                }
+                None => match root.remove(*name) {
+                    Some((value, _)) => cell_of(field, shown(field, value)),
+                    None => field.default.map_or(Cell::Null, |d| Cell::Text(d.to_owned())),
+                },
+            })
+        };
+        let cells = self.schema().columns.iter().filter_map(cell).collect();
+        let times = self.document().get_changes_meta(&[]).into_iter();
+        let times = times.filter(|m| m.hash.0 != genesis.hash).map(|m| m.timestamp.max(0) as u64);
+        let (created, updated) = times.fold((u64::MAX, 0), |(a, b), t| (a.min(t), b.max(t)));
+        Row { cells, created_ms: created.min(updated), updated_ms: updated, conflicts }
+    }
+
+    fn count_conflicts(&self, root: &Scalars) -> u32 {
+        let genesis = genesis(self.schema());
+        let count = self.schema().fields.iter().map(|field| match field.merge {
+            Merge::Contested => usize::from(root.get(field.name).is_some_and(|(_, c)| *c)),
+            Merge::Map => genesis.container(field.name).map_or(0, |container| {
+                self.scalars(&container.id).values().filter(|(_, c)| *c).count()
+            }),
+            _ => 0,
+        });
+        count.sum::<usize>() as u32
+    }
+}
+
+impl Course {
+    /// The states that stand against each other, the one shown first, each with its author's actor.
+    fn conflict(&self) -> Option<Value> {
+        let value = |rival: &Rival| json!({ "value": rival.state, "actor": hex(&self.steps[rival.step].actor) });
+        let (first, rest): (Vec<_>, Vec<_>) =
+            self.rivals.iter().partition(|rival| rival.state == self.state);
+        let values: Vec<Value> = first.into_iter().chain(rest).map(value).collect();
+        (!values.is_empty()).then_some(Value::Array(values))
+    }
+
+    /// What was done, and what of it counts.
+    fn to_json(&self) -> Value {
+        let steps = self.steps.iter().map(|step| {
+            let mut out = step.taken.to_json();
+            out["actor"] = hex(&step.actor).into();
+            out["account"] = step.account.as_str().into();
+            out["time_ms"] = step.time_ms.into();
+            match &step.outcome {
+                Ok(state) => out["state"] = state.as_str().into(),
+                Err(why) => out["ignored"] = why.to_string().into(),
+            }
+            out
+        });
+        json!({
+            "state": self.state,
+            "steps": steps.collect::<Vec<_>>(),
+            "version": self.version.map(|hash| hex(&hash)),
+            "revised": self.revised,
+        })
+    }
+}
+
+/// What a cell shows of a field that only one edit, or none, has touched.
+fn first_cell(field: &Field, written: Option<&Edit>) -> Cell {
+    let shown =
+        |s: &ScalarValue| shown(field, json_of(&Read::from(s.clone())).unwrap_or(Value::Null));
+    let value = match (written, field.merge) {
+        (Some(Edit::Register(Some(value))), _) => shown(value),
+        (Some(Edit::Text(text)), _) => Value::String(text.clone()),
+        (Some(Edit::Members(members) | Edit::AddRemove { add: members, .. }), _) => {
+            members.iter().cloned().map(Value::String).collect()
+        }
+        (Some(Edit::List(items)), _) => items.iter().map(shown).collect(),
+        (Some(Edit::Entries(entries)), _) => {
+            let some = entries.iter().filter_map(|(k, v)| Some((k.clone(), shown(v.as_ref()?))));
+            some.collect::<BTreeMap<_, _>>().into_iter().collect()
+        }
+        (_, Merge::Text) => Value::String(String::new()),
+        (None, Merge::List | Merge::Set) => Value::Array(Vec::new()),
+        (None, Merge::Map | Merge::Tally) => Value::Object(Map::new()),
+        _ => field.default.map_or(Value::Null, Value::from),
+    };
+    cell_of(field, value)
+}
+
+/// A value as a reader sees it: what is stored as JSON text is JSON.
+fn shown(field: &Field, value: Value) -> Value {
+    match (field.value, &value) {
+        (ValueType::Object(_), Value::String(text)) => match serde_json::from_str(text) {
+            Ok(parts @ Value::Object(_)) => parts,
+            // Not ours, or of a newer version.
+            _ => value,
+        },
+        _ => value,
+    }
+}
+
+fn cell_of(field: &Field, value: Value) -> Cell {
+    match value {
+        Value::Object(numbers) if field.merge == Merge::Tally => {
+            let sum = numbers.values().filter_map(Value::as_i64).fold(0, i64::saturating_add);
+            Cell::Int(sum)
+        }
+        Value::Null => Cell::Null,
+        Value::String(text) => Cell::Text(text),
+        Value::Bool(flag) => Cell::Int(i64::from(flag)),
+        Value::Number(n) if n.is_i64() => Cell::Int(n.as_i64().unwrap_or_default()),
+        other => Cell::Text(other.to_string()),
+    }
+}
+
+/// A scalar as JSON; objects, which only the genesis change makes, are `None`.
+pub(super) fn json_of(value: &Read<'_>) -> Option<Value> {
+    let Read::Scalar(scalar) = value else { return None };
+    Some(match scalar.as_ref() {
+        ScalarValue::Str(text) => Value::String(text.to_string()),
+        ScalarValue::Int(n) | ScalarValue::Timestamp(n) => json!(n),
+        ScalarValue::Uint(n) => json!(n),
+        ScalarValue::F64(n) => json!(n),
+        ScalarValue::Boolean(flag) => json!(flag),
+        ScalarValue::Bytes(bytes) => Value::String(hex(bytes)),
+        _ => Value::Null,
+    })
+}
