@@ -35,6 +35,8 @@ pub enum Why {
     PeersAhead,
     /// A peer holds another history of one of this node's logs, under this node's signature.
     SecondCopy,
+    /// What it wrote builds on entries of another node's log that gave way to another history.
+    BuiltOnLost,
     /// The directory was recovered to, or stopped at, an epoch before what its logs have cited.
     DirectoryBack,
 }
@@ -51,6 +53,9 @@ impl Why {
             }
             Self::DirectoryBack => {
                 "the directory went back to before what this node had cited: it writes on in new logs, and what it wrote before still counts"
+            }
+            Self::BuiltOnLost => {
+                "what this node wrote built on entries that another node signed twice and that do not count: it writes on in new logs, and wrote its own anew"
             }
             Self::PeersAhead => {
                 "this node's disk was older than what it had told its peers: it writes on in new logs, and gets back from them what it had written since"
@@ -95,6 +100,7 @@ impl Incarnation {
                 Why::PeersAhead => 2,
                 Why::SecondCopy => 3,
                 Why::DirectoryBack => 4,
+                Why::BuiltOnLost => 5,
             });
             bytes.extend(at_ms.to_be_bytes());
         }
@@ -113,6 +119,7 @@ impl Incarnation {
             2 => Why::PeersAhead,
             3 => Why::SecondCopy,
             4 => Why::DirectoryBack,
+            5 => Why::BuiltOnLost,
             _ => return Err(damaged()),
         };
         let at_ms = u64::from_be_bytes(at_ms.try_into().map_err(|_| damaged())?);

@@ -104,7 +104,7 @@ impl Daemon {
         let (urgent, inputs) = mpsc::unbounded_channel();
         let reader = store.reader()?;
         let (writer, handle) =
-            Writer::new(store, shared.clone(), &loaded.logs, reader.as_ref(), urgent.clone())?;
+            Writer::new(store, shared.clone(), &loaded, reader.as_ref(), urgent.clone())?;
         let (wake, woken) = std_mpsc::channel();
         let progress = Arc::new(Progress::default());
         let stale = loaded.views_stale;
@@ -217,6 +217,7 @@ fn engine(
         space: l.opening.space,
         author: l.opening.node,
         tip: l.tip,
+        fork: loaded.forks.get(&l.log).cloned(),
     });
     Engine::new(
         clock.now_ms(),

@@ -28,6 +28,7 @@ pub mod continuity;
 pub mod daemon;
 mod driver;
 pub mod folder;
+mod forks;
 pub mod import;
 mod links;
 mod making;

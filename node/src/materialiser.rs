@@ -4,6 +4,7 @@
 //! to date on all cores, and commits documents, rows and cursors together. A crash between rounds
 //! costs nothing: the cursors say where to go on.
 
+use crate::forks::Forks;
 use crate::making::{Candidate, Job, Made, Unmade, on_all_cores, opening, place_of};
 use crate::rebuild::Rebuilder;
 use crate::removal;
@@ -74,6 +75,7 @@ pub struct Materialiser {
     writer: WriterHandle,
     rebuilder: Rebuilder,
     wake: mpsc::Receiver<Wake>,
+    forks: Forks,
     progress: Arc<Progress>,
     views_stale: bool,
     /// What woke us while we gathered.
@@ -89,7 +91,8 @@ impl Materialiser {
         progress: Arc<Progress>,
         views_stale: bool,
     ) -> Self {
-        Self { shared, writer, rebuilder, wake, progress, views_stale, later: None }
+        let forks = Forks::new(shared.clone(), writer.clone(), rebuilder.clone());
+        Self { shared, writer, rebuilder, wake, forks, progress, views_stale, later: None }
     }
 
     /// Runs until told to stop, or until the node is gone.
@@ -151,6 +154,7 @@ impl Materialiser {
     }
 
     fn catch_up(&mut self, rights_changed: bool) -> Result<(), StoreError> {
+        self.forks.remake()?;
         if rights_changed {
             self.carry_out_removals()?;
             self.retry_waiting()?;
@@ -164,7 +168,7 @@ impl Materialiser {
             }
             let runs = self.shared.readers.with(|r| r.behind(&spaces, ROUND_BYTES))?;
             if runs.is_empty() {
-                return Ok(());
+                return self.forks.write_anew();
             }
             let bytes: usize = runs.iter().map(|r| r.as_bytes().len()).sum();
             if (BACKLOG_BYTES..ROUND_BYTES / 2).contains(&bytes) && !gathered {
@@ -173,6 +177,7 @@ impl Materialiser {
                 continue;
             }
             gathered = false;
+            self.forks.remake()?;
             let damaged = self.round(&runs)?;
             self.heal(damaged, &mut healed)?;
         }

@@ -4,16 +4,16 @@
 //! write, its document and its view row are one commit; it is answered after that. Nothing is told
 //! to the engine before it is durable.
 
-use crate::continuity::Incarnation;
+use crate::continuity::{Incarnation, Why};
 use crate::shared::Shared;
-use crate::store::{DocumentUpdate, Reader, Store, StoreError, StoredLog, WriteBatch};
+use crate::store::{DocumentUpdate, Loaded, Reader, Store, StoreError, WriteBatch};
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Run, Shape, Tip};
 use fenbu_protocol::record::Schema;
 use fenbu_protocol::seal::{NONCE_BYTES, NoKey, Place, Sealing, seal};
 use fenbu_protocol::sync::{Input, Item, Ticket};
-use own::{author_in, log_of};
+use own::{OwnBranches, author_in, log_of};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
@@ -38,6 +38,8 @@ pub struct LocalWrite {
     /// One uncompressed change.
     pub body: Vec<u8>,
     pub update: DocumentUpdate,
+    /// The change it is written anew for: that is done then.
+    pub anew_of: Option<[u8; 32]>,
 }
 
 /// Where a local write went.
@@ -98,10 +100,16 @@ pub enum Command {
         log: LogId,
         seq: u64,
     },
-    /// A peer holds another history of one of our logs, signed with our key.
+    /// One of our logs is proven to have another history, signed with our key.
     OwnLogForked {
         log: LogId,
         seq: u64,
+    },
+    /// What we wrote in a space builds on a branch that was lost: go on in new logs. Answered once that
+    /// is durable.
+    LeaveLogs {
+        space: SpaceId,
+        reply: oneshot::Sender<Result<(), StoreError>>,
     },
     Stop,
 }
@@ -144,6 +152,7 @@ pub struct Writer {
     known: Arc<AtomicU32>,
     /// The disk does not know our incarnation yet.
     incarnation_unsaved: bool,
+    own_branches: OwnBranches,
     acknowledgements: BTreeMap<(NodeId, LogId), u64>,
 }
 
@@ -158,17 +167,23 @@ impl Writer {
     pub fn new(
         store: Box<dyn Store>,
         shared: Shared,
-        logs: &[StoredLog],
+        loaded: &Loaded,
         reader: &dyn Reader,
         engine: tokio_mpsc::UnboundedSender<Input>,
     ) -> Result<(Self, WriterHandle), StoreError> {
-        let incarnation = Incarnation::stored(reader)?;
+        let mut incarnation = Incarnation::stored(reader)?;
+        let mut own_branches = OwnBranches::stored(reader)?;
+        // A proof may have become durable just before the last life ended.
+        let forked = own_branches.forked_now(loaded, &shared.me, incarnation.number);
+        if forked {
+            incarnation = incarnation.next(0, Why::SecondCopy);
+        }
         let mut authors: BTreeMap<SpaceId, Author> = BTreeMap::new();
         // Logs of other incarnations are left for good, also those that come back from peers.
-        let goes_on = |l: &&StoredLog| {
+        let goes_on = |l: &&crate::store::StoredLog| {
             l.opening.node == shared.me && l.opening.incarnation == incarnation.number
         };
-        for log in logs.iter().filter(goes_on) {
+        for log in loaded.logs.iter().filter(goes_on) {
             let last = match log.tip.seq {
                 0 => None,
                 seq => reader.entry(log.log, seq)?,
@@ -187,7 +202,8 @@ impl Writer {
             authors,
             incarnation,
             known,
-            incarnation_unsaved: false,
+            incarnation_unsaved: forked,
+            own_branches,
             acknowledgements: BTreeMap::new(),
         };
         Ok((writer, handle))
@@ -260,6 +276,8 @@ impl Writer {
                         group.batch.merge(WriteBatch::branch(from, &statements));
                     }
                     Item::Fork { statement } => group.batch.merge(WriteBatch::fork(&statement)),
+                    Item::Proof { proof } => group.batch.proofs.push(proof),
+                    Item::Switch(switch) => self.switch(switch, group),
                 }
                 group.tickets.push(ticket);
             }
@@ -286,6 +304,10 @@ impl Writer {
             }
             Command::OwnLogAhead { log, seq } => self.leave_log(log, seq, group),
             Command::OwnLogForked { log, seq } => self.leave_forked(log, seq, group),
+            Command::LeaveLogs { space, reply } => {
+                self.leave_built_on_lost(space, group);
+                group.stored.push(reply);
+            }
             Command::Stop => return true,
         }
         false
@@ -316,7 +338,8 @@ impl Writer {
         };
         let now_ms = self.shared.clock.now_ms();
         for (write, sealing) in writes.into_iter().zip(sealing) {
-            let LocalWrite { schema, body, update, .. } = write;
+            let LocalWrite { schema, body, update, anew_of, .. } = write;
+            group.batch.amended.extend(anew_of.map(|change| (update.place(), change)));
             let incarnation = self.incarnation.number;
             let author = author_in(&mut self.authors, &self.shared, incarnation, update.space);
             // The state to go back to, should the disk refuse.
@@ -369,6 +392,7 @@ impl Writer {
             .extend(acknowledgements.iter().map(|((peer, log), seq)| (*peer, *log, *seq)));
         if self.incarnation_unsaved {
             group.batch.settings.push(self.incarnation.setting());
+            group.batch.settings.push(self.own_branches.setting());
         }
         if group.batch.is_empty() {
             return group.answer();

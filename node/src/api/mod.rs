@@ -5,6 +5,7 @@
 
 mod admin;
 mod doctor;
+mod forks;
 mod metrics;
 mod problem;
 mod records;

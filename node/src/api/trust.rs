@@ -68,7 +68,10 @@ pub(super) async fn quarantine(State(daemon): Node) -> Result<Json<Value>, Probl
         shared.readers.with(|r| {
             let mut items = past_cut(r, &directory)?;
             items.retain(|(entry, ..)| readable.contains(&entry.place.space));
-            Ok::<_, StoreError>(items.iter().map(|item| told(&directory, item)).collect::<Vec<_>>())
+            let mut told: Vec<_> = items.iter().map(|item| told(&directory, item)).collect();
+            let lost = SHOWN_MAX.saturating_sub(told.len());
+            told.extend(super::forks::lost_items(r, &directory, lost)?);
+            Ok::<_, StoreError>(told)
         })
     });
     Ok(Json(json!({ "schema": "fenbu.quarantine/1", "items": items.await?? })))
@@ -110,6 +113,7 @@ fn told(directory: &Directory, (entry, author, time_ms): &Item) -> Value {
         "node": author,
         "name": info.map(|n| n.name.as_str()),
         "unit": info.map(|n| n.unit.as_str()),
+        "reason": "revoked",
         "revoked_epoch": info.and_then(|n| n.revoked.as_ref()).map(|r| r.epoch),
         "log": entry.log,
         "seq": entry.seq,

@@ -153,10 +153,10 @@ impl Bench {
             authors: Arc::default(),
         };
         let (inputs, engine) = tokio_mpsc::unbounded_channel();
-        let logs = store.load().unwrap().logs;
+        let loaded = store.load().unwrap();
         let reader = store.reader().unwrap();
         let (writer, handle) =
-            Writer::new(Box::new(store), shared.clone(), &logs, reader.as_ref(), inputs).unwrap();
+            Writer::new(Box::new(store), shared.clone(), &loaded, reader.as_ref(), inputs).unwrap();
         std::thread::spawn(move || writer.run());
         let (_, woken) = mpsc::channel();
         let progress = Arc::new(Progress::default());

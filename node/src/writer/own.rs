@@ -1,19 +1,25 @@
 //! Our own logs: which they are, and when they are left for those of a new incarnation.
 
 use super::{Command, Group, LocalWrite, Writer};
+use crate::clock::wall_ms;
 use crate::continuity::Why;
 use crate::shared::Shared;
+use crate::store::{Loaded, Reader, StoreError, Switching};
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Author, Opening, Tip};
-use fenbu_protocol::sync::Item;
-use std::collections::BTreeMap;
+use fenbu_protocol::sync::{Item, Switch};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 impl Writer {
     /// Whether a command must wait until the writes before it are durable: it brings entries of a log
     /// that they go to, which is left then.
     pub(super) fn overtakes(&self, command: &Command, group: &Group) -> bool {
+        // Another branch takes the place of what is held, which must be held by then.
+        if let Command::Persist { item: Item::Switch(_), .. } = command {
+            return group.commands > 0;
+        }
         let Command::Persist { item: Item::Run { run, .. }, .. } = command else { return false };
         group.before.keys().any(|s| self.authors.get(s).is_some_and(|a| a.log() == run.log()))
     }
@@ -36,7 +42,29 @@ impl Writer {
     /// Another copy of this node writes, or wrote, the same log.
     pub(super) fn leave_forked(&mut self, log: LogId, seq: u64, group: &mut Group) {
         if self.authors.values().any(|a| a.log() == log) {
+            self.own_branches.add(log);
+            group.batch.settings.push(self.own_branches.setting());
             self.begin_anew(Why::SecondCopy, log, seq, group);
+        }
+    }
+
+    /// Another branch of a log takes over. If it takes the place of what this node wrote, that is known.
+    pub(super) fn switch(&mut self, switch: Switch, group: &mut Group) {
+        let Some(log) = switch.log() else { return };
+        let own = self.own_branches.remove(&log);
+        if own {
+            group.batch.settings.push(self.own_branches.setting());
+        }
+        group.bytes += switch.runs.iter().map(|r| r.as_bytes().len()).sum::<usize>();
+        group.batch.switches.push(Switching { switch, at_ms: wall_ms(), own });
+    }
+
+    /// Entries of our log in a space build on a branch that was lost.
+    pub(super) fn leave_built_on_lost(&mut self, space: SpaceId, group: &mut Group) {
+        if let Some(author) = self.authors.get(&space).filter(|a| a.tip().seq > 0) {
+            let (log, seq) = (author.log(), author.tip().seq);
+            self.begin_anew(Why::BuiltOnLost, log, seq, group);
+            group.batch.settings.push(self.incarnation.setting());
         }
     }
 
@@ -81,6 +109,47 @@ impl Writer {
     /// The end of our log in a space.
     pub(super) fn author_in(&mut self, space: SpaceId) -> &mut Author {
         author_in(&mut self.authors, &self.shared, self.incarnation.number, space)
+    }
+}
+
+/// Logs of ours that we wrote ourselves up to where they were found forked: should that branch be lost,
+/// it is ours to write anew.
+#[derive(Debug, Default)]
+pub(super) struct OwnBranches(BTreeSet<LogId>);
+
+const SETTING: &str = "own-branches";
+
+impl OwnBranches {
+    pub(super) fn stored(reader: &dyn Reader) -> Result<Self, StoreError> {
+        let bytes = reader.setting(SETTING)?.unwrap_or_default();
+        let (logs, rest) = bytes.as_chunks();
+        if !rest.is_empty() {
+            let what = "the stored list of branches cannot be read".into();
+            return Err(StoreError::Inconsistent(what));
+        }
+        Ok(Self(logs.iter().map(|log| LogId(*log)).collect()))
+    }
+
+    /// Takes up the logs of this incarnation that are known to be forked; whether there are any.
+    pub(super) fn forked_now(&mut self, loaded: &Loaded, me: &NodeId, number: u32) -> bool {
+        let current = |o: &Opening| o.node == *me && o.incarnation == number;
+        let forked = loaded.forks.values().filter(|proof| current(proof.opening()));
+        let forked: Vec<LogId> = forked.map(|proof| proof.log()).collect();
+        self.0.extend(&forked);
+        !forked.is_empty()
+    }
+
+    fn add(&mut self, log: LogId) {
+        self.0.insert(log);
+    }
+
+    fn remove(&mut self, log: &LogId) -> bool {
+        self.0.remove(log)
+    }
+
+    pub(super) fn setting(&self) -> (String, Option<Vec<u8>>) {
+        let bytes: Vec<u8> = self.0.iter().flat_map(|log| log.0).collect();
+        (SETTING.to_owned(), (!bytes.is_empty()).then_some(bytes))
     }
 }
 

@@ -13,11 +13,13 @@
 //! | `course`, `steps` | the state of a record, derived from the steps taken, and taking one |
 //! | `genesis` | the change every document of a kind begins from |
 //! | `edits`, `create`, `writing`, `doc`, `show`, `history` | writing, reading, looking back |
+//! | `amend` | writing anew what no longer counts |
 //! | `column`, `chunk`, `gate`, `past`, `materialise`, `assemble`, `replay`, `rescue` | what a stranger's change must survive |
 //!
 //! This module knows no network, no disk and no clock, and not who may write: times and accounts
 //! come in as arguments, rights are [`crate::directory`]'s.
 
+mod amend;
 mod assemble;
 mod chunk;
 mod column;
@@ -41,6 +43,7 @@ mod steps;
 mod workflow;
 mod writing;
 
+pub use amend::{Amendment, change_hash};
 pub use chunk::ChunkError;
 pub use course::{Authors, Course, Happened, Ignored, Rival};
 pub use doc::{LoadError, Record};

@@ -30,7 +30,7 @@ struct LogRow {
 pub(super) struct SpaceRow {
     pub(super) id: i64,
     pub(super) state: StateDigest,
-    log: LogDigest,
+    pub(super) log: LogDigest,
 }
 
 impl Cache {
