@@ -5,7 +5,6 @@ use super::{Problem, blocking};
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
 use crate::store::{LostBranch, Reader, StoreError};
-use crate::words::Lang;
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{LogId, NodeId};
 use fenbu_protocol::record::schema;
@@ -186,6 +185,7 @@ pub(super) fn lost_items(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::Lang;
 
     #[test]
     fn times_are_read_by_people() {

@@ -42,8 +42,6 @@ impl Writer {
     /// Another copy of this node writes, or wrote, the same log.
     pub(super) fn leave_forked(&mut self, log: LogId, seq: u64, group: &mut Group) {
         if self.authors.values().any(|a| a.log() == log) {
-            self.own_branches.add(log);
-            group.batch.settings.push(self.own_branches.setting());
             self.begin_anew(Why::SecondCopy, log, seq, group);
         }
     }
@@ -64,7 +62,6 @@ impl Writer {
         if let Some(author) = self.authors.get(&space).filter(|a| a.tip().seq > 0) {
             let (log, seq) = (author.log(), author.tip().seq);
             self.begin_anew(Why::BuiltOnLost, log, seq, group);
-            group.batch.settings.push(self.incarnation.setting());
         }
     }
 
@@ -100,6 +97,9 @@ impl Writer {
             log = %log.short(), seq, incarnation = next.number,
             "{}", why.describe()
         );
+        // They may turn out to be forked only later.
+        let left = self.authors.values().filter(|author| author.tip().seq > 0);
+        self.own_branches.0.extend(left.map(|author| author.log()));
         self.authors.clear();
         self.incarnation = next;
         self.incarnation_unsaved = true;
@@ -112,8 +112,8 @@ impl Writer {
     }
 }
 
-/// Logs of ours that we wrote ourselves up to where they were found forked: should that branch be lost,
-/// it is ours to write anew.
+/// Logs this disk has written, up to where it left them: should what is held of one be lost, that is ours
+/// to write anew.
 #[derive(Debug, Default)]
 pub(super) struct OwnBranches(BTreeSet<LogId>);
 
@@ -130,17 +130,15 @@ impl OwnBranches {
         Ok(Self(logs.iter().map(|log| LogId(*log)).collect()))
     }
 
-    /// Takes up the logs of this incarnation that are known to be forked; whether there are any.
+    /// Whether a log of this incarnation is known to be forked; all of them are left then.
     pub(super) fn forked_now(&mut self, loaded: &Loaded, me: &NodeId, number: u32) -> bool {
         let current = |o: &Opening| o.node == *me && o.incarnation == number;
-        let forked = loaded.forks.values().filter(|proof| current(proof.opening()));
-        let forked: Vec<LogId> = forked.map(|proof| proof.log()).collect();
-        self.0.extend(&forked);
-        !forked.is_empty()
-    }
-
-    fn add(&mut self, log: LogId) {
-        self.0.insert(log);
+        let forked = loaded.forks.values().any(|proof| current(proof.opening()));
+        if forked {
+            let logs = loaded.logs.iter().filter(|log| current(&log.opening));
+            self.0.extend(logs.map(|log| log.log));
+        }
+        forked
     }
 
     fn remove(&mut self, log: &LogId) -> bool {

@@ -12,6 +12,11 @@ use std::collections::BTreeMap;
 /// Two links that came up within this time of each other are a simultaneous dial, settled by rule;
 /// otherwise the newer one shows that the older is dead.
 const SIMULTANEOUS_MS: u64 = 5_000;
+/// A link that has lived for so long was worth its greeting.
+const STEADY_MS: u64 = 10_000;
+/// After so many that did not, one after the other, the next waits its turn: two copies of one node, each
+/// of which takes the other's link over, would otherwise get nothing done but greetings.
+const BRIEF_LINKS: u32 = 2;
 
 impl Engine {
     pub(super) fn link_up(&mut self, link: LinkId, peer: NodeId, dialed: bool) {
@@ -287,7 +292,11 @@ impl Engine {
         if entry.link == Some(link) {
             entry.link = None;
             entry.why = Some(reason.clone());
-            if !session.is_live() {
+            let brief = self.now < session.since_ms + STEADY_MS;
+            entry.brief = if brief { entry.brief.saturating_add(1) } else { 0 };
+            if session.is_live() {
+                entry.attempt = entry.attempt.max(entry.brief.saturating_sub(BRIEF_LINKS));
+            } else {
                 entry.attempt += 1;
             }
         }

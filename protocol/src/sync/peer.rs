@@ -38,6 +38,8 @@ pub(super) struct Peer {
     pub(super) dialing: bool,
     /// Failed attempts since we last talked.
     pub(super) attempt: u32,
+    /// Links in a row that ended soon after they came up.
+    pub(super) brief: u32,
     pub(super) dial_at: Option<u64>,
     pub(super) last_contact_ms: Option<u64>,
     /// Why there is no link, or why entries do not move, in words.

@@ -51,6 +51,10 @@ pub(super) enum Fault {
     Crash { down_ms: u64 },
     /// A node's disk refuses its next write.
     RefuseWrite,
+    /// A node's disk and key are copied, and the copy runs beside it.
+    CopyDisk,
+    /// A backup is made of a node's disk, or put back if there is one.
+    PutBack,
 }
 
 impl Mix {
@@ -84,6 +88,9 @@ impl Mix {
             mix.overload();
         }
         mix.faults = mix.draw_faults(&mut rng);
+        if !heavy {
+            mix.draw_copies(&mut Rng::derive(seed, "copies", 0));
+        }
         mix
     }
 
@@ -122,6 +129,17 @@ impl Mix {
         }
         faults.sort_by_key(|(at, _)| *at);
         faults
+    }
+
+    /// Drawn apart from the other troubles: which of those a seed meets does not depend on it.
+    fn draw_copies(&mut self, rng: &mut Rng) {
+        let end = self.faults_end_ms as usize;
+        let copies = if rng.chance(300) { rng.between(1, 3) } else { 0 };
+        let backups = if rng.chance(300) { rng.between(8, 20) } else { 0 };
+        let mut drawn = vec![Fault::CopyDisk; copies];
+        drawn.resize(copies + backups, Fault::PutBack);
+        self.faults.extend(drawn.into_iter().map(|fault| (rng.below(end) as u64, fault)));
+        self.faults.sort_by_key(|(at, _)| *at);
     }
 
     /// How long after the faults all nodes may take to come level: links that died in silence are

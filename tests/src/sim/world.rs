@@ -1,5 +1,6 @@
 //! The clock and everything that is going to happen, in order.
 
+use super::disk::Disk;
 use super::faults::{Fault, Mix};
 use super::invariants::{Breach, LINKS_PER_PEER_MAX, Ledger};
 use super::markers::Markers;
@@ -10,11 +11,11 @@ use super::{Broken, Options, Outcome, founding};
 use fenbu::sample::Rng;
 use fenbu_protocol::directory::Act;
 use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
-use fenbu_protocol::log::Kind;
-use fenbu_protocol::sync::{Input, LinkId};
+use fenbu_protocol::log::{Kind, Run};
+use fenbu_protocol::sync::{Input, LinkId, Ticket};
 use fenbu_protocol::wire::Message;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 /// How often nodes are compared once the faults are over.
@@ -63,6 +64,14 @@ pub(super) enum Event {
     Synced {
         node: usize,
         life: u32,
+    },
+    Compare {
+        node: usize,
+        life: u32,
+        ticket: Ticket,
+        link: Option<LinkId>,
+        run: Run,
+        headers: bool,
     },
     Loaded {
         node: usize,
@@ -149,6 +158,9 @@ pub(super) struct World {
     /// The last frame sent and by whom: one that goes to many is looked at once.
     pub(super) last_frame: Option<(usize, Arc<[u8]>, Message)>,
     pub(super) settled_at: Option<u64>,
+    /// Backups not put back yet, and nodes that had one put back.
+    pub(super) backups: BTreeMap<usize, Disk>,
+    pub(super) restored: BTreeSet<usize>,
 }
 
 impl World {
@@ -178,6 +190,8 @@ impl World {
             authors: BTreeMap::new(),
             last_frame: None,
             settled_at: None,
+            backups: BTreeMap::new(),
+            restored: BTreeSet::new(),
             mix,
         };
         let directory = founding::directory(world.mix.units, founders);
@@ -295,9 +309,15 @@ impl World {
             Event::Loaded { node, life, link, log, from, bytes_max } if self.alive(node, life) => {
                 self.loaded(node, link, log, from, bytes_max);
             }
+            Event::Compare { node, life, ticket, link, run, headers }
+                if self.alive(node, life) =>
+            {
+                self.compare(node, ticket, link, run, headers);
+            }
             Event::Dial { .. }
             | Event::DialFailed { .. }
             | Event::Synced { .. }
+            | Event::Compare { .. }
             | Event::Loaded { .. } => {}
             Event::Kick { node } => self.kick(node),
             Event::Write { node } => self.write(node),

@@ -9,6 +9,7 @@ use super::super::writes::LocalWrite;
 use super::words::Words;
 use fenbu_protocol::directory::{Act, Directory};
 use fenbu_protocol::id::LogId;
+use fenbu_protocol::log::Run;
 use fenbu_protocol::sync::{Input, LinkId, Loaded, Notice, Output, Settings, Ticket};
 use fenbu_protocol::wire::Message;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -57,6 +58,7 @@ enum Soon {
     Input { node: usize, input: Input },
     Disk { node: usize },
     Load { node: usize, link: LinkId, log: LogId, from: u64, bytes_max: usize },
+    Compare { node: usize, ticket: Ticket, link: Option<LinkId>, run: Run, headers: bool },
 }
 
 /// The world of one story. All of it happens at the times the story gives.
@@ -127,6 +129,9 @@ impl Stage {
                 Soon::Load { node, link, log, from, bytes_max } => {
                     self.load(node, link, log, from, bytes_max);
                 }
+                Soon::Compare { node, ticket, link, run, headers } => {
+                    self.compare(node, ticket, link, run, headers);
+                }
             }
         }
         match self.broken.take() {
@@ -176,6 +181,9 @@ impl Stage {
             Output::Load { link, log, from, bytes_max } => {
                 self.soon.push_back(Soon::Load { node, link, log, from, bytes_max });
             }
+            Output::Compare { ticket, link, run, headers } => {
+                self.soon.push_back(Soon::Compare { node, ticket, link, run, headers });
+            }
             Output::Acknowledged { peer, log, seq } => {
                 self.nodes[node].disk.acknowledgements.push((peer, log, seq));
             }
@@ -185,7 +193,15 @@ impl Stage {
                 self.soon.push_back(Soon::Disk { node });
             }
             Output::OwnLogAhead { log, seq } => self.leave_log(node, log, seq),
-            Output::Notice(notice) => self.notice(node, &notice),
+            Output::Notice(notice) => {
+                self.notice(node, &notice);
+                if let Notice::Fork { author, log, seq } = notice {
+                    self.ledger.twice.insert(log);
+                    if author == self.nodes[node].id {
+                        self.leave_log(node, log, seq);
+                    }
+                }
+            }
         }
     }
 
@@ -208,6 +224,9 @@ impl Stage {
             Notice::Fork { author, log, seq } => {
                 let log = self.words.log(log);
                 format!("ALARM: {} signed two histories of {log} at {seq}", name(author))
+            }
+            Notice::WentOver { log, seq, .. } => {
+                format!("went over to the other {}, up to {seq}", self.words.log(log))
             }
             Notice::DirectoryFork { epoch } => format!("ALARM: directory forked at {epoch}"),
             Notice::DirectoryRecovered { epoch } => {
@@ -256,6 +275,23 @@ impl Stage {
         self.soon.push_back(Soon::Input { node, input: Input::Loaded { link, log, from, result } });
     }
 
+    fn compare(
+        &mut self,
+        node: usize,
+        ticket: Ticket,
+        link: Option<LinkId>,
+        run: Run,
+        headers: bool,
+    ) {
+        if self.nodes[node].disk.is_syncing() {
+            self.stuck.push(Soon::Compare { node, ticket, link, run, headers });
+            return;
+        }
+        let result = self.nodes[node].parting(&run);
+        let input = Input::Compared { ticket, link, run, headers, result };
+        self.soon.push_back(Soon::Input { node, input });
+    }
+
     /// Lets a disk write what is queued and, unless it is held, sync it.
     fn work(&mut self, node: usize) -> Result<(), String> {
         loop {
@@ -290,7 +326,15 @@ impl Stage {
     fn synced(&mut self, node: usize) {
         for done in self.nodes[node].disk.end_sync() {
             match done {
-                Done::Persisted { ticket, run } => {
+                Done::Anew { run, tip } => {
+                    let result = self.ledger.acknowledge(&run);
+                    self.check(result);
+                    let told = self.words.run(&run);
+                    self.note(node, &format!("wrote anew {told}"));
+                    self.handle(node, Input::Appended { run, tip });
+                }
+                Done::Persisted { ticket, run, switch } => {
+                    self.nodes[node].disk.behind |= switch.is_some();
                     if let Some(run) = run {
                         self.nodes[node].disk.behind = true;
                         let run = self.words.run(&run);

@@ -128,13 +128,16 @@ impl Words {
             })),
             Message::Batch(run) => self.run(run),
             Message::Parted(parted) => list(parted.heads.iter().map(|head| head.epoch.to_string())),
+            Message::Proof(proof) => format!("{} at {}", self.log(&proof.log()), proof.seq()),
             Message::Unknown(kind) => kind.to_string(),
         };
         format!("{} {of}", message.name())
     }
 
     fn have(&self, have: &Have) -> String {
-        let position = |p: &Position| format!("{} {}", self.log(&p.log), p.seq);
+        let forked = |p: &Position| p.fork.map(|at| format!(" forked at {at}")).unwrap_or_default();
+        let position =
+            |p: &Position| format!("{} {}{}", self.log(&p.log), p.seq, forked(p));
         let spaces = have.spaces.iter().map(|told| {
             let positions = list(told.positions.iter().map(position));
             let whole = if told.whole { "all of " } else { "" };
