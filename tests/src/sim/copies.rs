@@ -139,6 +139,16 @@ impl Node {
         self.authors.clear();
     }
 
+    /// Peers know more of a log of ours than we do: not one more entry goes there.
+    pub(super) fn leave_if_ahead(&mut self, run: &Run) {
+        let ours = |author: &Author| author.log() == run.log() && author.tip().seq < run.last();
+        let unknown = self.authors.values().all(|author| author.log() != run.log())
+            && self.current_logs().contains(&run.log());
+        if unknown || self.authors.values().any(ours) {
+            self.begin_anew(None);
+        }
+    }
+
     /// Another branch of a log takes over. `false` if the disk refuses.
     pub(super) fn switch(&mut self, switch: &Switch) -> Result<bool, String> {
         let own = switch.log().is_some_and(|log| self.own_branches.contains(&log));

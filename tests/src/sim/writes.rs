@@ -76,6 +76,9 @@ impl Node {
         while let Some(job) = self.disk.queue.pop_front() {
             match job {
                 Job::Persist { ticket, item } => {
+                    if let Item::Run { run, .. } = &item {
+                        self.leave_if_ahead(run);
+                    }
                     let (run, switch) = match &item {
                         Item::Run { run, .. } => (Some(run.clone()), None),
                         Item::Switch(switch) => (None, Some(switch.clone())),
