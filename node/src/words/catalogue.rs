@@ -369,7 +369,6 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("node {node} signed two histories of log {log} from {seq} on; what built on the other is being written anew", "节点 {node} 的日志 {log} 自第 {seq} 条起签了两套内容；建立在另一套上的内容正在重新写入"),
     ("what this node wrote built on entries that another node signed twice and that do not count: it writes on in new logs, and wrote its own anew", "本节点写的内容建立在另一节点签了两套、不予计入的条目之上：它改用新日志继续书写，自己的内容已重新写入"),
     ("was asked where two histories part and stalled", "被问到两套内容从哪里分开，没有回答"),
-    ("this node cannot read its own disk", "本节点读不了自己的磁盘"),
     ("holds no other history", "没有另一套内容"),
     ("its history does not stand, and it was shown why", "它的那一套不予保留，已向它出示证据"),
     ("another log of it comes first", "先处理它的另一份日志"),

@@ -208,6 +208,9 @@ impl Engine {
 
     /// Proofs that came while their logs were on their way to the disk.
     pub(super) fn check_proofs(&mut self) {
+        if self.storage_retry_at.is_some() {
+            return;
+        }
         let still = |(log, _): &(&LogId, &Unchecked)| {
             self.logs.get(log).is_some_and(LogState::is_still)
         };
@@ -250,9 +253,13 @@ impl Engine {
             Ok(Parting::Earlier) if !headers => self.step_back(link, &run),
             Ok(_) => {}
             Err(reason) => {
-                if let Some(link) = link {
-                    self.end_search(link, log, "this node cannot read its own disk");
+                if headers {
+                    self.check_again(log);
+                } else if let Some(link) = link {
+                    let search = self.sessions.get_mut(&link).and_then(|s| s.parted.get_mut(&log));
+                    search.into_iter().for_each(|search| search.asked_at = None);
                 }
+                self.storage_retry_at = Some(self.now + self.settings.storage_retry_ms);
                 self.notice(Notice::StorageFailed { reason });
             }
         }
@@ -324,6 +331,10 @@ impl Engine {
         self.prove(&proof);
         if theirs.first_hash() != proof.standing_hash() {
             self.end_search(link, log, "its history does not stand, and it was shown why");
+            // Should it have been shown already, it has not taken it in.
+            if let Some(session) = self.sessions.get_mut(&link) {
+                session.shown.remove(&log);
+            }
             return self.show(link, &proof);
         }
         let Some(session) = self.sessions.get_mut(&link) else { return };
@@ -416,6 +427,8 @@ impl Engine {
         }
         if !known {
             self.prove(&proof);
+        }
+        if !known || self.logs.get(&log).is_some_and(|state| state.losing.is_none()) {
             self.unchecked.insert(log, Unchecked { link: Some(link), proof });
         }
     }

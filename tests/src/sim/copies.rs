@@ -134,7 +134,9 @@ impl Node {
         }
         self.own_branches.extend(self.authors.values().map(Author::log));
         let random = self.chance();
-        let random = u32::from_be_bytes([random[0], random[1], random[2], random[3]]);
+        // A story names logs by their numbers.
+        let random =
+            if self.is_told { 0 } else { u32::from_be_bytes([random[0], random[1], random[2], random[3]]) };
         self.incarnation = Opening::incarnation_after(self.incarnation, random);
         self.authors.clear();
     }
@@ -144,7 +146,9 @@ impl Node {
         let ours = |author: &Author| author.log() == run.log() && author.tip().seq < run.last();
         let unknown = self.authors.values().all(|author| author.log() != run.log())
             && self.current_logs().contains(&run.log());
-        if unknown || self.authors.values().any(ours) {
+        // In a story the stage does it, in words.
+        let told = self.is_told;
+        if !told && (unknown || self.authors.values().any(ours)) {
             self.begin_anew(None);
         }
     }
@@ -168,7 +172,8 @@ impl Node {
             if self.readable().contains(&branch.space) {
                 self.without(&branch, &mut batch)?;
             }
-            if !batch.amendments.is_empty() {
+            let written = self.authors.get(&branch.space).is_some_and(|a| a.tip().seq > 0);
+            if written && !batch.amendments.is_empty() {
                 self.begin_anew(None);
             }
             if !self.disk.write(&batch)? {

@@ -23,6 +23,8 @@ pub(super) struct Node {
     pub(super) authors: BTreeMap<SpaceId, Author>,
     /// What they are written under. The daemon keeps it on disk, with what follows.
     pub(super) incarnation: u32,
+    /// A stage tells a story of it.
+    pub(super) is_told: bool,
     /// Logs this disk has written, up to where it left them.
     pub(super) own_branches: BTreeSet<LogId>,
     /// Keys of the spaces it reads, as of `keys_epoch`.
@@ -54,6 +56,7 @@ impl Node {
             disk: Disk::new(),
             authors: BTreeMap::new(),
             incarnation: 0,
+            is_told: false,
             own_branches: BTreeSet::new(),
             keyring: Keyring::default(),
             keys_epoch: 0,

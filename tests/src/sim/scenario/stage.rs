@@ -94,6 +94,7 @@ impl Stage {
         let directory = founding::directory(1, members);
         self.words.know(names);
         self.nodes = (0..names.len()).map(Node::new).collect();
+        self.nodes.iter_mut().for_each(|node| node.is_told = true);
         for node in 0..members {
             self.nodes[node].disk.fill(&directory);
         }
@@ -344,6 +345,11 @@ impl Stage {
                 }
                 Done::Refused { ticket } => self.refused(node, ticket),
                 Done::Local { run, tip, .. } => {
+                    // A disk that was set back and does not know it.
+                    let written = self.ledger.acknowledged.get(&run.log()).map_or(0, Vec::len);
+                    if self.restored.contains(&node) && run.first() <= written as u64 {
+                        self.ledger.twice.insert(run.log());
+                    }
                     let result = self.ledger.acknowledge(&run);
                     self.check(result);
                     let told = self.words.run(&run);
