@@ -5,6 +5,7 @@ mod away;
 mod carry;
 mod damage;
 mod faults;
+mod forked;
 mod joining;
 mod kill;
 mod languages;
