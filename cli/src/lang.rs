@@ -432,6 +432,8 @@ catalogue! {
     ColumnSpaceKey: "密钥", "KEY";
     ColumnId: "标识", "ID";
     ColumnKind: "类型", "KIND";
+    ColumnTitle: "标题", "TITLE";
+    ColumnFound: "内容", "FOUND IN";
     ColumnUpdated: "更新", "UPDATED";
     ColumnConflicts: "冲突", "CONFLICTS";
     ColumnTime: "时间", "TIME";

@@ -26,7 +26,7 @@ impl KnownAuthors {
         readers: &Readers,
         also: &[([u8; 16], NodeId)],
     ) -> Result<Record, StoreError> {
-        if !record.schema().has_workflow() {
+        if !record.schema().looks_at_authors() {
             return Ok(record);
         }
         let mut behind = record.behind();

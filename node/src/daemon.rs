@@ -9,6 +9,7 @@ use crate::folder::{Folder, FolderError, Lock};
 use crate::materialiser::{Materialiser, Progress, Wake};
 use crate::rebuild::Rebuilder;
 use crate::records::Records;
+use crate::search::Search;
 use crate::setup::stored_directory;
 use crate::shared::{DirectoryView, DocumentLocks, Keys, Readers, Shared, lock};
 use crate::store::{FORK_SETTING, Loaded, SqliteStore, Store, StoreError};
@@ -91,6 +92,14 @@ impl Daemon {
         let clock = Clock::start();
         let keys = Keys::default();
         keys.learn(&directory, &me, &key);
+        let (search, indexer) = match Search::open(folder.path()) {
+            Ok((search, seed)) => (search, Some(seed)),
+            Err(error) => {
+                // Records are written and read without it.
+                tracing::error!(%error, "nothing can be searched for");
+                (Search::default(), None)
+            }
+        };
         let shared = Shared {
             me,
             key,
@@ -100,7 +109,9 @@ impl Daemon {
             readers: Arc::new(readers),
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
+            search,
         };
+        let indexer = indexer.map(|seed| seed.with(shared.clone()));
         let (urgent, inputs) = mpsc::unbounded_channel();
         let reader = store.reader()?;
         let (writer, handle) =
@@ -117,10 +128,13 @@ impl Daemon {
             progress.clone(),
             stale,
         );
-        let threads = vec![
+        let mut threads = vec![
             thread("fenbu-writer", move || writer.run())?,
             thread("fenbu-views", move || materialiser.run())?,
         ];
+        if let Some(indexer) = indexer {
+            threads.push(thread(SEARCH_THREAD, move || indexer.run())?);
+        }
 
         let engine = engine(&config, me, directory, &loaded, clock);
         let (joins, knocks) = mpsc::unbounded_channel();
@@ -184,14 +198,20 @@ impl Daemon {
         let _ = driver.await;
         let _ = self.wake.send(Wake::Stop);
         let _ = self.records.writer.send(Command::Stop);
+        let search = self.records.shared.search.clone();
         let joined = tokio::task::spawn_blocking(move || {
-            for thread in threads {
-                let _ = thread.join();
-            }
+            let (kept, index): (Vec<_>, Vec<_>) =
+                threads.into_iter().partition(|t| t.thread().name() != Some(SEARCH_THREAD));
+            kept.into_iter().for_each(|thread| drop(thread.join()));
+            // Last, so that it takes up what the others wrote.
+            search.stop();
+            index.into_iter().for_each(|thread| drop(thread.join()));
         });
         let _ = joined.await;
     }
 }
+
+const SEARCH_THREAD: &str = "fenbu-search";
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
     std::thread::Builder::new().name(name.into()).spawn(work).map_err(StartError::Thread)

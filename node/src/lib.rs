@@ -10,6 +10,7 @@
 //! | [`writer`] | the one thread that commits |
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | [`rebuild`] | documents and rows made again |
+//! | [`search`] | full text, in an index beside the store |
 //! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`admission`] | tokens, and letting nodes in |
@@ -36,6 +37,7 @@ pub mod materialiser;
 pub mod rebuild;
 pub mod records;
 mod removal;
+pub mod search;
 pub mod setup;
 pub mod shared;
 pub mod store;

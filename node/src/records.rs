@@ -290,7 +290,12 @@ impl Records {
         })
     }
 
-    fn record(&self, schema: &'static Schema, place: Place) -> Result<Option<Shown>, RecordError> {
+    /// The record at a place, if there is one.
+    pub fn record(
+        &self,
+        schema: &'static Schema,
+        place: Place,
+    ) -> Result<Option<Shown>, RecordError> {
         self.healing(|| {
             let Some(stored) = self.document(place)? else { return Ok(None) };
             let record = self.shared.name(Self::load(schema, &stored)?, place.space)?;

@@ -2,6 +2,7 @@
 
 use crate::authors::KnownAuthors;
 use crate::clock::Clock;
+use crate::search::Search;
 use crate::store::{Place, Reader, StoreError};
 use ed25519_dalek::SigningKey;
 use fenbu_protocol::directory::Directory;
@@ -73,6 +74,7 @@ pub struct Shared {
     pub readers: Arc<Readers>,
     pub documents: Arc<DocumentLocks>,
     pub(crate) authors: Arc<KnownAuthors>,
+    pub search: Search,
 }
 
 impl Shared {

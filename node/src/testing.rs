@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::materialiser::Progress;
 use crate::rebuild::Rebuilder;
 use crate::records::{RecordError, Records, Saved};
+use crate::search::Search;
 use crate::shared::{DirectoryView, DocumentLocks, Keys, Readers, Shared};
 use crate::store::{ListQuery, Store};
 use crate::writer::{Command, Writer};
@@ -93,7 +94,12 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn start(mut store: Box<dyn Store>, clock: Clock) -> Self {
+    pub(crate) fn start(store: Box<dyn Store>, clock: Clock) -> Self {
+        Self::searched(store, clock, Search::default())
+    }
+
+    /// One whose documents are told to a search index.
+    pub(crate) fn searched(mut store: Box<dyn Store>, clock: Clock, search: Search) -> Self {
         let loaded = store.load().unwrap();
         let key = key();
         let directory = directory();
@@ -110,6 +116,7 @@ impl Bench {
             readers: Arc::new(Readers::new(store.reader().unwrap(), 2).unwrap()),
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
+            search,
         };
         let (inputs, engine) = mpsc::unbounded_channel();
         let reader = store.reader().unwrap();

@@ -6,7 +6,9 @@
 
 use crate::continuity::{Incarnation, Why};
 use crate::shared::Shared;
-use crate::store::{DocumentUpdate, Loaded, Reader, Store, StoreError, WriteBatch};
+use crate::store::{
+    DocumentUpdate, Loaded, Place as DocumentPlace, Reader, Store, StoreError, WriteBatch,
+};
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Run, Shape, Tip};
@@ -400,6 +402,7 @@ impl Writer {
         match self.commit_with_live(&group) {
             Ok(()) => {
                 self.incarnation_unsaved = false;
+                self.shared.search.changed(group.changed());
                 group.tell(&self.engine);
                 group.answer();
             }
@@ -475,6 +478,16 @@ struct Group {
 }
 
 impl Group {
+    /// Documents that are not what they were before.
+    fn changed(&self) -> Vec<DocumentPlace> {
+        let batches = std::iter::once(&self.batch).chain(self.live.iter().map(|live| &live.batch));
+        let of = |batch: &WriteBatch| -> Vec<DocumentPlace> {
+            let made = batch.documents.iter().map(DocumentUpdate::place);
+            made.chain(batch.forget.iter().copied()).collect()
+        };
+        batches.flat_map(of).collect()
+    }
+
     fn tell(&mut self, engine: &tokio_mpsc::UnboundedSender<Input>) {
         // A closed channel means that the daemon is stopping; what is durable stays so.
         for ticket in self.tickets.drain(..) {

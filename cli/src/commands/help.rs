@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command};
 
 use super::{
     HELP_ZH, backup, completions, config, demo, directory, doctor, export, import, init, invite,
-    join, node, peers, quarantine, repair, restore, revoke, status, sync,
+    join, node, peers, quarantine, repair, restore, revoke, search, status, sync,
 };
 use crate::lang::Lang;
 
@@ -23,6 +23,7 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "node" => node::HELP_ZH,
         "invite" => invite::HELP_ZH,
         "quarantine" => quarantine::HELP_ZH,
+        "search" => search::HELP_ZH,
         "revoke" => revoke::HELP_ZH,
         "import" => import::HELP_ZH,
         "export" => export::HELP_ZH,

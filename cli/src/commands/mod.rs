@@ -25,6 +25,7 @@ mod record;
 mod repair;
 mod restore;
 mod revoke;
+mod search;
 mod status;
 mod sync;
 mod usage;
@@ -97,6 +98,7 @@ enum Verb {
     Quarantine(quarantine::QuarantineArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
+    Search(search::SearchArgs),
     Status(status::StatusArgs),
     Peers(peers::PeersArgs),
     Sync(sync::SyncArgs),
@@ -258,6 +260,7 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Quarantine(args) => block_on(quarantine::run(args, session)),
         Verb::Import(args) => block_on(import::run(args, session)),
         Verb::Export(args) => block_on(export::run(args, session)),
+        Verb::Search(args) => block_on(search::run(args, session)),
         Verb::Status(args) => block_on(status::run(args, session)),
         Verb::Peers(args) => block_on(peers::run(args, session)),
         Verb::Sync(args) => block_on(sync::run(args, session)),

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use fenbu_protocol::record::schema_named;
 use serde_json::Value;
 
 use super::{Session, instant};
@@ -139,7 +140,7 @@ fn rows(status: &Value, lang: Lang) -> Vec<(Text, String)> {
         (Key::LabelVersion.into(), text("version")),
         (Key::LabelEpoch.into(), text("epoch")),
         (Key::LabelUptime.into(), instant::show_span(number(status, "uptime_s") * 1000, lang)),
-        (Key::LabelRecords.into(), output::text(status, "records")),
+        (Key::LabelRecords.into(), records(&status["records"], lang)),
         (Key::LabelPeers.into(), met.render(lang)),
         (Key::LabelBehind.into(), behind.render(lang)),
         (Key::LabelMaterialising.into(), busy.text(lang).to_owned()),
@@ -161,6 +162,21 @@ fn space_columns() -> Vec<Column> {
             output::short_id(&output::text(v, "state_digest"))
         }),
     ]
+}
+
+/// How many there are of each kind of which there are any.
+fn records(counts: &Value, lang: Lang) -> String {
+    let some = |(plural, count): (&String, &Value)| {
+        let label =
+            schema_named(plural).map_or(plural.as_str(), |s| lang.pick(s.label_zh, s.plural));
+        let count = count.as_u64().filter(|count| *count > 0)?;
+        Some(format!("{label} {count}"))
+    };
+    let shown: Vec<String> = counts.as_object().into_iter().flatten().filter_map(some).collect();
+    match shown.is_empty() {
+        true => lang.pick("无", "none").to_owned(),
+        false => shown.join(lang.pick("、", ", ")),
+    }
 }
 
 /// An alarm is a sentence, or an object with one per language.

@@ -119,6 +119,7 @@ fn field(field: &Field) -> Value {
         Merge::Map => "map",
         Merge::Tally => "tally",
         Merge::Log => "log",
+        Merge::Notes => "notes",
     };
     let (value, codes) = match field.value {
         ValueType::Text => ("text", &[][..]),

@@ -10,6 +10,7 @@ mod metrics;
 mod problem;
 mod records;
 mod repair;
+mod search;
 mod status;
 mod trust;
 
@@ -63,6 +64,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/config", get(admin::config))
         .route("/doctor", get(doctor::doctor))
         .route("/schema", get(admin::schema))
+        .route("/search", get(search::search))
         .route("/import", post(records::import))
         .route("/export", get(records::export))
         .route("/repair/views", post(repair::views))

@@ -259,7 +259,7 @@ fn list_query(
                 };
                 query.order = Order { by: OrderBy::Updated, descending };
             }
-            "unit" => {
+            "unit" if schema.field("unit").is_none() => {
                 let space = directory.unit_space(&value).ok_or_else(|| {
                     Problem::not_found(format!("there is no unit '{value}'; see the directory"))
                 })?;
@@ -272,6 +272,10 @@ fn list_query(
             _ => query.equals.push((name, value)),
         }
     }
+    // What was withdrawn is in no list that does not ask for it.
+    let asked = |field: &str| query.equals.iter().any(|(name, _)| name == field);
+    let hidden = schema.hidden.iter().filter(|(field, _)| !asked(field));
+    query.excludes = hidden.map(|(f, s)| ((*f).to_owned(), (*s).to_owned())).collect();
     Ok(query)
 }
 
@@ -346,6 +350,17 @@ pub(super) async fn export(
     Ok((headers, Body::from_stream(stream)).into_response())
 }
 
+/// A line says what there is.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(parts) => parts.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 fn export_all(
     records: &Records,
     schemas: &[&'static Schema],
@@ -358,7 +373,7 @@ fn export_all(
             if let Some(fields) = fields.as_object_mut() {
                 fields.remove("conflicts");
                 fields.remove("courses");
-                fields.retain(|_, value| !value.is_null());
+                fields.retain(|_, value| !is_empty(value));
             }
             let unit = unit_of(&directory, &shown.space);
             let mut line = export_line(schema.name, shown.document, unit.as_deref(), fields);

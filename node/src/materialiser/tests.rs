@@ -151,6 +151,7 @@ impl Bench {
             readers: Arc::new(Readers::new(store.reader().unwrap(), 2).unwrap()),
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
+            search: crate::search::Search::default(),
         };
         let (inputs, engine) = tokio_mpsc::unbounded_channel();
         let loaded = store.load().unwrap();

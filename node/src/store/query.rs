@@ -16,6 +16,8 @@ pub struct ListQuery {
     pub spaces: Option<Vec<SpaceId>>,
     /// Column and the value it must have; a number column's value is written in decimal.
     pub equals: Vec<(String, String)>,
+    /// Column and a value it must not have.
+    pub excludes: Vec<(String, String)>,
     /// Columns and a text one of them must contain; ASCII letters match in either case.
     pub contains: Option<(Vec<String>, String)>,
     pub order: Order,
@@ -30,6 +32,7 @@ impl Default for ListQuery {
         Self {
             spaces: None,
             equals: Vec::new(),
+            excludes: Vec::new(),
             contains: None,
             order: Order { by: OrderBy::Updated, descending: true },
             limit: 50,
@@ -124,6 +127,7 @@ fn text_of(digits: &str) -> Option<String> {
 #[derive(Debug)]
 pub(super) struct Resolved {
     pub(super) equals: Vec<(usize, Cell)>,
+    pub(super) excludes: Vec<(usize, Cell)>,
     /// Columns, and the text in ASCII lower case.
     pub(super) contains: Option<(Vec<usize>, String)>,
     pub(super) key: Key,
@@ -156,7 +160,11 @@ pub(super) fn stored_ms(ms: u64) -> i64 {
 
 impl ListQuery {
     pub(super) fn resolve(&self, view: &ViewSpec) -> Result<Resolved, StoreError> {
-        let equals = self.equals.iter().map(|(name, value)| equal(view, name, value));
+        let all = |pairs: &[(String, String)]| {
+            pairs.iter().map(|(name, value)| equal(view, name, value)).collect()
+        };
+        let (equals, excludes): (Result<_, _>, Result<_, _>) =
+            (all(&self.equals), all(&self.excludes));
         let contains = self.contains.as_ref().map(|(names, text)| {
             let columns: Result<Vec<_>, _> = names.iter().map(|n| view.column(n)).collect();
             columns.map(|columns| (columns, text.to_ascii_lowercase()))
@@ -179,7 +187,8 @@ impl ListQuery {
             }
         }
         Ok(Resolved {
-            equals: equals.collect::<Result<_, _>>()?,
+            equals: equals?,
+            excludes: excludes?,
             contains: contains.transpose()?,
             key,
             descending: self.order.descending,

@@ -244,7 +244,7 @@ impl Record {
                 Edit::Entries(vec![(hex(&actor), Some(number))])
             }
             // Whether a step may be taken is judged where it is read, as for anybody's.
-            Merge::Log => {
+            Merge::Log | Merge::Notes => {
                 let from = self.own_keys(field, actor);
                 let key = |n: usize| format!("{}.{n}", hex(&actor));
                 let steps = entries.values().enumerate();

@@ -34,6 +34,33 @@ pub struct Authors {
     pub home: Option<String>,
 }
 
+impl Authors {
+    /// Whether an actor is one of those; `owner` is the unit the record belongs to, `named` the unit a
+    /// field names.
+    fn may(
+        &self,
+        by: By,
+        actor: [u8; 16],
+        owner: Option<&str>,
+        named: impl FnOnce(&'static str) -> Option<String>,
+    ) -> bool {
+        let unit = self.units.get(&actor).map(String::as_str);
+        let is_head = unit.is_some_and(|unit| unit == self.head_office);
+        match by {
+            By::Anyone => true,
+            By::HeadOffice => is_head,
+            By::Owner => unit == owner,
+            By::OwnerOrHeadOffice => is_head || unit == owner,
+            By::UnitIn(field) => unit.is_some() && named(field).as_deref() == unit,
+            By::UnitInOrHeadOffice(field) => {
+                is_head || (unit.is_some() && named(field).as_deref() == unit)
+            }
+        }
+    }
+}
+
+static NOBODY: Authors = Authors { units: BTreeMap::new(), head_office: String::new(), home: None };
+
 /// Why a step does not count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Ignored {
@@ -132,17 +159,8 @@ impl Judge<'_> {
     }
 
     fn may(&self, by: By, event: &Event) -> bool {
-        let unit = self.unit(event);
-        let is_head = unit.is_some_and(|unit| unit == self.authors.head_office);
-        let is_in = |field| self.unit_in.get(field).is_some_and(|named| unit == Some(named));
-        match by {
-            By::Anyone => true,
-            By::HeadOffice => is_head,
-            By::Owner => unit == self.owner,
-            By::OwnerOrHeadOffice => is_head || unit == self.owner,
-            By::UnitIn(field) => is_in(field),
-            By::UnitInOrHeadOffice(field) => is_head || is_in(field),
-        }
+        let named = |field| self.unit_in.get(field).cloned();
+        self.authors.may(by, event.actor, self.owner, named)
     }
 
     /// The state a step leads to, taken where the course stands; `rivals` are the states in question.
@@ -324,11 +342,22 @@ impl Record {
         self
     }
 
+    /// Whether an actor is one of those who may change something of the record.
+    pub(super) fn may(
+        &self,
+        by: By,
+        actor: [u8; 16],
+        owner: Option<&str>,
+        named: impl FnOnce(&'static str) -> Option<String>,
+    ) -> bool {
+        self.authors.as_deref().unwrap_or(&NOBODY).may(by, actor, owner, named)
+    }
+
     /// Actors whose units its states depend on: whoever took a step, and whoever made it if anybody did.
     pub fn behind(&self) -> BTreeSet<[u8; 16]> {
         let taken = self.schema().workflows().flat_map(|(field, _)| self.step_actors(field));
         let mut out: BTreeSet<_> = taken.collect();
-        if !out.is_empty() {
+        if !out.is_empty() || self.schema().written_by != By::Anyone {
             out.extend(self.maker());
         }
         out
@@ -398,8 +427,6 @@ impl Record {
         workflow: &'static Workflow,
         owner: Option<&'a str>,
     ) -> Judge<'a> {
-        static NOBODY: Authors =
-            Authors { units: BTreeMap::new(), head_office: String::new(), home: None };
         let fields = workflow.steps.iter().filter_map(|step| match step.by {
             By::UnitIn(field) | By::UnitInOrHeadOffice(field) => Some(field),
             _ => None,

@@ -135,6 +135,7 @@ impl Record {
             return Err(EditError::TooLarge);
         }
         self.check_required(edits)?;
+        self.check_writer(actor, edits)?;
         let keyed = edits.any_to_key().then(|| self.keyed(actor, account, edits)).transpose()?;
         let edits = keyed.as_ref().unwrap_or(edits);
         let time = i64::try_from(time_ms).unwrap_or(i64::MAX);

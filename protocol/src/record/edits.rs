@@ -38,6 +38,8 @@ pub enum EditError {
     NoStep { field: String, from: String, to: String, known: String },
     #[error("'{op}' is not possible now: {why}")]
     Step { field: String, op: String, why: String },
+    #[error("field '{field}' is written by {by} alone")]
+    NotYours { field: &'static str, by: &'static str },
     #[error("field '{field}': a note has at most {NOTE_BYTES_MAX} bytes")]
     Note { field: String },
     #[error("field '{field}': a member or key must have 1 to {KEY_BYTES_MAX} bytes")]
@@ -73,6 +75,10 @@ pub(super) enum Edit {
     Tally(i64),
     /// A tally as it is shown: what a new record begins with, and nothing for one that exists.
     Total(i64),
+    /// Remarks to be added.
+    Notes(Vec<ScalarValue>),
+    /// Remarks as they are shown, likewise.
+    Shown(Vec<ScalarValue>),
 }
 
 /// Checked edits of one save.
@@ -87,7 +93,7 @@ impl Edits {
     /// Registers take their value or null; texts the whole new text; sets an array of all members or
     /// `{"add": [..], "remove": [..]}`; lists the whole new array; maps an object of the keys that
     /// change, null removing one; tallies this author's number; a workflow's field the state wanted, or
-    /// a step as `{"op": .., "note": .., "on": ..}`.
+    /// a step as `{"op": .., "note": .., "on": ..}`; notes one more of them, or `{"add": [..]}`.
     ///
     /// # Errors
     /// The first thing wrong, with the fields, codes or forms that would be right.
@@ -126,8 +132,16 @@ impl Edits {
 
     /// Whether something depends on the record and its author, see [`Record::keyed`](super::Record).
     pub(super) fn any_to_key(&self) -> bool {
-        let to_key = |edit: &Edit| matches!(edit, Edit::Want(_) | Edit::Tally(_) | Edit::Total(_));
-        self.edits.iter().any(|(_, edit)| to_key(edit))
+        self.edits.iter().any(|(_, edit)| edit.is_to_be_keyed())
+    }
+
+    /// The text a register is set to.
+    pub(super) fn text_of(&self, field: &str) -> Option<String> {
+        let (_, edit) = self.edits.iter().find(|(f, _)| f.name == field)?;
+        match edit {
+            Edit::Register(Some(ScalarValue::Str(text))) => Some(text.to_string()),
+            _ => None,
+        }
     }
 
     pub(super) fn names(&self, field: &str) -> bool {
@@ -151,6 +165,14 @@ impl EditError {
 }
 
 impl Edit {
+    /// Whether it becomes entries once the record and its author are known.
+    pub(super) fn is_to_be_keyed(&self) -> bool {
+        matches!(
+            self,
+            Self::Want(_) | Self::Tally(_) | Self::Total(_) | Self::Notes(_) | Self::Shown(_)
+        )
+    }
+
     fn from_json(field: &Field, value: &Value) -> Result<Self, EditError> {
         let wrong = |expected| EditError::Type { field: field.name.to_owned(), expected };
         Ok(match field.merge {
@@ -192,6 +214,23 @@ impl Edit {
                 ),
                 _ => Self::Tally(value.as_i64().ok_or(wrong("a whole number"))?),
             },
+            Merge::Notes => {
+                let notes = |items: &[Value]| {
+                    let note =
+                        |item| scalar(field, field.name, item)?.ok_or(wrong("no empty items"));
+                    items.iter().map(note).collect::<Result<_, _>>()
+                };
+                let added = value
+                    .as_object()
+                    .filter(|parts| parts.len() == 1)
+                    .and_then(|parts| parts.get("add"));
+                match (value, added) {
+                    (Value::Null, _) => Self::Shown(Vec::new()),
+                    (Value::Array(items), _) => Self::Shown(notes(items)?),
+                    (_, Some(Value::Array(items))) => Self::Notes(notes(items)?),
+                    (one, _) => Self::Notes(notes(std::slice::from_ref(one))?),
+                }
+            }
             Merge::Log => Self::Want(Want::from_json(field, value)?),
         })
     }
@@ -229,6 +268,7 @@ impl Edit {
             }
             Self::Want(want) => want.bytes(),
             Self::Tally(_) | Self::Total(_) => 42,
+            Self::Notes(notes) | Self::Shown(notes) => notes.iter().map(|n| 40 + size(n)).sum(),
         }
     }
 }

@@ -74,7 +74,7 @@ impl Genesis {
             if let (Some(shape), Key::Property(name)) = (shape, op.key) {
                 let (_, id) = document.get(ROOT, name).ok().flatten().expect("a created object");
                 let keys = match schema.field(name).map(|f| f.merge) {
-                    Some(Merge::Log) => Keys::Event,
+                    Some(Merge::Log | Merge::Notes) => Keys::Event,
                     Some(Merge::Tally) => Keys::Number,
                     _ => Keys::Anyones,
                 };
@@ -117,10 +117,25 @@ mod tests {
         assert_eq!(hashes, PINNED);
     }
 
-    const PINNED: [&str; 3] = [
-        "8f59ee80b654a99efbf46b83188aebc64aad5f02cf1314a565dd70f02c249b87",
+    const PINNED: [&str; 18] = [
+        "353ea2203ca63af538cb45a3ead023c57892ff9763e85321e025c5d4a18117b1",
         "1c3e6aeac78d083c841cc54fe6b48acffd6a42ee27563607e3bbb639e455b53e",
-        "c10e018c1c3df17a7bf7be4f5abba412cdd0973431f5d8e495d36a951830625b",
+        "d3e741f683b48faedd6821182df62138195dea7fa5bc05484abf31b4f58a3b7d",
+        "7290f73c31f008177fc17f8802eb329a4d473e0acd7d228ff4739ab8452caa20",
+        "604e90db0158d2b3d093c1258900a7d2aeffacde01c9e9d52827ebcf46acbc7e",
+        "eb7269384997d79668f7d3505502006a992e8691ab47b60637a400486193001b",
+        "86451dbd273be3984796f15367c714293963f88f0adcb189200004d1f94de027",
+        "87b12a03b55933623e705696355175561bb469ef0908291a1ce3ad81a763b078",
+        "d723768dd67180f82dddf49f2d095d85ee13e0e6792b04bff8a51ba9aae35870",
+        "685529d60aa273aacfe9ffacb33f8dfa067b1cd1d6f2d9f1678c3bffed554ead",
+        "f2670fabedb4dd45d9de536905137ea9ba91ff235a69261e1a6c20a45193167f",
+        "42e61a3b207a1ce284bc10d508d97e60a9fb7afa63d88fea9538f253b24cebf6",
+        "4bf71d6d55eb06e913e23584b1e0a425ddea2d45823d065a1b37255924adca4d",
+        "3031558b020d4ef830a62bfbfee62784cbf26ab8969e63e6d549b7767c884e1d",
+        "722f03c8341069b4e9266745ab6db893120d8da3d038f0450c03be2eb9773630",
+        "d401c1a4200ac71529345befc2958728d47fa866c52ffe7d1ba61857c486d690",
+        "13f311ec277de400e434dc65d8cedfa57816169b7de2e0490bde18aa1a6164c8",
+        "285b09664eca9195eb9afd44e5b22e5a8f7d5effc7c73d2a2dbad077fb3d2009",
     ];
 
     fn shape_of(merge: Merge) -> Shape {

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `schema`, `workflow` | what kinds consist of |
 //! | `kind` | the kinds, a file each |
+//! | [`search`] | what a record is found by |
 //! | `course`, `steps` | the state of a record, derived from the steps taken, and taking one |
 //! | `genesis` | the change every document of a kind begins from |
 //! | `edits`, `create`, `writing`, `doc`, `show`, `history` | writing, reading, looking back |
@@ -37,6 +38,7 @@ mod past;
 mod replay;
 mod rescue;
 mod schema;
+pub mod search;
 mod show;
 mod snapshot;
 mod steps;

@@ -4,7 +4,7 @@
 //! a kind means one file with its schema, its genesis bytes, and a line in [`ALL`].
 
 use super::kind;
-use super::workflow::{Step, Workflow};
+use super::workflow::{By, Step, Workflow};
 use crate::log::{Kind, Lane};
 
 /// How concurrent edits of a field meet.
@@ -22,6 +22,8 @@ pub enum Merge {
     List,
     /// A contested value for each key, such as attendance by member.
     Map,
+    /// Remarks, each kept for good, in the order they were made.
+    Notes,
     /// A number for each log that reports one; shown is their sum. A bare counter would count a
     /// correction twice.
     Tally,
@@ -81,6 +83,8 @@ pub struct Field {
     pub default: Option<&'static str>,
     /// About a person and nobody's business: lists mask it, and looking at it is noted.
     pub personal: bool,
+    /// Who may change it, where that is not whoever may change the record's other fields.
+    pub written_by: Option<By>,
     pub label_zh: &'static str,
     pub label_en: &'static str,
 }
@@ -100,6 +104,7 @@ impl Field {
             required: false,
             default: None,
             personal: false,
+            written_by: None,
             label_zh,
             label_en,
         }
@@ -119,6 +124,11 @@ impl Field {
     ) -> Self {
         Self::new(name, Merge::Log, ValueType::State(workflow), label_zh, label_en)
             .starting(workflow.initial)
+    }
+
+    pub(super) const fn written_by(mut self, by: By) -> Self {
+        self.written_by = Some(by);
+        self
     }
 
     pub(super) const fn personal(mut self) -> Self {
@@ -179,6 +189,11 @@ pub struct Schema {
     pub genesis_bytes: &'static [u8],
     pub lane: Lane,
     pub home: Home,
+    /// Which of those who may write the space changes the record's contents. Held to by whoever writes;
+    /// steps are judged on every node.
+    pub written_by: By,
+    /// Fields and states in which no list, feed or search shows a record, unless it asks for the state.
+    pub hidden: &'static [(&'static str, &'static str)],
     pub fields: &'static [Field],
     /// Fields that become cells of the kind's view row, in this order.
     pub columns: &'static [&'static str],
@@ -195,9 +210,10 @@ impl Schema {
         self.fields.iter().find(|f| f.name == name)
     }
 
-    /// Whether a state of its records is derived.
-    pub fn has_workflow(&self) -> bool {
-        self.fields.iter().any(|f| f.workflow().is_some())
+    /// Whether something about its records depends on who wrote what.
+    pub fn looks_at_authors(&self) -> bool {
+        let looks = |f: &Field| f.workflow().is_some() || f.written_by.is_some();
+        self.written_by != By::Anyone || self.fields.iter().any(looks)
     }
 
     /// The fields that hold steps, and their workflows.
@@ -212,7 +228,26 @@ impl Schema {
 }
 
 /// Every kind this version knows, by kind number.
-pub static ALL: [&Schema; 3] = [&kind::post::SCHEMA, &kind::member::SCHEMA, &kind::meeting::SCHEMA];
+pub static ALL: [&Schema; 18] = [
+    &kind::post::SCHEMA,
+    &kind::member::SCHEMA,
+    &kind::meeting::SCHEMA,
+    &kind::branch::SCHEMA,
+    &kind::term::SCHEMA,
+    &kind::transfer::SCHEMA,
+    &kind::temporary_branch::SCHEMA,
+    &kind::secondment::SCHEMA,
+    &kind::adoption::SCHEMA,
+    &kind::honour::SCHEMA,
+    &kind::journal_issue::SCHEMA,
+    &kind::activity::SCHEMA,
+    &kind::care_visit::SCHEMA,
+    &kind::directive::SCHEMA,
+    &kind::topic::SCHEMA,
+    &kind::collection::SCHEMA,
+    &kind::document::SCHEMA,
+    &kind::reminder::SCHEMA,
+];
 
 /// The schema of a kind number.
 pub fn schema(kind: Kind) -> Option<&'static Schema> {
@@ -232,7 +267,7 @@ pub(super) const fn code(code: &'static str, zh: &'static str, en: &'static str)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::workflow::{By, CORRECT, RECORD, SETTLE};
+    use crate::record::workflow::{CORRECT, RECORD, SETTLE};
     use std::collections::BTreeSet;
 
     #[test]
@@ -256,6 +291,10 @@ mod tests {
             }
             for name in schema.filters.iter().chain(schema.listed).chain(schema.listed_wide) {
                 assert!(schema.columns.contains(name), "no column {name} in {}", schema.name);
+            }
+            for (field, state) in schema.hidden {
+                assert!(schema.field(field).and_then(|f| f.code(state)).is_some());
+                assert!(schema.columns.contains(field));
             }
             check_steps(schema);
             assert_eq!(schema_named(schema.plural), Some(schema));

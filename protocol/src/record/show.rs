@@ -123,6 +123,7 @@ impl Record {
                 values.map(|value| shown(field, value)).collect()
             }
             Merge::Set => self.document().keys(id).map(Value::String).collect(),
+            Merge::Notes => self.notes(field, id),
             _ => {
                 let entries = self.scalars(id);
                 for (key, _) in entries.iter().filter(|(_, (_, conflict))| *conflict) {
@@ -132,6 +133,21 @@ impl Record {
                 entries.into_iter().map(|(key, (value, _))| (key, shown(field, value))).collect()
             }
         }
+    }
+
+    /// Remarks in the order they were made: that of their operations.
+    fn notes(&self, field: &Field, id: &ObjId) -> Value {
+        let document = self.document();
+        let mut notes = Vec::new();
+        for key in document.keys(id) {
+            for (value, at) in document.get_all(id, &key).unwrap_or_default() {
+                if let (ObjId::Id(counter, actor, _), Some(value)) = (at, json_of(&value)) {
+                    notes.push((counter, actor.to_bytes().to_vec(), shown(field, value)));
+                }
+            }
+        }
+        notes.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        notes.into_iter().map(|(_, _, value)| value).collect()
     }
 
     /// The winning value of a root register, as text.
@@ -282,12 +298,15 @@ fn first_cell(field: &Field, written: Option<&Edit>) -> Cell {
             members.iter().cloned().map(Value::String).collect()
         }
         (Some(Edit::List(items)), _) => items.iter().map(shown).collect(),
+        (Some(Edit::Entries(entries)), Merge::Notes) => {
+            entries.iter().filter_map(|(_, v)| Some(shown(v.as_ref()?))).collect()
+        }
         (Some(Edit::Entries(entries)), _) => {
             let some = entries.iter().filter_map(|(k, v)| Some((k.clone(), shown(v.as_ref()?))));
             some.collect::<BTreeMap<_, _>>().into_iter().collect()
         }
         (_, Merge::Text) => Value::String(String::new()),
-        (None, Merge::List | Merge::Set) => Value::Array(Vec::new()),
+        (None, Merge::List | Merge::Set | Merge::Notes) => Value::Array(Vec::new()),
         (None, Merge::Map | Merge::Tally) => Value::Object(Map::new()),
         _ => field.default.map_or(Value::Null, Value::from),
     };

@@ -6,7 +6,7 @@ use super::doc::Record;
 use super::edits::{Edit, EditError, Edits};
 use super::genesis::genesis;
 use super::schema::{Field, Merge, Schema};
-use super::workflow::{CORRECT, RECORD, SETTLE, Workflow};
+use super::workflow::{By, CORRECT, RECORD, SETTLE, Workflow};
 use crate::id::hex;
 use automerge::{ReadDoc, ScalarValue};
 use serde_json::{Map, Value};
@@ -190,12 +190,48 @@ impl Record {
                 Edit::Tally(number) => *edit = own_number(actor, *number),
                 Edit::Total(total) if self.is_new() => *edit = own_number(actor, *total),
                 Edit::Total(_) => *edit = Edit::Entries(Vec::new()),
+                Edit::Shown(_) if !self.is_new() => *edit = Edit::Entries(Vec::new()),
+                Edit::Notes(notes) | Edit::Shown(notes) => {
+                    let first = self.own_keys(field, actor);
+                    let keys = (first..).map(|n| format!("{}.{n}", hex(&actor)));
+                    *edit = Edit::Entries(keys.zip(notes.iter().cloned().map(Some)).collect());
+                }
                 _ => {}
             }
         }
         // A first change says something, so what says nothing may not be in it.
         out.edits.retain(|(_, edit)| !matches!(edit, Edit::Entries(entries) if entries.is_empty()));
         Ok(out)
+    }
+
+    /// The unit the record belongs to, or will once this author has made it.
+    fn owner_for(&self, actor: [u8; 16]) -> Option<String> {
+        if !self.is_new() {
+            return self.owner();
+        }
+        let authors = self.authors.as_deref()?;
+        authors.home.clone().or_else(|| authors.units.get(&actor).cloned())
+    }
+
+    /// Whether this author changes such fields of the record.
+    pub(super) fn check_writer(&self, actor: [u8; 16], edits: &Edits) -> Result<(), EditError> {
+        let contents = edits.edits.iter().filter(|(_, edit)| !matches!(edit, Edit::Want(_)));
+        let by = |field: &Field| field.written_by.unwrap_or(self.schema().written_by);
+        let mut guarded = contents.filter(|(field, _)| by(field) != By::Anyone).peekable();
+        if guarded.peek().is_none() {
+            return Ok(());
+        }
+        let owner = self.owner_for(actor);
+        let named = |field: &'static str| match self.is_new() {
+            true => edits.text_of(field),
+            false => self.scalar_text(field),
+        };
+        match guarded.find(|(field, _)| !self.may(by(field), actor, owner.as_deref(), named)) {
+            Some((field, _)) => {
+                Err(EditError::NotYours { field: field.name, by: by(field).label_en() })
+            }
+            None => Ok(()),
+        }
     }
 
     /// How many events of this author the field holds.
@@ -271,11 +307,7 @@ impl Record {
         taken: &Taken,
     ) -> Result<String, Ignored> {
         let Some(workflow) = field.workflow() else { return Err(Ignored::Unknown) };
-        let owner = if self.is_new() {
-            self.authors.as_deref().and_then(|a| a.home.clone().or(a.units.get(&actor).cloned()))
-        } else {
-            self.owner()
-        };
+        let owner = self.owner_for(actor);
         let judge = self.judge(workflow, owner.as_deref());
         let mut events = self.events(field);
         let (sees, at) = (Sees::of(self, &events).and_one_more(), events.len());
@@ -303,7 +335,9 @@ pub(super) fn touches_contents(schema: &Schema, body: &[u8]) -> bool {
             (None, Key::Property(name)) => name,
             (None, _) => continue,
         };
-        let kept = schema.field(name).is_some_and(|f| matches!(f.merge, Merge::Log | Merge::Tally));
+        let kept = schema
+            .field(name)
+            .is_some_and(|f| matches!(f.merge, Merge::Log | Merge::Notes | Merge::Tally));
         if !kept {
             return true;
         }

@@ -23,7 +23,12 @@ pub(super) fn command(kind: &Kind, lang: Lang) -> Command {
     Command::new("list")
         .about(about)
         .args(filters.map(|field| filter_arg(field, lang)))
-        .arg(arg("unit", "CODE", "单位代码", "Code of the unit"))
+        // A record that names a unit is looked for by that one.
+        .args(
+            kind.field("unit")
+                .is_none()
+                .then(|| arg("unit", "CODE", "单位代码", "Code of the unit")),
+        )
         .arg(arg("q", "TEXT", "全文检索", "Full-text search").short('q'))
         .arg(
             arg("limit", "N", "每页条数[默认：50]", "Records of one page [default: 50]")
@@ -87,7 +92,8 @@ fn route(kind: &Kind, matches: &ArgMatches, after: Option<&str>) -> Route {
             route = route.query(field.name, value::code_of(field, text));
         }
     }
-    for name in ["unit", "q"] {
+    let names = if kind.field("unit").is_some() { &["q"][..] } else { &["unit", "q"] };
+    for name in names {
         if let Some(text) = matches.get_one::<String>(name) {
             route = route.query(name, text);
         }

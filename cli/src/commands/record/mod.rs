@@ -104,7 +104,7 @@ fn field_arg(field: &Field, lang: Lang) -> Arg {
         .help(field_help(field, lang))
         .allow_hyphen_values(field.merge == Merge::Text);
     match field.merge {
-        Merge::Set | Merge::List | Merge::Map => arg.action(ArgAction::Append),
+        Merge::Set | Merge::List | Merge::Map | Merge::Notes => arg.action(ArgAction::Append),
         Merge::Register | Merge::Contested | Merge::Text | Merge::Tally | Merge::Log => arg,
     }
 }
@@ -158,6 +158,9 @@ fn field_help(field: &Field, lang: Lang) -> String {
         );
     }
     let parts = !matches!(field.value, ValueType::Object(_));
+    if field.merge == Merge::Notes {
+        help.push_str(lang.pick("（可重复，逐条追加）", "; repeated, each is added"));
+    }
     if parts && matches!(field.merge, Merge::Set | Merge::List | Merge::Map) {
         help.push_str(lang.pick("（可重复，或以逗号分隔）", "; repeated or separated by commas"));
     }

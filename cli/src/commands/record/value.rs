@@ -85,6 +85,10 @@ fn parse_field(field: &Field, texts: &[&str]) -> Result<Value, BadValue> {
         Merge::Register | Merge::Contested | Merge::Text | Merge::Tally | Merge::Log => {
             parse_one(field, texts.last().copied().unwrap_or_default())
         }
+        Merge::Notes => {
+            let notes: Result<Vec<Value>, _> = texts.iter().map(|t| parse_one(field, t)).collect();
+            Ok(serde_json::json!({ "add": notes? }))
+        }
         // An object has commas of its own.
         Merge::List if matches!(field.value, ValueType::Object(_)) => {
             texts.iter().map(|text| parse_one(field, text)).collect()

@@ -156,6 +156,11 @@ pub(super) fn lists_filter_count_and_page(disk: &mut dyn Disk) {
     assert_eq!(ids(&equals("status", "draft")), [5, 1, 3]);
     assert_eq!(ids(&equals("words", "-2")), [3]);
     assert_eq!(ids(&equals("status", "none")), Vec::<u8>::new());
+    let others =
+        ListQuery { excludes: vec![("status".into(), "draft".into())], ..Default::default() };
+    let left: Vec<u8> =
+        ids(&ListQuery::default()).into_iter().filter(|id| ![5, 1, 3].contains(id)).collect();
+    assert_eq!(ids(&others), left, "an empty cell is not what is left out");
     let contains = |text: &str| ListQuery {
         contains: Some((vec!["title".into(), "words".into()], text.into())),
         ..all.clone()
@@ -234,6 +239,7 @@ fn any_query() -> impl Strategy<Value = ListQuery> {
         |(by, descending, spaces, equals, contains, limit)| ListQuery {
             spaces,
             equals,
+            excludes: Vec::new(),
             contains,
             order: Order { by, descending },
             limit,

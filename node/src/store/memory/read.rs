@@ -5,8 +5,9 @@ use crate::store::query::{Key, Resolved, page, prefix_range};
 use crate::store::row::{text_of, view_of};
 use crate::store::runs::{self, Room};
 use crate::store::{
-    Counts, Cursor, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, LostBranch, Page, Pending,
-    Place, Reader, Refusal, Row, StoreError, StoredDocument, StoredEntry, StoredLog, ViewSpec,
+    Cell, Counts, Cursor, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, LostBranch, Page,
+    Pending, Place, Reader, Refusal, Row, StoreError, StoredDocument, StoredEntry, StoredLog,
+    ViewSpec,
 };
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, Run, Tip};
@@ -269,7 +270,9 @@ fn listed(document: &StoredDocument, row: &Row, key: Key) -> (Cursor, ListedRow)
 }
 
 fn matches(query: &Resolved, row: &Row) -> bool {
-    query.equals.iter().all(|(column, value)| row.cells[*column] == *value)
+    let is = |(column, value): &(usize, Cell)| row.cells[*column] == *value;
+    query.equals.iter().all(is)
+        && !query.excludes.iter().any(is)
         && query.contains.as_ref().is_none_or(|(columns, wanted)| {
             columns.iter().any(|column| {
                 text_of(&row.cells[*column])

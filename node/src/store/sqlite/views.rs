@@ -186,6 +186,9 @@ pub(super) fn list(
     for (column, cell) in &query.equals {
         sql.and(&format!("c_{} = ?", view.columns[*column].name), [value(cell)]);
     }
+    for (column, cell) in &query.excludes {
+        sql.and(&format!("c_{} IS NOT ?", view.columns[*column].name), [value(cell)]);
+    }
     if let Some((columns, text)) = &query.contains {
         let any: Vec<_> = columns
             .iter()

@@ -70,6 +70,27 @@ static STATUS: Workflow = Workflow {
     settled_by: By::OwnerOrHeadOffice,
 };
 
+const ITEM: &[Field] = &[
+    Field::new("text", Merge::Register, ValueType::Text, "议题", "Item").required(),
+    Field::new("tags", Merge::Set, ValueType::Text, "标签", "Tags"),
+];
+
+const DECISION: &[Field] = &[
+    Field::new("text", Merge::Register, ValueType::Text, "决议", "Decision").required(),
+    Field::new("should_attend", Merge::Register, ValueType::Int, "应到", "Should attend"),
+    Field::new("present", Merge::Register, ValueType::Int, "实到", "Present"),
+    Field::new("for", Merge::Register, ValueType::Int, "赞成", "For"),
+    Field::new("against", Merge::Register, ValueType::Int, "反对", "Against"),
+    Field::new("abstain", Merge::Register, ValueType::Int, "弃权", "Abstain"),
+];
+
+const ACTION: &[Field] = &[
+    Field::new("text", Merge::Register, ValueType::Text, "事项", "Action").required(),
+    Field::new("owner", Merge::Register, ValueType::Text, "责任人", "Owner"),
+    Field::new("due", Merge::Register, ValueType::Date, "期限", "Due"),
+    Field::new("done", Merge::Register, ValueType::Date, "完成日期", "Done"),
+];
+
 const FIELDS: &[Field] = &[
     Field::new("kind", Merge::Register, ValueType::Code(KINDS), "会议类型", "Kind").required(),
     Field::new("branch", Merge::Contested, ValueType::Text, "党组织", "Branch").required(),
@@ -82,7 +103,12 @@ const FIELDS: &[Field] = &[
     Field::new("planned", Merge::Register, ValueType::Instant, "计划时间", "Planned"),
     Field::new("start", Merge::Register, ValueType::Instant, "开始时间", "Start"),
     Field::new("end", Merge::Register, ValueType::Instant, "结束时间", "End"),
-    Field::new("agenda", Merge::List, ValueType::Text, "议程", "Agenda"),
+    Field::new("number", Merge::Contested, ValueType::Text, "编号", "Number"),
+    Field::new("agenda", Merge::List, ValueType::Object(ITEM), "议程", "Agenda"),
+    Field::new("expected", Merge::Set, ValueType::Text, "应到人员", "Expected"),
+    Field::new("observers", Merge::Set, ValueType::Text, "列席人员", "Observers"),
+    Field::new("decisions", Merge::Map, ValueType::Object(DECISION), "决议", "Decisions"),
+    Field::new("actions", Merge::Map, ValueType::Object(ACTION), "待办事项", "Actions"),
     Field::new("attendance", Merge::Map, ValueType::Code(ATTENDANCE), "出席情况", "Attendance"),
     Field::new("minutes", Merge::Text, ValueType::Text, "会议记录", "Minutes"),
     Field::state("status", &STATUS, "状态", "Status"),
@@ -99,10 +125,12 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     genesis_bytes: include_bytes!("../genesis/meeting.1"),
     lane: Lane::RECORDS,
     home: Home::Unit,
+    written_by: By::Anyone,
+    hidden: &[],
     fields: FIELDS,
     columns: &[
         "kind", "branch", "title", "topic", "lecturer", "place", "host", "recorder", "planned",
-        "start", "end", "status", "tags",
+        "start", "end", "status", "number", "actions", "tags",
     ],
     filters: &["kind", "status", "branch"],
     listed: &["start", "kind", "branch", "status", "title"],

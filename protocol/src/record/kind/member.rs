@@ -1,5 +1,4 @@
-//! A member (党员): a person on a roster. Phone, id number and birth date are absent: they wait for
-//! sealed fields.
+//! A member (党员): a person on a roster of their unit.
 
 use crate::log::{Kind, Lane};
 use crate::record::schema::{Code, Field, Home, Merge, Schema, ValueType, code};
@@ -110,6 +109,9 @@ const FIELDS: &[Field] = &[
     Field::new("education", Merge::Register, ValueType::Text, "学历", "Education"),
     Field::new("job", Merge::Register, ValueType::Text, "职务", "Job"),
     Field::new("groups", Merge::Set, ValueType::Text, "分组", "Groups"),
+    Field::new("birth", Merge::Contested, ValueType::Date, "出生日期", "Birth").personal(),
+    Field::new("phone", Merge::Register, ValueType::Text, "电话", "Phone").personal(),
+    Field::new("id_number", Merge::Contested, ValueType::Text, "身份证号", "Id number").personal(),
 ];
 
 pub(in crate::record) static SCHEMA: Schema = Schema {
@@ -122,6 +124,8 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     genesis_bytes: include_bytes!("../genesis/member.1"),
     lane: Lane::RECORDS,
     home: Home::Unit,
+    written_by: By::Anyone,
+    hidden: &[],
     fields: FIELDS,
     columns: &[
         "name",

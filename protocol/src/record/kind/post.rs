@@ -4,7 +4,7 @@ use crate::log::{Kind, Lane};
 use crate::record::schema::{Code, Field, Home, Merge, Schema, ValueType, code};
 use crate::record::workflow::{By, Step, Workflow};
 
-const COLUMNS: &[Code] = &[
+pub(super) const COLUMNS: &[Code] = &[
     code("style", "缉私风采", "Style"),
     code("pioneer", "国门先锋", "Pioneers"),
     code("news", "党建动态", "News"),
@@ -120,6 +120,23 @@ static SECRECY: Workflow = Workflow {
     settled_by: By::HeadOffice,
 };
 
+const CREDIT: &[Field] = &[
+    Field::new("name", Merge::Register, ValueType::Text, "姓名", "Name").required(),
+    Field::new("role", Merge::Register, ValueType::Text, "分工", "Role"),
+];
+
+const FIGURE: &[Field] = &[
+    Field::new("what", Merge::Register, ValueType::Text, "指标", "What").required(),
+    Field::new("value", Merge::Register, ValueType::Int, "数值", "Value").required(),
+    Field::new("source", Merge::Register, ValueType::Text, "来源", "Source"),
+    Field::new("date", Merge::Register, ValueType::Date, "日期", "Date"),
+];
+
+const COMMENT: &[Field] = &[
+    Field::new("text", Merge::Register, ValueType::Text, "意见", "Comment").required(),
+    Field::new("by", Merge::Register, ValueType::Text, "署名", "By"),
+];
+
 const FIELDS: &[Field] = &[
     Field::new("title", Merge::Contested, ValueType::Text, "标题", "Title").required(),
     Field::new("body", Merge::Text, ValueType::Text, "正文", "Body"),
@@ -132,6 +149,11 @@ const FIELDS: &[Field] = &[
     Field::new("source_url", Merge::Register, ValueType::Text, "来源网址", "Source URL"),
     Field::new("written", Merge::Register, ValueType::Date, "成稿日期", "Written"),
     Field::new("programme", Merge::Register, ValueType::Text, "专题", "Programme"),
+    Field::new("editors", Merge::List, ValueType::Text, "责任编辑", "Editors"),
+    Field::new("media", Merge::Set, ValueType::Text, "影像", "Media"),
+    Field::new("credits", Merge::List, ValueType::Object(CREDIT), "主创", "Credits"),
+    Field::new("figures", Merge::List, ValueType::Object(FIGURE), "站外数据", "Outside figures"),
+    Field::new("comments", Merge::Notes, ValueType::Object(COMMENT), "审稿意见", "Comments"),
 ];
 
 pub(in crate::record) static SCHEMA: Schema = Schema {
@@ -144,6 +166,8 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     genesis_bytes: include_bytes!("../genesis/post.1"),
     lane: Lane::POSTS,
     home: Home::Federation,
+    written_by: By::Anyone,
+    hidden: &[("status", "withdrawn"), ("secrecy", "not_public")],
     fields: FIELDS,
     columns: &[
         "title",

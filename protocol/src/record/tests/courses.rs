@@ -5,29 +5,36 @@ use crate::record::course::Authors;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const CAROL: u8 = 3;
-const HEAD: u8 = 9;
+pub(super) const CAROL: u8 = 3;
+/// And the next is another node of head office.
+pub(super) const HEAD: u8 = 9;
 
 /// Alice and Bob of one unit, Carol of another, and head office.
 fn authors() -> Arc<Authors> {
     let unit = |who: u8, unit: &str| (log(who).actor(), unit.to_owned());
-    let units = [unit(ALICE, "nt"), unit(BOB, "nt"), unit(CAROL, "sz"), unit(HEAD, "head")];
+    let units = [
+        unit(ALICE, "nt"),
+        unit(BOB, "nt"),
+        unit(CAROL, "sz"),
+        unit(HEAD, "head"),
+        unit(HEAD + 1, "head"),
+    ];
     Arc::new(Authors { units: BTreeMap::from(units), head_office: "head".into(), home: None })
 }
 
-struct Office {
-    record: Record,
-    entries: Vec<(u8, u64, Vec<u8>)>,
+pub(super) struct Office {
+    pub(super) record: Record,
+    pub(super) entries: Vec<(u8, u64, Vec<u8>)>,
 }
 
 impl Office {
-    fn new(schema: &'static Schema, by: u8, json: Value) -> Self {
+    pub(super) fn new(schema: &'static Schema, by: u8, json: Value) -> Self {
         let mut office = Self { record: Record::new(schema).by(&authors()), entries: Vec::new() };
         office.writes(by, json).unwrap();
         office
     }
 
-    fn writes(&mut self, by: u8, json: Value) -> Result<(), EditError> {
+    pub(super) fn writes(&mut self, by: u8, json: Value) -> Result<(), EditError> {
         let edits = Edits::from_json(self.record.schema(), &json)?;
         let account = format!("a{by}");
         let body = self.record.edit(log(by).actor(), u64::from(by), &account, &edits)?;
@@ -36,13 +43,13 @@ impl Office {
         Ok(())
     }
 
-    fn takes(&mut self, by: u8, op: &str) -> Result<(), EditError> {
+    pub(super) fn takes(&mut self, by: u8, op: &str) -> Result<(), EditError> {
         let field = self.record.schema().step(op).expect("a step").0.name;
         self.writes(by, json!({ field: {"op": op, "note": "n"} }))
     }
 
     /// What comes of two replicas that went on apart.
-    fn met(&self, other: &Self) -> Self {
+    pub(super) fn met(&self, other: &Self) -> Self {
         let mut entries = self.entries.clone();
         entries.extend(other.entries.iter().filter(|e| !self.entries.contains(e)).cloned());
         let schema = self.record.schema();
@@ -62,12 +69,12 @@ impl Office {
         Self { record, entries }
     }
 
-    fn fork(&self) -> Self {
+    pub(super) fn fork(&self) -> Self {
         let record = Record::load(self.record.schema(), &self.record.save()).unwrap();
         Self { record: record.by(&authors()), entries: self.entries.clone() }
     }
 
-    fn status(&self) -> Value {
+    pub(super) fn status(&self) -> Value {
         self.record.to_json()["status"].clone()
     }
 

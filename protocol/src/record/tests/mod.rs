@@ -2,6 +2,7 @@
 
 mod canonical;
 mod courses;
+mod kinds;
 mod order;
 mod people;
 mod strangers;
