@@ -284,6 +284,9 @@ catalogue! {
     Revoked:
         "{name} 已在目录第 {epoch} 版撤销；它的 {logs} 份日志到目前收到的位置为止有效。以后收到的内容见 fenbu quarantine",
         "{name} is revoked at epoch {epoch}; {logs} of its logs count up to what is here now. What turns up later is in fenbu quarantine";
+    QuarantineFork: "同一节点的另一份副本写的", "another copy of the node wrote it";
+    QuarantinePending: "另一份副本写的，即将重新写入", "another copy wrote it; to be written anew";
+    QuarantineRevoked: "目录第 {epoch} 版撤销之后", "after its node was revoked at epoch {epoch}";
     QuarantineEmpty: "没有不算数的内容", "Nothing is in quarantine";
     InviteNext:
         "令牌只能用一次，供单位 {unit} 使用，有效至 {until}。在新节点上执行：fenbu join 令牌 --dir 目录",

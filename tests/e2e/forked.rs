@@ -41,7 +41,8 @@ fn two_copies_of_a_node_write_and_nothing_of_either_is_lost() {
         agree(cluster)?;
         for name in NODES {
             let node = cluster.node(name);
-            let post = |id: &str| Ok::<_, anyhow::Error>(node.shows("posts", id)?["fields"].clone());
+            let post =
+                |id: &str| Ok::<_, anyhow::Error>(node.shows("posts", id)?["fields"].clone());
             assert_eq!(post(&first)?["title"], "By the first", "{name}");
             let of_second = post(&second)?;
             assert_eq!(of_second["title"], "By the second", "{name}");
@@ -53,14 +54,16 @@ fn two_copies_of_a_node_write_and_nothing_of_either_is_lost() {
         told_in_words(cluster)?;
 
         // Nothing is written anew a second time.
-        let before = (changes(cluster.node("head"), &shared)?, changes(cluster.node("head"), &second)?);
+        let before =
+            (changes(cluster.node("head"), &shared)?, changes(cluster.node("head"), &second)?);
         for name in NODES {
             cluster.node_mut(name).kill()?;
             cluster.node_mut(name).start()?;
         }
         cluster.node("alice").writes("posts", json!({"title": "And on"}))?;
         agree(cluster)?;
-        let after = (changes(cluster.node("head"), &shared)?, changes(cluster.node("head"), &second)?);
+        let after =
+            (changes(cluster.node("head"), &shared)?, changes(cluster.node("head"), &second)?);
         assert_eq!(before, after);
         Ok(())
     });
@@ -79,7 +82,10 @@ fn told_in_words(cluster: &Cluster) -> Result<()> {
         let mut checks = answer["checks"].as_array().into_iter().flatten();
         let check = checks.find(|c| c["name"] == "forks").context("a check of forks")?;
         let said = check.to_string();
-        ensure!(check["level"] == "note" && said.contains("'alice' signed two histories"), "{said}");
+        ensure!(
+            check["level"] == "note" && said.contains("'alice' signed two histories"),
+            "{said}"
+        );
         ensure!(said.contains("节点“alice”的日志"), "{said}");
         let own = ["alice", "twin"].contains(&name);
         let hint = if own { "a second copy of this node's folder" } else { "ask that unit" };

@@ -96,7 +96,9 @@ pub(super) async fn check(
     let (state_zh, state_en) = match (settled, fork.losing) {
         (true, _) => (
             format!("已处理：各节点保留同一套，本节点另存了 {entries} 条不计入的"),
-            format!("settled: all nodes keep the same one, and {entries} entries that do not count are kept aside here"),
+            format!(
+                "settled: all nodes keep the same one, and {entries} entries that do not count are kept aside here"
+            ),
         ),
         (false, true) => (
             "应当保留的那一套还没有收到".to_owned(),
@@ -108,8 +110,14 @@ pub(super) async fn check(
         ),
     };
     let words = (
-        format!("{} 份日志分叉：节点“{node}”的日志 {log} 自第 {seq} 条起（{since} UTC）签了两套内容；{state_zh}", forks.len()),
-        format!("{} logs are forked: node '{node}' signed two histories of log {log} from {seq} on (since {since} UTC); {state_en}", forks.len()),
+        format!(
+            "{} 份日志分叉：节点“{node}”的日志 {log} 自第 {seq} 条起（{since} UTC）签了两套内容；{state_zh}",
+            forks.len()
+        ),
+        format!(
+            "{} logs are forked: node '{node}' signed two histories of log {log} from {seq} on (since {since} UTC); {state_en}",
+            forks.len()
+        ),
     );
     let hint = match (own, settled) {
         (true, _) => (

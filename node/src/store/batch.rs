@@ -1,7 +1,7 @@
 //! What one commit writes, and the checks that need no database.
 
-use super::row::{Row, ViewSpec};
 use super::forks::{self, Pending, Switching};
+use super::row::{Row, ViewSpec};
 use super::{LogId, NodeId, Place, SpaceId, StoreError};
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::DocId;

@@ -98,7 +98,9 @@ impl Proof {
     /// Whether the log's author signed all of it. Costs three signatures, and a hash for each header.
     pub fn verify(&self) -> bool {
         let author = &self.opening.node;
-        self.opening.verify() && self.standing.is_signed_by(author) && self.other.is_signed_by(author)
+        self.opening.verify()
+            && self.standing.is_signed_by(author)
+            && self.other.is_signed_by(author)
     }
 
     pub fn opening(&self) -> &Opening {

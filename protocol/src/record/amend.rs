@@ -147,9 +147,8 @@ impl Record {
                 _ => {}
             }
         }
-        let named = |(rank, said): (usize, Value)| {
-            (self.schema().fields[rank].name.to_owned(), said)
-        };
+        let named =
+            |(rank, said): (usize, Value)| (self.schema().fields[rank].name.to_owned(), said);
         Some(Amendment {
             change: hash,
             account: read_message(chunk.message).0.to_owned(),
@@ -340,8 +339,8 @@ fn merged_list(before: &[Value], after: &[Value], now: Vec<Value>) -> Vec<Value>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Incoming, materialise, schema_named};
     use crate::id::LogId;
+    use crate::record::{Incoming, materialise, schema_named};
 
     const ALICE: [u8; 16] = [0xa; 16];
     const BOB: [u8; 16] = [0xb; 16];
@@ -373,7 +372,11 @@ mod tests {
         let mut record = Record::new(schema_named("post").unwrap());
         let first = edit(&mut record, ALICE, &json!({"title": "t", "body": "one two three"}));
         let lost = edit(&mut record, ALICE, &json!({"title": "lost", "tags": ["x"]}));
-        let built = edit(&mut record, BOB, &json!({"body": "one 2 three", "tags": {"add": ["y"], "remove": ["x"]}}));
+        let built = edit(
+            &mut record,
+            BOB,
+            &json!({"body": "one 2 three", "tags": {"add": ["y"], "remove": ["x"]}}),
+        );
         let (gone, mut now) = without(&[lost], &[(log(ALICE), 1, &first)]);
         edit(&mut now, ALICE, &json!({"body": "one two three four"}));
         let ours = record.amendments(&gone, |actor, _| *actor == BOB);

@@ -211,9 +211,8 @@ impl Engine {
         if self.storage_retry_at.is_some() {
             return;
         }
-        let still = |(log, _): &(&LogId, &Unchecked)| {
-            self.logs.get(log).is_some_and(LogState::is_still)
-        };
+        let still =
+            |(log, _): &(&LogId, &Unchecked)| self.logs.get(log).is_some_and(LogState::is_still);
         let due: Vec<LogId> = self.unchecked.iter().filter(still).map(|(log, _)| *log).collect();
         for log in due {
             if let Some(Unchecked { link, proof }) = self.unchecked.remove(&log) {

@@ -31,7 +31,6 @@ pub enum Close {
 
 /// What is to be made durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, moved once; a box would cost more")]
 pub enum Item {
     /// Extends its log to `tip`.
     Run {
@@ -83,7 +82,6 @@ impl Switch {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, moved once; a box would cost more")]
 pub enum Output {
     Dial {
         peer: NodeId,

@@ -159,8 +159,13 @@ mod tests {
         for n in 0..60_000 {
             assert_eq!(pace.take(n, 60, Some(&prune)), 0);
         }
-        let position =
-            Position { log: LogId([2; 32]), seq: 1, prefix: HashPrefix([0; 8]), body_bytes: 0, fork: None };
+        let position = Position {
+            log: LogId([2; 32]),
+            seq: 1,
+            prefix: HashPrefix([0; 8]),
+            body_bytes: 0,
+            fork: None,
+        };
         let space = SpacePositions {
             space: SpaceId([3; 16]),
             positions: vec![position; 1024],

@@ -17,6 +17,15 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Writes of each copy, so that they part.
 const WRITES_OF_A_COPY: usize = 4;
 
+/// A run to be held against a disk.
+#[derive(Debug, Clone)]
+pub(super) struct Comparing {
+    pub(super) ticket: Ticket,
+    pub(super) link: Option<LinkId>,
+    pub(super) run: Run,
+    pub(super) headers: bool,
+}
+
 impl World {
     /// A second copy of a node's disk is started beside the first.
     pub(super) fn copy_node(&mut self, node: usize) {
@@ -55,15 +64,16 @@ impl World {
         let id = self.nodes[node].id;
         let elsewhere = |log: &LogId, hashes: &[_]| {
             let others = self.nodes.iter().enumerate().filter(|(n, _)| *n != node);
-            others.map(|(_, other)| &other.disk.synced).any(|synced| {
-                synced.get(log).is_some_and(|held| held.starts_with(hashes))
-            })
+            others
+                .map(|(_, other)| &other.disk.synced)
+                .any(|synced| synced.get(log).is_some_and(|held| held.starts_with(hashes)))
         };
         let written = &self.nodes[node].disk.synced;
         let own = |log: &LogId| self.authors.get(log).is_some_and(|a| self.nodes[*a].id == id);
-        let safe = written.iter().filter(|(log, _)| own(log)).all(|(log, hashes)| {
-            backup.synced.get(log) == Some(hashes) || elsewhere(log, hashes)
-        });
+        let safe = written
+            .iter()
+            .filter(|(log, _)| own(log))
+            .all(|(log, hashes)| backup.synced.get(log) == Some(hashes) || elsewhere(log, hashes));
         // An open branch of a fork is another matter.
         let forked = written.keys().any(|log| self.ledger.twice.contains(log) && own(log));
         if !safe || forked {
@@ -78,22 +88,17 @@ impl World {
 
     /// Whom a dial to this key reaches.
     pub(super) fn whom(&mut self, peer: &NodeId) -> usize {
-        let all: Vec<usize> = (0..self.nodes.len()).filter(|n| self.nodes[*n].id == *peer).collect();
+        let all: Vec<usize> =
+            (0..self.nodes.len()).filter(|n| self.nodes[*n].id == *peer).collect();
         if all.len() > 1 { self.rng.pick(&all) } else { self.by_id[peer] }
     }
 
-    pub(super) fn compare(
-        &mut self,
-        node: usize,
-        ticket: Ticket,
-        link: Option<LinkId>,
-        run: Run,
-        headers: bool,
-    ) {
+    pub(super) fn compare(&mut self, node: usize, asked: Box<Comparing>) {
         let life = self.nodes[node].life;
         if self.nodes[node].disk.is_syncing() {
-            return self.after(1, Event::Compare { node, life, ticket, link, run, headers });
+            return self.after(1, Event::Compare { node, life, asked });
         }
+        let Comparing { ticket, link, run, headers } = *asked;
         let result = if self.rng.chance(self.mix.read_failed_permille) {
             Err("bad sector".into())
         } else {
@@ -127,16 +132,17 @@ impl Node {
 
     /// Goes on in new logs; `forked` is one of ours that has another history.
     pub(super) fn begin_anew(&mut self, forked: Option<LogId>) {
-        if let Some(log) = forked {
-            if self.authors.values().all(|author| author.log() != log) {
-                return;
-            }
+        if forked.is_some_and(|log| self.authors.values().all(|author| author.log() != log)) {
+            return;
         }
         self.own_branches.extend(self.authors.values().map(Author::log));
         let random = self.chance();
         // A story names logs by their numbers.
-        let random =
-            if self.is_told { 0 } else { u32::from_be_bytes([random[0], random[1], random[2], random[3]]) };
+        let random = if self.is_told {
+            0
+        } else {
+            u32::from_be_bytes([random[0], random[1], random[2], random[3]])
+        };
         self.incarnation = Opening::incarnation_after(self.incarnation, random);
         self.authors.clear();
     }
@@ -157,7 +163,9 @@ impl Node {
     pub(super) fn switch(&mut self, switch: &Switch) -> Result<bool, String> {
         let own = switch.log().is_some_and(|log| self.own_branches.contains(&log));
         let switching = Switching { switch: switch.clone(), at_ms: 0, own };
-        let written = self.disk.try_write(&WriteBatch { switches: vec![switching], ..WriteBatch::default() })?;
+        let written = self
+            .disk
+            .try_write(&WriteBatch { switches: vec![switching], ..WriteBatch::default() })?;
         if written && let Some(log) = switch.log() {
             self.own_branches.remove(&log);
         }
@@ -213,11 +221,8 @@ impl Node {
         let schema = record::schema(place.kind).ok_or("only known kinds are written")?;
         let logs = self.disk.reader().logs(place.space).map_err(|e| e.to_string())?;
         if let Some(stored) = self.document(place)? {
-            let own: BTreeSet<[u8; 16]> = logs
-                .iter()
-                .filter(|l| l.opening.node == self.id)
-                .map(|l| l.log.actor())
-                .collect();
+            let own: BTreeSet<[u8; 16]> =
+                logs.iter().filter(|l| l.opening.node == self.id).map(|l| l.log.actor()).collect();
             let record = Record::load(schema, &stored.snapshot).map_err(|e| e.to_string())?;
             let ours = |actor: &[u8; 16], change: &[u8; 32]| {
                 own.contains(actor) && (branch.own || !lost.contains(change))
@@ -234,9 +239,8 @@ impl Node {
                     (e.header.document, e.header.shape.kind) == (place.document, place.kind)
                 };
                 let found = run.entries().filter(of);
-                entries.extend(found.map(|e| {
-                    (e.header, e.body.unwrap_or_default().to_vec().into())
-                }));
+                entries
+                    .extend(found.map(|e| (e.header, e.body.unwrap_or_default().to_vec().into())));
                 from = run.last() + 1;
             }
         }
@@ -245,8 +249,10 @@ impl Node {
             opened.iter().map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body }).collect();
         let outcome = record::materialise(schema, None, &incoming).map_err(|e| e.to_string())?;
         let waiting = outcome.waiting.iter().chain(&locked);
-        batch.waiting.extend(waiting.map(|(log, seq)| {
-            fenbu_node::store::EntryRef { place, log: *log, seq: *seq }
+        batch.waiting.extend(waiting.map(|(log, seq)| fenbu_node::store::EntryRef {
+            place,
+            log: *log,
+            seq: *seq,
         }));
         if outcome.accepted > 0 {
             let snapshot = outcome.snapshot;
@@ -306,5 +312,7 @@ impl Node {
 /// What is on disk of runs that take the place of others.
 pub(super) fn take_over(hashes: &mut Vec<fenbu_protocol::id::Hash>, switch: &Switch) {
     hashes.truncate(switch.base.seq as usize);
-    hashes.extend(switch.runs.iter().flat_map(|run| run.entries().map(|e| e.hash).collect::<Vec<_>>()));
+    hashes.extend(
+        switch.runs.iter().flat_map(|run| run.entries().map(|e| e.hash).collect::<Vec<_>>()),
+    );
 }

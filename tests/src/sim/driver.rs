@@ -1,5 +1,6 @@
 //! The daemon's duties towards the engine, and the troubles that strike it.
 
+use super::copies::Comparing;
 use super::disk::Job;
 use super::faults::Fault;
 use super::invariants;
@@ -79,7 +80,8 @@ impl World {
             }
             Output::Compare { ticket, link, run, headers } => {
                 let ms = self.rng.between(0, 5) as u64;
-                self.after(ms, Event::Compare { node, life, ticket, link, run, headers });
+                let asked = Box::new(Comparing { ticket, link, run, headers });
+                self.after(ms, Event::Compare { node, life, asked });
             }
             Output::Acknowledged { peer, log, seq } => {
                 self.nodes[node].disk.acknowledgements.push((peer, log, seq));

@@ -1,5 +1,6 @@
 //! The clock and everything that is going to happen, in order.
 
+use super::copies::Comparing;
 use super::disk::Disk;
 use super::faults::{Fault, Mix};
 use super::invariants::{Breach, LINKS_PER_PEER_MAX, Ledger};
@@ -11,8 +12,8 @@ use super::{Broken, Options, Outcome, founding};
 use fenbu::sample::Rng;
 use fenbu_protocol::directory::Act;
 use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Kind, Run};
-use fenbu_protocol::sync::{Input, LinkId, Ticket};
+use fenbu_protocol::log::Kind;
+use fenbu_protocol::sync::{Input, LinkId};
 use fenbu_protocol::wire::Message;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
@@ -68,10 +69,7 @@ pub(super) enum Event {
     Compare {
         node: usize,
         life: u32,
-        ticket: Ticket,
-        link: Option<LinkId>,
-        run: Run,
-        headers: bool,
+        asked: Box<Comparing>,
     },
     Loaded {
         node: usize,
@@ -309,10 +307,8 @@ impl World {
             Event::Loaded { node, life, link, log, from, bytes_max } if self.alive(node, life) => {
                 self.loaded(node, link, log, from, bytes_max);
             }
-            Event::Compare { node, life, ticket, link, run, headers }
-                if self.alive(node, life) =>
-            {
-                self.compare(node, ticket, link, run, headers);
+            Event::Compare { node, life, asked } if self.alive(node, life) => {
+                self.compare(node, asked);
             }
             Event::Dial { .. }
             | Event::DialFailed { .. }

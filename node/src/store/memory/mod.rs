@@ -11,8 +11,8 @@ use super::batch::{self, Extension, other_statement, unknown_document};
 use super::row::check_specs;
 use super::runs::{self, SMALL_RUNS_MAX};
 use super::{
-    Digests, DocumentUpdate, EntryRef, Loaded, LostBranch, Pending, Place, Reader, Refusal, Row, Store,
-    StoreError, StoredDocument, StoredLog, ViewSpec, WriteBatch,
+    Digests, DocumentUpdate, EntryRef, Loaded, LostBranch, Pending, Place, Reader, Refusal, Row,
+    Store, StoreError, StoredDocument, StoredLog, ViewSpec, WriteBatch,
 };
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, Proof, Run, StateDigest};

@@ -1,7 +1,7 @@
 //! Forked logs on disk: another branch takes over, and what is kept of the one that was lost.
 
-use super::write::Writing;
 use super::read::{collect, unsigned};
+use super::write::Writing;
 use super::{Fault, run_rows};
 use crate::store::{LostBranch, Pending, Place, StoreError, Switching, forks};
 use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
@@ -57,7 +57,9 @@ impl Writing<'_> {
         let lost_id = self.tx.last_insert_rowid();
         for run in lost {
             self.tx
-                .prepare_cached("INSERT INTO lost_runs (lost_id, first, bytes) VALUES (?1, ?2, ?3)")?
+                .prepare_cached(
+                    "INSERT INTO lost_runs (lost_id, first, bytes) VALUES (?1, ?2, ?3)",
+                )?
                 .execute(params![lost_id, run.first().cast_signed(), run.as_bytes()])?;
         }
         Ok(())
@@ -75,7 +77,9 @@ impl Writing<'_> {
         let before = held.map(i64::cast_unsigned);
         self.space(space)?.log.fork(space, log, before, Some(proof.seq()));
         self.tx
-            .prepare_cached("INSERT OR REPLACE INTO forks (log_id, seq, proof) VALUES (?1, ?2, ?3)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO forks (log_id, seq, proof) VALUES (?1, ?2, ?3)",
+            )?
             .execute(params![id, proof.seq().cast_signed(), proof.to_wire()])?;
         Ok(())
     }

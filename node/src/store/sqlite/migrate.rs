@@ -4,10 +4,7 @@
 use super::Fault;
 use rusqlite::{Connection, TransactionBehavior};
 
-const MIGRATIONS: &[&str] = &[
-    include_str!("../migrations/0001_initial.sql"),
-    include_str!("../migrations/0002_forks.sql"),
-];
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_initial.sql")];
 
 /// "fenb", so that other programs' databases are told from ours.
 const APPLICATION_ID: i32 = 0x6665_6e62;

@@ -271,7 +271,10 @@ fn a_proof_that_is_none_is_a_violation() {
     assert!(!forged.verify());
     let link = *net.links.iter().find(|(_, (node, _))| *node == 1).unwrap().0;
     net.handle(1, Input::Message { link, message: Message::Proof(Box::new(forged)) });
-    assert!(net.forks(1).is_empty() && net.nodes[1].engine.status().peers.iter().any(|p| p.refusals.violations > 0));
+    assert!(
+        net.forks(1).is_empty()
+            && net.nodes[1].engine.status().peers.iter().any(|p| p.refusals.violations > 0)
+    );
     assert!(Proof::of(opening, &a.runs[1], &a.runs[1]).is_none(), "one history proves nothing");
 }
 
@@ -332,7 +335,12 @@ fn any_order_of_meetings_gives_one_history() {
             net.run(rng.below(400));
             if rng.below(6) == 0 {
                 net.nodes[a].restart(net.now);
-                let gone: Vec<_> = net.links.iter().filter(|(_, (n, _))| *n == a).map(|(l, (_, o))| (*l, *o)).collect();
+                let gone: Vec<_> = net
+                    .links
+                    .iter()
+                    .filter(|(_, (n, _))| *n == a)
+                    .map(|(l, (_, o))| (*l, *o))
+                    .collect();
                 for (link, other) in gone {
                     net.wire.retain(|(l, ..)| *l != link && *l != other);
                     let (far, _) = net.links[&other];

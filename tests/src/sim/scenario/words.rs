@@ -136,8 +136,7 @@ impl Words {
 
     fn have(&self, have: &Have) -> String {
         let forked = |p: &Position| p.fork.map(|at| format!(" forked at {at}")).unwrap_or_default();
-        let position =
-            |p: &Position| format!("{} {}{}", self.log(&p.log), p.seq, forked(p));
+        let position = |p: &Position| format!("{} {}{}", self.log(&p.log), p.seq, forked(p));
         let spaces = have.spaces.iter().map(|told| {
             let positions = list(told.positions.iter().map(position));
             let whole = if told.whole { "all of " } else { "" };
