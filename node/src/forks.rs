@@ -213,3 +213,6 @@ impl Forks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@
 //! | [`store`] | what is durable when; SQLite and memory |
 //! | [`writer`] | the one thread that commits |
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
-//! | [`rebuild`] | documents and rows made again |
+//! | [`rebuild`], `removal`, `forks` | documents and rows made again; after a right was taken; after another history of a log took over |
 //! | [`search`] | full text, in an index beside the store |
 //! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |

@@ -49,9 +49,9 @@ pub(super) fn alarms(driver: &DriverStatus, lost: &Lost, directory: &Directory) 
     for fork in driver.engine.forks.iter().filter(|fork| !lost.settled(fork)) {
         let (node, log, seq) = (name(directory, &fork.author), fork.log.short(), fork.seq);
         alarms.push(if fork.losing {
-            format!("node {node} signed two histories of log {log} from {seq} on; the one that stands has not arrived yet")
+            format!("node {node} signed two histories of log {log} from {seq} on; the one that stands has not arrived yet: see `fenbu doctor`")
         } else {
-            format!("node {node} signed two histories of log {log} from {seq} on; what built on the other is being written anew")
+            format!("node {node} signed two histories of log {log} from {seq} on; what built on the other is being written anew: see `fenbu doctor`")
         });
     }
     alarms
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn alarms_exist_in_chinese() {
-        let told = "node 甲 signed two histories of log abcdef12 from 3 on; the one that stands has not arrived yet";
+        let told = "node 甲 signed two histories of log abcdef12 from 3 on; the one that stands has not arrived yet: see `fenbu doctor`";
         assert!(Lang::Zh.say(told).starts_with("节点 甲"));
     }
 }

@@ -91,6 +91,10 @@ impl Engine {
             && position.seq >= seq
             && !same
         {
+            // It may have gone over since it was last asked.
+            if let Some(session) = self.sessions.get_mut(&link) {
+                session.avoid.remove(&position.log);
+            }
             self.search(link, position.log, seq);
         }
     }
@@ -327,11 +331,11 @@ impl Engine {
             return self.contradicts_badly(link, log, &error);
         }
         let proof = Arc::new(proof);
-        self.prove(&proof);
+        let news = self.prove(&proof);
         if theirs.first_hash() != proof.standing_hash() {
             self.end_search(link, log, "its history does not stand, and it was shown why");
-            // Should it have been shown already, it has not taken it in.
-            if let Some(session) = self.sessions.get_mut(&link) {
+            // It was shown before, and has not taken it in.
+            if !news && let Some(session) = self.sessions.get_mut(&link) {
                 session.shown.remove(&log);
             }
             return self.show(link, &proof);
@@ -432,12 +436,13 @@ impl Engine {
         }
     }
 
-    /// Keeps a proof and shows it to everyone, if it says more than the one that is held.
-    fn prove(&mut self, proof: &Arc<Proof>) {
+    /// Keeps a proof and shows it to everyone, if it says more than the one that is held; returns whether it
+    /// does.
+    fn prove(&mut self, proof: &Arc<Proof>) -> bool {
         let log = proof.log();
-        let Some(state) = self.logs.get_mut(&log) else { return };
+        let Some(state) = self.logs.get_mut(&log) else { return false };
         if state.fork.as_ref().is_some_and(|held| !proof.outdoes(held)) {
-            return;
+            return false;
         }
         state.fork = Some(Arc::clone(proof));
         let space = state.space;
@@ -450,6 +455,7 @@ impl Engine {
                 self.show(link, proof);
             }
         }
+        true
     }
 
     /// The proof is on disk: positions and digests say so from now on.

@@ -18,7 +18,8 @@
 //! Otherwise per-space digests, then whole version vectors of the spaces that differ, then each side
 //! *pulls* what it lacks, each range from one peer (`want`). New entries are *pushed* by their
 //! author to every neighbour that is level (`broadcast`); the rest hear of them by `Have`, which
-//! is also the acknowledgement.
+//! is also the acknowledgement. Where an author has signed two histories of a log, `forks` finds out where
+//! they part and sees that the same one is held everywhere.
 
 mod backoff;
 mod branches;
