@@ -295,6 +295,7 @@ catalogue! {
     ImportNothing:
         "有坏行，什么也没有导入；加 --partial 可导入好的行",
         "Because of the bad lines nothing was imported; --partial imports the good ones";
+    Warning: "注意：{text}", "Note: {text}";
     RecordAdded: "已新增", "Added";
     RecordEdited: "已修改", "Edited";
     NothingToEdit: "没有要修改的字段", "no field to edit was given";

@@ -161,7 +161,7 @@ fn at_field(text: &str, error: &EditError) -> (usize, String) {
         | EditError::Id { field, .. }
         | EditError::Note { field }
         | EditError::Key { field } => field.as_str(),
-        EditError::Required { field, .. } => field,
+        EditError::Required { field, .. } | EditError::Masked { field, .. } => field,
         _ => "fields",
     };
     (column_of(text, field), error.to_string())

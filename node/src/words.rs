@@ -54,7 +54,7 @@ impl<S: Sync> FromRequestParts<S> for Lang {
 pub const JOINT: &str = " | ";
 
 /// Values that are messages of their own.
-const MESSAGES: [&str; 6] = ["why", "expected", "doing", "attempt", "kind", "by"];
+const MESSAGES: [&str; 7] = ["why", "expected", "doing", "attempt", "kind", "by", "what"];
 
 /// A message's Chinese; `None` if it is none of ours.
 pub fn zh(english: &str) -> Option<String> {

@@ -5,7 +5,7 @@ use fenbu_tests::cluster::page;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 3] = ["getting-started", "import-export", "status-and-doctor"];
+const PAGES: [&str; 4] = ["getting-started", "import-export", "personal-data", "status-and-doctor"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("cli")
@@ -25,6 +25,11 @@ fn getting_started() {
 #[test]
 fn import_export() {
     perform("import-export");
+}
+
+#[test]
+fn personal_data() {
+    perform("personal-data");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod admin;
 mod doctor;
 mod forks;
 mod metrics;
+mod personal;
 mod problem;
 mod records;
 mod repair;
@@ -71,6 +72,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/repair/documents", post(repair::documents))
         .route("/{plural}", get(records::list).post(records::create))
         .route("/{plural}/{id}", get(records::show).patch(records::edit))
+        .route("/{plural}/{id}/reveal", post(personal::reveal))
         .route("/{plural}/{id}/history", get(records::history));
     Router::new()
         .nest("/api/v1", api)

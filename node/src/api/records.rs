@@ -1,5 +1,6 @@
 //! Records: list, show, write, history, import, export.
 
+use super::personal::{disclose, warnings};
 use super::{Caller, Problem, blocking};
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
@@ -14,6 +15,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{DocId, NodeId, SpaceId};
+use fenbu_protocol::record::personal::{drop_masks, mask_fields, masked};
 use fenbu_protocol::record::{ALL, Schema, ValueType, schema_named};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -39,7 +41,7 @@ pub(super) struct Edit {
     fields: Value,
 }
 
-fn schema_of(plural: &str) -> Result<&'static Schema, Problem> {
+pub(super) fn schema_of(plural: &str) -> Result<&'static Schema, Problem> {
     ALL.into_iter()
         .find(|s| s.plural == plural)
         .ok_or_else(|| Problem::not_found(format!("there is no kind of record '{plural}'")))
@@ -53,35 +55,46 @@ pub(super) async fn create(
     State(daemon): Node,
     ConnectInfo(caller): ConnectInfo<Caller>,
     Path(plural): Path<String>,
+    lang: Lang,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let schema = schema_of(&plural)?;
     let request: Create = parse(&body)?;
     let records = daemon.records.clone();
+    let warnings = warnings(schema, &request.fields, lang);
     let saved = blocking(move || {
         let unit = request.unit.as_deref();
         records.create(schema, &request.fields, request.id, unit, &caller.account())
     })
     .await??;
-    Ok((StatusCode::CREATED, Json(saved_json(&saved))))
+    Ok((StatusCode::CREATED, Json(saved_json(&saved, warnings))))
 }
 
 pub(super) async fn edit(
     State(daemon): Node,
     ConnectInfo(caller): ConnectInfo<Caller>,
     Path((plural, id)): Path<(String, String)>,
+    lang: Lang,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     let schema = schema_of(&plural)?;
-    let request: Edit = parse(&body)?;
+    let mut request: Edit = parse(&body)?;
     let records = daemon.records.clone();
-    let saved =
-        blocking(move || records.edit(schema, &id, &request.fields, &caller.account())).await??;
-    Ok(Json(saved_json(&saved)))
+    let warnings = warnings(schema, &request.fields, lang);
+    let saved = blocking(move || {
+        if schema.fields.iter().any(|f| f.personal && request.fields.get(f.name).is_some()) {
+            let current = records.show(schema, &id)?.record.to_json();
+            drop_masks(schema, &mut request.fields, &current);
+        }
+        records.edit(schema, &id, &request.fields, &caller.account())
+    })
+    .await??;
+    Ok(Json(saved_json(&saved, warnings)))
 }
 
-fn saved_json(saved: &Saved) -> Value {
+fn saved_json(saved: &Saved, warnings: Vec<String>) -> Value {
     json!({
+        "warnings": warnings,
         "schema": "fenbu.saved/1",
         "id": saved.document,
         "space": saved.space,
@@ -105,7 +118,9 @@ pub(super) async fn show(
     let safe = safe_on(&status, &shown);
     let authors = Authors::of(&status, &shown.space);
     let row = shown.record.row();
-    let mut fields = match shown.record.to_json() {
+    let mut json = shown.record.to_json();
+    mask_fields(schema, &mut json);
+    let mut fields = match json {
         Value::Object(fields) => fields,
         other => return Ok(Json(other)),
     };
@@ -208,10 +223,11 @@ pub(super) async fn history(
         authors.describe(&directory, &fenbu_protocol::id::hex(&item.actor), &mut out);
         out.insert("account".into(), item.account.into());
         out.insert("time_ms".into(), item.time_ms.into());
-        let changes = item
-            .changes
-            .into_iter()
-            .map(|(field, value)| json!({ "field": field, "value": value }));
+        let changes = item.changes.into_iter().map(|(field, value)| {
+            let personal = schema.field(&field).is_some_and(|f| f.personal);
+            let value = if personal { masked(&value) } else { value };
+            json!({ "field": field, "value": value })
+        });
         out.insert("changes".into(), changes.collect());
         Value::Object(out)
     });
@@ -299,7 +315,8 @@ fn row_json(schema: &Schema, directory: &Directory, row: &ListedRow) -> Value {
                 .and_then(|_| serde_json::from_str(text).ok())
                 .unwrap_or_else(|| text.as_str().into()),
         };
-        out.insert((*column).to_owned(), value);
+        let personal = schema.field(column).is_some_and(|f| f.personal);
+        out.insert((*column).to_owned(), if personal { masked(&value) } else { value });
     }
     out.insert("created_ms".into(), row.row.created_ms.into());
     out.insert("updated_ms".into(), row.row.updated_ms.into());
@@ -326,6 +343,8 @@ pub(super) async fn import(
 #[derive(Debug, Deserialize)]
 pub(super) struct Export {
     kind: Option<String>,
+    /// Why personal data goes along; without a reason it does not.
+    reveal: Option<String>,
 }
 
 /// Lines a reader has not taken yet.
@@ -333,6 +352,7 @@ const EXPORT_LINES: usize = 64;
 
 pub(super) async fn export(
     State(daemon): Node,
+    ConnectInfo(caller): ConnectInfo<Caller>,
     Query(export): Query<Export>,
 ) -> Result<Response, Problem> {
     let schemas: Vec<&'static Schema> =
@@ -344,7 +364,19 @@ pub(super) async fn export(
         };
     let (lines, mut taken) = mpsc::channel::<Result<Bytes, std::io::Error>>(EXPORT_LINES);
     let records = daemon.records.clone();
-    tokio::task::spawn_blocking(move || export_all(&records, &schemas, &lines));
+    let revealed = export.reveal.is_some();
+    if let Some(reason) = export.reveal {
+        let (records, schemas) = (records.clone(), schemas.clone());
+        blocking(move || {
+            let personal = |s: &&&Schema| s.fields.iter().any(|f| f.personal);
+            schemas
+                .iter()
+                .filter(personal)
+                .try_for_each(|schema| disclose(&records, schema, "*", "export", &reason, caller))
+        })
+        .await??;
+    }
+    tokio::task::spawn_blocking(move || export_all(&records, &schemas, revealed, &lines));
     let stream = futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx));
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
     Ok((headers, Body::from_stream(stream)).into_response())
@@ -364,6 +396,7 @@ fn is_empty(value: &Value) -> bool {
 fn export_all(
     records: &Records,
     schemas: &[&'static Schema],
+    revealed: bool,
     lines: &mpsc::Sender<Result<Bytes, std::io::Error>>,
 ) {
     let directory = records.shared.directory.now();
@@ -373,7 +406,8 @@ fn export_all(
             if let Some(fields) = fields.as_object_mut() {
                 fields.remove("conflicts");
                 fields.remove("courses");
-                fields.retain(|_, value| !is_empty(value));
+                let open = |name: &str| revealed || !schema.field(name).is_some_and(|f| f.personal);
+                fields.retain(|name, value| !is_empty(value) && open(name));
             }
             let unit = unit_of(&directory, &shown.space);
             let mut line = export_line(schema.name, shown.document, unit.as_deref(), fields);

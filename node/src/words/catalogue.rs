@@ -1,5 +1,5 @@
 //! Every message in English and in Chinese. Values stand in braces, under the same names in both;
-//! `{why}`, `{expected}`, `{doing}`, `{attempt}`, `{kind}` and `{by}` are messages of their own.
+//! `{why}`, `{expected}`, `{doing}`, `{attempt}`, `{kind}`, `{by}` and `{what}` are messages of their own.
 
 #[rustfmt::skip]
 pub(super) const CATALOGUE: &[(&str, &str)] = &[
@@ -43,6 +43,12 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("field '{field}': nothing leads from '{from}' to '{to}'; from there it can become {known}", "字段“{field}”：不能从“{from}”变为“{to}”；可以变为 {known}"),
     ("'{op}' is not possible now: {why}", "现在不能“{op}”：{why}"),
     ("field '{field}': a note has at most {NOTE_BYTES_MAX} bytes", "字段“{field}”：说明最多 {NOTE_BYTES_MAX} 字节"),
+    ("field '{field}': '{text}' is masked; leave the field out, or give the whole value", "字段“{field}”：“{text}”是遮盖后的值；请不填，或写完整的值"),
+    ("'{field}' is no personal field of {plural}; there are: {known}", "“{field}”不是{plural}的个人信息字段；有：{known}"),
+    ("personal data is shown with a reason: say why", "查阅个人信息须写明理由"),
+    ("an id number", "身份证号"),
+    ("a phone number", "电话号码"),
+    ("field '{field}' holds what looks like {what}: whoever reads the record reads it; personal data has fields of its own", "字段“{field}”里像是有{what}：凡能读这条记录的人都看得到；个人信息请填在专门的字段里"),
     ("field '{field}' is written by {by} alone", "字段“{field}”只由{by}填写"),
     ("this version knows no such step", "本版本没有这个步骤"),
     ("it cannot be taken from the state '{state}'", "不能从“{state}”状态走这一步"),

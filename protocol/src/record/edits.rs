@@ -38,6 +38,8 @@ pub enum EditError {
     NoStep { field: String, from: String, to: String, known: String },
     #[error("'{op}' is not possible now: {why}")]
     Step { field: String, op: String, why: String },
+    #[error("field '{field}': '{text}' is masked; leave the field out, or give the whole value")]
+    Masked { field: &'static str, text: String },
     #[error("field '{field}' is written by {by} alone")]
     NotYours { field: &'static str, by: &'static str },
     #[error("field '{field}': a note has at most {NOTE_BYTES_MAX} bytes")]
@@ -103,6 +105,11 @@ impl Edits {
         let mut bytes = 0;
         for field in schema.fields {
             if let Some(value) = object.get(field.name) {
+                if let Some(text) =
+                    value.as_str().filter(|text| field.personal && text.contains("**"))
+                {
+                    return Err(EditError::Masked { field: field.name, text: text.to_owned() });
+                }
                 let edit = Edit::from_json(field, value)?;
                 if field.required && edit.is_empty() {
                     return Err(EditError::Required { kind: schema.name, field: field.name });

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `schema`, `workflow` | what kinds consist of |
 //! | `kind` | the kinds, a file each |
+//! | [`personal`] | what is masked, and what does not belong in free text |
 //! | [`search`] | what a record is found by |
 //! | `course`, `steps` | the state of a record, derived from the steps taken, and taking one |
 //! | `genesis` | the change every document of a kind begins from |
@@ -35,6 +36,7 @@ mod history;
 mod kind;
 mod materialise;
 mod past;
+pub mod personal;
 mod replay;
 mod rescue;
 mod schema;

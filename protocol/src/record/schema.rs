@@ -228,7 +228,7 @@ impl Schema {
 }
 
 /// Every kind this version knows, by kind number.
-pub static ALL: [&Schema; 18] = [
+pub static ALL: [&Schema; 19] = [
     &kind::post::SCHEMA,
     &kind::member::SCHEMA,
     &kind::meeting::SCHEMA,
@@ -247,6 +247,7 @@ pub static ALL: [&Schema; 18] = [
     &kind::collection::SCHEMA,
     &kind::document::SCHEMA,
     &kind::reminder::SCHEMA,
+    &kind::disclosure::SCHEMA,
 ];
 
 /// The schema of a kind number.

@@ -28,6 +28,9 @@ pub(super) async fn run(kind: &Kind, matches: &ArgMatches, session: &mut Session
 
 /// The id alone, for the next command in a pipe.
 pub(super) fn written(answer: &Value, session: &mut Session) -> Result<()> {
+    for warning in output::items(&answer["warnings"], "") {
+        session.output.say(Key::Warning.with([("text", output::scalar(&warning))]));
+    }
     if session.output.is_json() {
         session.output.json("fenbu.written/1", answer)
     } else {

@@ -9,6 +9,7 @@ mod edit;
 mod fields;
 mod history;
 mod list;
+mod reveal;
 mod show;
 mod step;
 mod value;
@@ -46,6 +47,7 @@ fn noun(kind: &Kind, lang: Lang) -> Command {
             show::command(kind, lang),
             history::command(kind, lang),
         ])
+        .subcommands(reveal::command(kind, lang))
         .subcommands(step::commands(kind, lang))
 }
 
@@ -56,6 +58,7 @@ pub(super) async fn run(kind: &Kind, matches: &ArgMatches, session: &mut Session
         Some(("list", matches)) => list::run(kind, matches, session).await,
         Some(("show", matches)) => show::run(kind, matches, session).await,
         Some(("history", matches)) => history::run(kind, matches, session).await,
+        Some(("reveal", matches)) => reveal::run(kind, matches, session).await,
         Some((op, matches)) if step::is_step(kind, op) => {
             step::run(kind, op, matches, session).await
         }

@@ -13,6 +13,7 @@ pub(super) mod branch;
 pub(super) mod care_visit;
 pub(super) mod collection;
 pub(super) mod directive;
+pub(super) mod disclosure;
 pub(super) mod document;
 pub(super) mod honour;
 pub(super) mod journal_issue;
