@@ -4,6 +4,7 @@ mod adversary;
 mod away;
 mod carry;
 mod damage;
+mod directing;
 mod faults;
 mod forked;
 mod joining;

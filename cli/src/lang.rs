@@ -246,6 +246,7 @@ catalogue! {
     BadDate: "'{value}' 不是日期：写 2018-03-05", "'{value}' is no date: write 2018-03-05";
     BadSpan: "'{value}' 不是时长：写 30s、15m、2h 或 3d", "'{value}' is no span: write 30s, 15m, 2h or 3d";
     BadValid: "'{value}' 不在 1m 到 72h 之间", "'{value}' is not between 1m and 72h";
+    BadSize: "'{value}' 不是大小：写字节数，可带 K、M、G", "'{value}' is no size: bytes, or with K, M, G";
     BadInt: "'{value}' 不是整数", "'{value}' is no whole number";
     BadBool: "'{value}' 既不是 true 也不是 false", "'{value}' is neither true nor false";
     BadPair: "'{value}' 不是 键=值", "'{value}' is not KEY=VALUE";
@@ -281,13 +282,34 @@ catalogue! {
     JoinNext:
         "已加入联邦。启动节点：fenbu node run --dir {dir}",
         "Joined. Start the node: fenbu node run --dir {dir}";
+    JoinRequested:
+        "请求已写出。把 {file} 带到管理节点：fenbu admit 文件 --unit 代码 --answer 应答文件；两边核对节点标识，再把应答文件带回：fenbu join --answer 文件 --dir {dir}",
+        "The request is written. Bring {file} to the admin node: fenbu admit FILE --unit CODE --answer FILE; compare the node ids there and here, and bring the answer back: fenbu join --answer FILE --dir {dir}";
+    JoinCompare:
+        "核对联邦标识与管理节点上显示的是否相同",
+        "Make sure that the federation's id is the one the admin node shows";
+    Admitted:
+        "已接纳。核对节点标识与那台机器上显示的是否相同，不同就撤销它；把 {file} 带过去：fenbu join --answer 文件 --dir 目录",
+        "Let in. Make sure that the node id is the one that machine printed, else revoke it; bring {file} there: fenbu join --answer FILE --dir DIR";
+    FileExists: "{path} 已经存在：请换个名字", "{path} exists already: choose another name";
     Revoked:
         "{name} 已在目录第 {epoch} 版撤销；它的 {logs} 份日志到目前收到的位置为止有效。以后收到的内容见 fenbu quarantine",
         "{name} is revoked at epoch {epoch}; {logs} of its logs count up to what is here now. What turns up later is in fenbu quarantine";
-    QuarantineFork: "同一节点的另一份副本写的", "another copy of the node wrote it";
-    QuarantinePending: "另一份副本写的，即将重新写入", "another copy wrote it; to be written anew";
-    QuarantineRevoked: "目录第 {epoch} 版撤销之后", "after its node was revoked at epoch {epoch}";
-    QuarantineEmpty: "没有不算数的内容", "Nothing is in quarantine";
+    DirectoryDone: "已完成：目录第 {epoch} 版", "Done, at epoch {epoch} of the directory";
+    DirectoryPreview: "只是预览，什么也没有做", "This is a preview, nothing was done";
+    NotConfirmed: "这会收回已有的权限，尚未确认", "this takes away what somebody has, and was not confirmed";
+    HintConfirm: "看清上面的内容；确实要做就加 --yes", "look at what stands above; add --yes if it is meant";
+    NothingToChange: "没有给出要修改的内容", "nothing to change was given";
+    RootExported:
+        "副本已写出并读回核对。像保管印章一样保管它；拔下再插上介质，用 fenbu root verify {file} 检查，然后 fenbu root remove --copy {file}",
+        "The copy is written and reads back. Keep it like a seal. Unplug the stick, plug it in again, check it with fenbu root verify {file}, then fenbu root remove --copy {file}";
+    RootVerified: "这是本联邦的根密钥", "This is the federation's root key";
+    RootRemoved:
+        "根密钥已不在本机。以前的备份里仍有它：一并移走或销毁",
+        "The root key is no longer on this machine. Earlier backups still hold it: move them away too, or destroy them";
+    RootOther: "{path} 里是另一个联邦（{found}）的根密钥", "{path} holds the root key of another federation, {found}";
+    QuarantineEmpty: "没有待查看的内容", "Nothing is in quarantine";
+    Reviewed: "已标为审阅过：{entries} 条", "Marked as reviewed: {entries} entries";
     InviteNext:
         "令牌只能用一次，供单位 {unit} 使用，有效至 {until}。在新节点上执行：fenbu join 令牌 --dir 目录",
         "The token works once, for unit {unit}, until {until}. On the new node run: fenbu join TOKEN --dir DIR";
@@ -362,8 +384,29 @@ catalogue! {
     LabelDocuments: "文档", "Documents";
     LabelVersion: "版本", "Version";
     LabelEpoch: "目录版次", "Epoch";
+    LabelHeard: "目录来自", "Heard from";
     LabelHead: "目录头", "Head";
     LabelAdmin: "管理节点", "Admin node";
+    LabelSpace: "数据范围", "Space";
+    LabelTemplate: "模板", "Template";
+    LabelReaders: "可读", "Readers";
+    LabelWriters: "可写", "Writers";
+    LabelCarriers: "承载", "Carriers";
+    LabelKeyHolders: "密钥持有者", "Key holders";
+    LabelLimitEntries: "每作者条目上限", "Entries each";
+    LabelLimitBytes: "每作者大小上限", "Bytes each";
+    LabelLimitDocuments: "每作者记录上限", "Records each";
+    LabelOver: "已超出", "Over already";
+    LabelTakesReading: "收回可读", "Reads no more";
+    LabelTakesWriting: "收回可写", "Writes no more";
+    LabelTakesCarrying: "收回承载", "Carries no more";
+    LabelLogsCut: "截止的日志", "Logs cut";
+    LabelNewKey: "更换密钥", "New key";
+    LabelReplaces: "接替", "Replaces";
+    LabelUnread: "不能读的数据范围", "Cannot read";
+    LabelStands: "有效至版次", "Stands up to";
+    LabelVoided: "作废语句数", "Statements void";
+    LabelStrangers: "须重新加入的节点", "Must join again";
     LabelUptime: "已运行", "Up for";
     LabelRecords: "记录", "Records";
     LabelPeers: "其他节点", "Peers";
@@ -392,6 +435,10 @@ catalogue! {
     No: "否", "no";
     Never: "从未", "never";
     Everyone: "全部", "all";
+    Nobody: "无", "none";
+    HeardOwn: "此刻：本节点就是管理节点", "now: this is the admin node";
+    HeardNow: "此刻：已连上管理节点", "now: the admin node is connected";
+    HeardEarlier: "管理节点 {admin}，任何节点 {anyone}", "the admin node {admin}, any node {anyone}";
     Ago: "{span}前", "{span} ago";
     SpanDays: "{days} 天 {hours} 小时", "{days}d {hours}h";
     SpanHours: "{hours} 小时 {minutes} 分", "{hours}h {minutes}m";
@@ -429,7 +476,12 @@ catalogue! {
     ColumnNewest: "最新", "NEWEST";
     ColumnSafe: "已安全存于", "SAFE ON";
     ColumnAdmitted: "加入版次", "ADMITTED";
+    ColumnCounts: "计入", "COUNTS";
+    ColumnReviewed: "已审阅", "REVIEWED";
     ColumnRevoked: "已撤销", "REVOKED";
+    ColumnTemplate: "模板", "TEMPLATE";
+    ColumnLogs: "日志", "LOGS";
+    ColumnSize: "大小", "SIZE";
     ColumnReaders: "可读者", "READERS";
     ColumnWriters: "可写者", "WRITERS";
     ColumnCarriers: "承载者", "CARRIERS";

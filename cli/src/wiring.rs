@@ -5,16 +5,18 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Exit, Kind, Result};
-use crate::lang::Text;
+use crate::lang::{Key, Text};
 use crate::output::Output;
 use fenbu_node::backup;
 use fenbu_node::config::Config;
 pub(crate) use fenbu_node::config::LogFormat;
+use fenbu_node::root;
 use fenbu_node::setup;
 use fenbu_node::words::Lang as Words;
+use fenbu_protocol::id::{hex, unhex_vec};
 
-/// Files of which at least one lies in every node's folder.
-const NODE_FILES: [&str; 2] = ["node.key", "fenbu.db"];
+/// Files of which at least one lies in every node's folder, also while it waits to be let in.
+const NODE_FILES: [&str; 3] = ["node.key", "fenbu.db", "joining.key"];
 
 /// The lock that a running daemon holds.
 pub(crate) const LOCK_FILE: &str = "fenbu.lock";
@@ -107,6 +109,26 @@ pub(crate) fn join(options: JoinOptions) -> Result<NodeReport> {
     Ok(report.into())
 }
 
+/// What `fenbu join --request` asks for.
+pub(crate) use fenbu_node::setup::RequestOptions;
+
+/// Makes the folder of a node that asks by file; returns the node's id.
+pub(crate) fn join_request(options: RequestOptions) -> Result<String> {
+    setup::request(&options).map(|node| node.to_string()).map_err(|e| setup_error(&e))
+}
+
+/// Takes the answer to a request by file.
+pub(crate) fn join_answer(dir: &Path, file: &Path) -> Result<NodeReport> {
+    setup::complete(dir, file).map(NodeReport::from).map_err(|e| setup_error(&e))
+}
+
+/// Writes an answer, given in hexadecimal, to a new file.
+pub(crate) fn write_answer(file: &Path, answer: &str) -> Result<()> {
+    let unreadable = |_| Error::failed(Key::AnswerUnreadable).hint(Key::HintVersions);
+    let bytes = unhex_vec(answer).map_err(unreadable)?;
+    setup::write_new(file, &bytes).map_err(|e| setup_error(&e))
+}
+
 fn setup_error(error: &setup::SetupError) -> Error {
     let kind = match error {
         setup::SetupError::Token(_) => Kind::Usage,
@@ -165,6 +187,50 @@ pub(crate) fn node_config(dir: &Path) -> Result<Config> {
 /// Runs the daemon in the foreground until TERM. Runs outside any runtime; logging is set up.
 pub(crate) fn run_node(config: Config) -> Result<()> {
     fenbu_node::daemon::run(config).map_err(|e| failed(&e))
+}
+
+/// What the root key is to sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RootAsk {
+    Appoint { node: String, revoke: bool },
+    Recover { stands: u64 },
+}
+
+/// Copies the root key out of a node's folder; returns the federation it names.
+pub(crate) fn root_export(dir: &Path, file: &Path) -> Result<String> {
+    root::export(dir, file).map(|federation| federation.to_string()).map_err(|e| failed(&e))
+}
+
+/// Takes the root key out of a node's folder; returns the federation it names.
+pub(crate) fn root_remove(dir: &Path, copy: &Path) -> Result<String> {
+    root::remove(dir, copy).map(|federation| federation.to_string()).map_err(|e| failed(&e))
+}
+
+/// The federation named by the root key in a file, or in the node's folder.
+pub(crate) fn root_federation(dir: &Path, file: Option<&Path>) -> Result<String> {
+    let key = root::root_key(dir, file).map_err(|e| failed(&e))?;
+    Ok(root::federation_of(&key).to_string())
+}
+
+/// Signs a draft, given and returned in hexadecimal, if it is what was asked for.
+pub(crate) fn root_sign(
+    dir: &Path,
+    file: Option<&Path>,
+    draft: &str,
+    ask: &RootAsk,
+) -> Result<String> {
+    let key = root::root_key(dir, file).map_err(|e| failed(&e))?;
+    let unreadable = || Error::failed(Key::AnswerUnreadable).hint(Key::HintVersions);
+    let draft = unhex_vec(draft).map_err(|_| unreadable())?;
+    let asked = match ask {
+        RootAsk::Appoint { node, revoke } => {
+            let node = node.parse().map_err(|_| unreadable())?;
+            root::Asked::Appoint { node, revoke: *revoke }
+        }
+        RootAsk::Recover { stands } => root::Asked::Recover { stands: *stands },
+    };
+    let signed = root::sign(&key, &draft, &asked).map_err(|e| failed(&e))?;
+    Ok(hex(&signed.to_wire()))
 }
 
 fn failed(error: &dyn std::error::Error) -> Error {

@@ -1,20 +1,40 @@
-//! Letting nodes in: tokens, and the answer to those who bring one.
+//! What the admin node says: letting nodes in, ending them, defining spaces, handing out keys.
+//!
+//! | file | owns |
+//! |---|---|
+//! | here | tokens, and the answer to those who bring one |
+//! | `acts` | statements that are made, stored and spread together, and their cuts |
+//! | `spaces` | who reads, writes and carries what, and how much |
+//! | `root` | what only the root key may say; any member node takes it to the others |
 
 use crate::shared::{DirectoryView, Shared};
-use crate::store::{Reader, StoreError};
+use crate::store::StoreError;
 use crate::transport::JoinConnection;
 use crate::writer::{Command, Stopping, WriterHandle};
 use fenbu_protocol::directory::{
-    Act, AdmitNode, ContinueCuts, Cut, DefineSpace, DefineUnit, Directory, DirectoryError,
-    RevokeNode, Role, Scope, Signed, Template, space_id,
+    Act, AdmitNode, DefineSpace, DefineUnit, Directory, DirectoryError, Role, Scope, Signed,
+    Template, space_id,
 };
 use fenbu_protocol::id::{Hash, NodeId, SealingKey, hex};
-use fenbu_protocol::limits::CUTS_PER_STATEMENT_MAX;
 use fenbu_protocol::seal;
-use fenbu_protocol::wire::join::{self, JoinAnswer, JoinRequest, Token};
+use fenbu_protocol::wire::join::{self, FileRequest, JoinAnswer, JoinRequest, Token};
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
 use tokio::sync::{Mutex, oneshot};
+
+mod acts;
+mod root;
+mod spaces;
+
+use acts::Acts;
+pub use acts::Revoked;
+pub(crate) use acts::chance;
+pub use root::{Appointment, Recovery, RootRefused};
+pub(crate) use spaces::labelled;
+pub use spaces::{How, Limits, SpaceChange, SpaceEffect, SpaceRefused};
+
+/// Small named values for the store; `None` deletes.
+type Settings = Vec<(String, Option<Vec<u8>>)>;
 
 /// Longest validity of a token.
 pub const VALID_MINUTES_MAX: u64 = 72 * 60;
@@ -23,7 +43,7 @@ pub const VALID_MINUTES_DEFAULT: u64 = 15;
 /// Why an invitation cannot be made, or a node cannot be let in.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AdmissionError {
-    #[error("only the admin node '{0}' can invite: run `fenbu invite` there")]
+    #[error("only the admin node '{0}' can do that: run it there")]
     NotAdmin(String),
     #[error("a token is valid for 1 minute to {} hours", VALID_MINUTES_MAX / 60)]
     Validity,
@@ -33,8 +53,22 @@ pub enum AdmissionError {
     UnitNamed { code: String, name: String },
     #[error("a new unit needs a name: give --name")]
     UnitNameless,
-    #[error("the admin node cannot revoke itself: have the root key appoint another first")]
+    #[error(
+        "the admin node cannot revoke itself: have the root key appoint another first (`fenbu root appoint`)"
+    )]
     RevokesItself,
+    #[error(
+        "this node does not carry space '{0}', so it cannot say up to where work there counts: let its unit carry the space first"
+    )]
+    Blind(String),
+    #[error(
+        "another statement came first, or the directory was stopped by a fork: look at `fenbu directory` and try again"
+    )]
+    Overtaken,
+    #[error(transparent)]
+    Space(#[from] SpaceRefused),
+    #[error(transparent)]
+    Root(#[from] RootRefused),
     #[error("this node has no address others can reach: set `advertise` in fenbu.toml")]
     NoAddress,
     #[error("the request cannot be read ({0}): use the same fenbu version")]
@@ -160,43 +194,8 @@ impl Admission {
         if acts.said.is_empty() {
             return Ok(());
         }
-        let epoch = acts.directory.epoch();
         tracing::info!(statements = acts.said.len(), "handing out space keys that were due");
-        self.declare(acts.said, Vec::new()).await?;
-        self.shared.directory.clone().reaches(epoch).await;
-        Ok(())
-    }
-
-    /// Ends a node: its logs count as far as this node has them. Returns the epoch, and how many of its
-    /// logs were cut.
-    ///
-    /// What the node wrote and this one has not seen yet stays in the logs and does not count, unless
-    /// somebody within his rights has built on it.
-    pub async fn revoke(&self, node: NodeId) -> Result<(u64, usize), AdmissionError> {
-        let _turn = self.turn.lock().await;
-        let directory = self.shared.directory.now();
-        self.check_admin(&directory)?;
-        if node == self.shared.me {
-            return Err(AdmissionError::RevokesItself);
-        }
-        let readers = self.shared.readers.clone();
-        let cuts = tokio::task::spawn_blocking(move || readers.with(|r| cuts_of(r, &node)))
-            .await
-            .map_err(|_| Stopping)??;
-        let count = cuts.len();
-        let mut acts = Acts::after(&self.shared, &directory);
-        let mut parts = cuts.chunks(CUTS_PER_STATEMENT_MAX).map(<[Cut]>::to_vec);
-        let first = parts.next().unwrap_or_default();
-        acts.say(&Act::RevokeNode(RevokeNode { node, cuts: first }))?;
-        for cuts in parts {
-            acts.say(&Act::ContinueCuts(ContinueCuts { cuts }))?;
-        }
-        acts.say_what_is_due()?;
-        let epoch = acts.directory.epoch();
-        self.declare(acts.said, Vec::new()).await?;
-        self.shared.directory.clone().reaches(epoch).await;
-        tracing::warn!(node = %node.short(), cuts = count, "revoked a node");
-        Ok((epoch, count))
+        self.say(acts, Vec::new()).await
     }
 
     fn check_admin(&self, directory: &Directory) -> Result<(), AdmissionError> {
@@ -211,14 +210,60 @@ impl Admission {
         self.declare(Vec::new(), vec![(setting_name(secret), Some(to_bytes(invitation)))]).await
     }
 
+    /// Has statements stored, applied and spread, with the settings that go with them.
+    async fn say(&self, acts: Acts<'_>, settings: Settings) -> Result<(), AdmissionError> {
+        let (epoch, head) = (acts.directory.epoch(), acts.directory.head());
+        self.declare(acts.said, settings).await?;
+        self.applied(epoch, head).await
+    }
+
+    /// Waits until the directory has had this head.
+    async fn applied(&self, epoch: u64, head: Hash) -> Result<(), AdmissionError> {
+        match self.shared.directory.clone().settles(epoch, head).await {
+            true => Ok(()),
+            false => Err(AdmissionError::Overtaken),
+        }
+    }
+
     async fn declare(
         &self,
         statements: Vec<(u64, Signed)>,
-        settings: Vec<(String, Option<Vec<u8>>)>,
+        settings: Settings,
     ) -> Result<(), AdmissionError> {
         let (reply, answer) = oneshot::channel();
         self.writer.send(Command::Declare { statements, settings, reply })?;
         Ok(answer.await.map_err(|_| Stopping)??)
+    }
+
+    /// Lets a node in that has asked by file; returns the whole directory with it. One that is a member
+    /// already gets it again.
+    pub async fn admit_by_file(
+        &self,
+        request: &FileRequest,
+        invite: Invite,
+    ) -> Result<Vec<Signed>, AdmissionError> {
+        let _turn = self.turn.lock().await;
+        let directory = self.shared.directory.now();
+        self.check_admin(&directory)?;
+        if directory.is_member(&request.node) {
+            return Ok(directory.statements_after(0).to_vec());
+        }
+        let role = Role::from_name(&invite.role)
+            .ok_or_else(|| AdmissionError::Role(invite.role.clone()))?;
+        let unit_name = unit_name(&directory, &invite)?;
+        let invitation =
+            Invitation { unit: invite.unit, unit_name, role, expires_ms: 0, used_by: None };
+        let applicant = Applicant {
+            node: request.node,
+            name: request.name.as_ref().unwrap_or(&invitation.unit),
+            addresses: &request.addresses,
+            sealing: request.sealing,
+        };
+        let acts = self.acts(&directory, &invitation, &applicant)?;
+        let all = acts.directory.statements_after(0).to_vec();
+        self.say(acts, Vec::new()).await?;
+        tracing::info!(peer = %request.node.short(), unit = invitation.unit, "let a node in by file");
+        Ok(all)
     }
 
     /// Talks to one who knocks, to the end.
@@ -283,11 +328,8 @@ impl Admission {
         let acts = self.acts(&directory, &invitation, &applicant)?;
         invitation.used_by = Some(peer);
         let settings = vec![(setting_name(&request.secret), Some(to_bytes(&invitation)))];
-        let epoch = acts.last().map_or(directory.epoch(), |(epoch, _)| *epoch);
-        let mut all = directory.statements_after(0).to_vec();
-        all.extend(acts.iter().map(|(_, signed)| signed.clone()));
-        self.declare(acts, settings).await?;
-        self.shared.directory.clone().reaches(epoch).await;
+        let all = acts.directory.statements_after(0).to_vec();
+        self.say(acts, settings).await?;
         tracing::info!(peer = %peer.short(), unit = invitation.unit, "let a node in");
         Ok(all)
     }
@@ -307,7 +349,7 @@ impl Admission {
         directory: &Directory,
         invitation: &Invitation,
         applicant: &Applicant<'_>,
-    ) -> Result<Vec<(u64, Signed)>, AdmissionError> {
+    ) -> Result<Acts<'_>, AdmissionError> {
         let mut acts = Acts::after(&self.shared, directory);
         let code = &invitation.unit;
         if acts.directory.unit(code).is_none() {
@@ -328,19 +370,8 @@ impl Admission {
         };
         acts.say(&Act::AdmitNode(admit))?;
         acts.say_what_is_due()?;
-        Ok(acts.said)
+        Ok(acts)
     }
-}
-
-/// The ends of a node's logs, ascending.
-fn cuts_of(reader: &dyn Reader, node: &NodeId) -> Result<Vec<Cut>, StoreError> {
-    let mut cuts = Vec::new();
-    for (log, tip) in reader.tips()? {
-        if tip.seq > 0 && reader.log(log)?.is_some_and(|stored| stored.opening.node == *node) {
-            cuts.push(Cut { log, seq: tip.seq, hash: tip.hash });
-        }
-    }
-    Ok(cuts)
 }
 
 /// A node that wants in, as it presents itself.
@@ -349,43 +380,6 @@ struct Applicant<'a> {
     name: &'a str,
     addresses: &'a [String],
     sealing: SealingKey,
-}
-
-/// Statements to be declared together, and the directory as it is with them.
-struct Acts<'a> {
-    shared: &'a Shared,
-    directory: Directory,
-    said: Vec<(u64, Signed)>,
-}
-
-impl<'a> Acts<'a> {
-    fn after(shared: &'a Shared, directory: &Directory) -> Self {
-        Self { shared, directory: directory.clone(), said: Vec::new() }
-    }
-
-    fn say(&mut self, act: &Act) -> Result<(), DirectoryError> {
-        let now_ms = self.shared.clock.now_ms();
-        let signed = self.directory.draft(&self.shared.key, act, now_ms);
-        self.directory.apply(signed.clone())?;
-        self.said.push((self.directory.epoch(), signed));
-        Ok(())
-    }
-
-    /// Keys of new spaces, old keys for new readers, and new keys where a reader has left.
-    fn say_what_is_due(&mut self) -> Result<(), DirectoryError> {
-        for act in seal::due(&self.directory, &self.shared.keys.now(), &mut chance) {
-            self.say(&act)?;
-        }
-        Ok(())
-    }
-}
-
-/// 32 random bytes.
-pub(crate) fn chance() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    // INVARIANT: without the system's randomness no key could have been made either.
-    getrandom::fill(&mut bytes).expect("the system has randomness");
-    bytes
 }
 
 /// The space of a unit's own records: its nodes and head office read and write, all carry.

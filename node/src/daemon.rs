@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{Driver, DriverStatus, Question};
 use crate::folder::{Folder, FolderError, Lock};
+use crate::freshness::Heard;
 use crate::materialiser::{Materialiser, Progress, Wake};
 use crate::rebuild::Rebuilder;
 use crate::records::Records;
@@ -109,6 +110,7 @@ impl Daemon {
             readers: Arc::new(readers),
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
+            ledger: Arc::default(),
             search,
         };
         let indexer = indexer.map(|seed| seed.with(shared.clone()));
@@ -116,6 +118,7 @@ impl Daemon {
         let reader = store.reader()?;
         let (writer, handle) =
             Writer::new(store, shared.clone(), &loaded, reader.as_ref(), urgent.clone())?;
+        let heard = Heard::stored(reader.as_ref())?;
         let (wake, woken) = std_mpsc::channel();
         let progress = Arc::new(Progress::default());
         let stale = loaded.views_stale;
@@ -154,6 +157,7 @@ impl Daemon {
             urgent,
             joins,
             pace_settings,
+            heard,
         );
         let driver = tokio::spawn(driver.run(inputs, asked, stopped));
         let addresses = advertised(&config, endpoint.local_addr());

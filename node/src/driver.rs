@@ -2,6 +2,7 @@
 //!
 //! Dull on purpose. Whatever looks like a choice belongs in `fenbu_protocol::sync`.
 
+use crate::freshness::{Freshness, Heard};
 use crate::links::{self, OpenLink};
 use crate::materialiser::Wake;
 use crate::shared::Shared;
@@ -34,6 +35,8 @@ pub struct DriverStatus {
     /// Bytes of links that have ended, by peer.
     pub past: BTreeMap<NodeId, LinkStats>,
     pub alarms: Vec<String>,
+    /// When others were last heard of, this moment included.
+    pub heard: Heard,
     /// Handshakes others began.
     pub handshakes: EndpointStats,
     /// How often a peer was held back for sending too much, and for how many milliseconds in all.
@@ -66,6 +69,7 @@ pub(crate) struct Driver {
     /// Tickets of runs, whose durability the materialiser waits for.
     runs: BTreeSet<Ticket>,
     alarms: Vec<String>,
+    freshness: Freshness,
     peers: mpsc::Sender<Input>,
     peer_inputs: mpsc::Receiver<Input>,
     dialed: mpsc::UnboundedSender<(NodeId, Result<crate::transport::Link, String>)>,
@@ -87,6 +91,7 @@ impl Driver {
         urgent: mpsc::UnboundedSender<Input>,
         joins: mpsc::UnboundedSender<crate::transport::JoinConnection>,
         pace_settings: PaceSettings,
+        heard: Heard,
     ) -> Self {
         let (peers, peer_inputs) = links::channel();
         let (dialed, dial_results) = mpsc::unbounded_channel();
@@ -106,6 +111,7 @@ impl Driver {
             paces: BTreeMap::new(),
             runs: BTreeSet::new(),
             alarms: Vec::new(),
+            freshness: Freshness::new(heard),
             peers,
             peer_inputs,
             dialed,
@@ -142,6 +148,7 @@ impl Driver {
                 else => break,
             }
         }
+        self.remember_heard();
         let code = fenbu_protocol::sync::Close::Stopping as u32;
         self.endpoint.close(code, "this node is stopping").await;
     }
@@ -158,6 +165,7 @@ impl Driver {
         while let Some(output) = self.engine.poll_output() {
             self.carry_out(output);
         }
+        self.remember_heard();
         if persisted {
             // A closed channel means that the daemon is stopping.
             let _ = self.wake.send(Wake::Received);
@@ -304,8 +312,13 @@ impl Driver {
 
     fn notice(&mut self, notice: Notice) {
         match notice {
-            Notice::Live { peer, .. } => tracing::info!(peer = %peer.short(), "linked"),
-            Notice::Ended { peer, reason, .. } => {
+            Notice::Live { peer, link } => {
+                tracing::info!(peer = %peer.short(), "linked");
+                self.freshness.up(link, peer);
+            }
+            Notice::Ended { peer, reason, link } => {
+                let now_ms = self.shared.clock.now_ms();
+                self.freshness.down(link, self.engine.directory(), now_ms);
                 tracing::info!(peer = %peer.short(), reason, "link ended");
             }
             Notice::Refused { peer, log, reason } => {
@@ -335,6 +348,14 @@ impl Driver {
             Notice::StorageFailed { reason } => {
                 tracing::error!(reason, "received entries could not be stored; asking again later");
             }
+        }
+    }
+
+    /// At leisure, when it is time.
+    fn remember_heard(&mut self) {
+        let now_ms = self.shared.clock.now_ms();
+        if let Some(heard) = self.freshness.due(self.engine.directory(), now_ms) {
+            let _ = self.writer.send(Command::Note { setting: heard.setting() });
         }
     }
 
@@ -371,6 +392,7 @@ impl Driver {
             links: links.collect(),
             past: self.past.clone(),
             alarms: self.alarms.clone(),
+            heard: self.freshness.heard(self.engine.directory(), self.shared.clock.now_ms()),
             handshakes: self.endpoint.stats(),
             held_back: self
                 .paces

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 pub(crate) const NODE_KEY: &str = "node.key";
 pub(crate) const ROOT_KEY: &str = "root.key";
+/// The key of a node that has asked by file and was not answered yet.
+const JOINING_KEY: &str = "joining.key";
 const DATABASE: &str = "fenbu.db";
 /// See [`crate::continuity`].
 const CONTINUITY: &str = "continuity";
@@ -24,6 +26,10 @@ pub enum FolderError {
         "{0} is not a node's folder (it has no {NODE_KEY}); point --dir at one, or make a node with `fenbu init` or `fenbu join`"
     )]
     NotANode(PathBuf),
+    #[error(
+        "the node in {0} waits to be let in: bring its request to the admin node (`fenbu admit`), then `fenbu join --answer FILE`"
+    )]
+    Joining(PathBuf),
     #[error("{0} already holds a node; choose another folder, or move this one away first")]
     Taken(PathBuf),
     #[error("{0} is not empty; choose a new or empty folder")]
@@ -47,6 +53,9 @@ impl Folder {
             return Err(FolderError::Missing(dir.to_owned()));
         }
         let folder = Self(dir.to_owned());
+        if folder.0.join(JOINING_KEY).is_file() {
+            return Err(FolderError::Joining(dir.to_owned()));
+        }
         if !folder.0.join(NODE_KEY).is_file() {
             return Err(FolderError::NotANode(dir.to_owned()));
         }
@@ -66,6 +75,28 @@ impl Folder {
         Ok(Self(dir.to_owned()))
     }
 
+    /// The folder of a node that waits for an answer, and its key.
+    pub(crate) fn joining(dir: &Path) -> Result<(Self, SigningKey), FolderError> {
+        let key = dir.join(JOINING_KEY);
+        match key.is_file() {
+            true => Ok((Self(dir.to_owned()), read_key(&key)?)),
+            false if dir.join(NODE_KEY).is_file() => Err(FolderError::Taken(dir.to_owned())),
+            false => Err(FolderError::Missing(dir.to_owned())),
+        }
+    }
+
+    pub(crate) fn write_joining_key(&self, key: &SigningKey) -> Result<(), FolderError> {
+        write_key(&self.0.join(JOINING_KEY), key)
+    }
+
+    /// The answer is stored: from now on the folder counts as a node's.
+    pub(crate) fn has_joined(&self) -> Result<(), FolderError> {
+        let path = self.0.join(NODE_KEY);
+        let io = |source| FolderError::Io { doing: "write", path: path.clone(), source };
+        fs::rename(self.0.join(JOINING_KEY), &path).map_err(io)?;
+        File::open(&self.0).and_then(|dir| dir.sync_all()).map_err(io)
+    }
+
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -76,6 +107,15 @@ impl Folder {
 
     pub fn node_key(&self) -> Result<SigningKey, FolderError> {
         read_key(&self.0.join(NODE_KEY))
+    }
+
+    pub(crate) fn root_key_path(&self) -> PathBuf {
+        self.0.join(ROOT_KEY)
+    }
+
+    /// Whether the federation's root key lies here, where a thief of the machine finds it.
+    pub(crate) fn holds_root_key(&self) -> bool {
+        self.root_key_path().is_file()
     }
 
     /// The federation's root key, where it has not been moved offline.
@@ -139,7 +179,7 @@ impl Folder {
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
 
-fn read_key(path: &Path) -> Result<SigningKey, FolderError> {
+pub(crate) fn read_key(path: &Path) -> Result<SigningKey, FolderError> {
     let io = |source| FolderError::Io { doing: "read", path: path.to_owned(), source };
     let text = fs::read_to_string(path).map_err(io)?;
     let bytes = unhex::<32>(text.trim())
@@ -147,7 +187,7 @@ fn read_key(path: &Path) -> Result<SigningKey, FolderError> {
     Ok(SigningKey::from_bytes(&bytes))
 }
 
-fn write_key(path: &Path, key: &SigningKey) -> Result<(), FolderError> {
+pub(crate) fn write_key(path: &Path, key: &SigningKey) -> Result<(), FolderError> {
     let io = |source| FolderError::Io { doing: "write", path: path.to_owned(), source };
     let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {

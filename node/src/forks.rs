@@ -32,8 +32,9 @@ impl Forks {
         Self { shared, writer, rebuilder }
     }
 
-    /// Makes the documents of lost branches again without them.
-    pub(crate) fn remake(&self) -> Result<(), StoreError> {
+    /// Makes the documents of lost branches again without them; whether there were any.
+    pub(crate) fn remake(&self) -> Result<bool, StoreError> {
+        let mut any = false;
         let branches = self.shared.readers.with(|r| r.lost())?;
         for branch in branches.into_iter().filter(|branch| !branch.remade) {
             let lost = match self.shared.readable().contains(&branch.space) {
@@ -42,8 +43,9 @@ impl Forks {
             };
             self.make_again(&branch, &lost)?;
             self.store(WriteBatch { remade: vec![branch.id], ..WriteBatch::default() })?;
+            any = true;
         }
-        Ok(())
+        Ok(any)
     }
 
     fn lost_changes(&self, branch: &LostBranch) -> Result<Lost, StoreError> {
@@ -133,7 +135,7 @@ impl Forks {
                     Err(WriteError::LogLeft) => {}
                     Err(WriteError::Store(error)) => return Err(error),
                     Err(WriteError::Stopping(_)) => return Ok(()),
-                    Err(WriteError::NoKey(why)) => {
+                    Err(why @ (WriteError::NoKey(_) | WriteError::Limit(_))) => {
                         tracing::warn!(%why, "an entry cannot be written anew yet");
                         break;
                     }

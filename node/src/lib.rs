@@ -5,15 +5,18 @@
 //! | [`config`], [`folder`], [`setup`] | settings, a node's folder, making one (`init`, `join`) |
 //! | [`daemon`] | starts everything in order and stops it in order |
 //! | `driver`, `links` | the one loop: event, engine, outputs |
+//! | [`freshness`] | how old the directory here is |
 //! | [`transport`] | QUIC with raw public keys |
 //! | [`store`] | what is durable when; SQLite and memory |
 //! | [`writer`] | the one thread that commits |
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
+//! | `ledger` | who has how much, and whose entries are over a limit |
 //! | [`rebuild`], `removal`, `forks` | documents and rows made again; after a right was taken; after another history of a log took over |
 //! | [`search`] | full text, in an index beside the store |
 //! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
-//! | [`admission`] | tokens, and letting nodes in |
+//! | [`admission`] | what the admin node says: letting nodes in, ending them, spaces, keys |
+//! | [`root`] | the root key as a file, and signing with it |
 //! | [`api`] | HTTP over the unix socket: what the CLI speaks |
 //! | [`words`] | messages in the reader's language |
 //!
@@ -30,13 +33,16 @@ pub mod daemon;
 mod driver;
 pub mod folder;
 mod forks;
+pub mod freshness;
 pub mod import;
+mod ledger;
 mod links;
 mod making;
 pub mod materialiser;
 pub mod rebuild;
 pub mod records;
 mod removal;
+pub mod root;
 pub mod search;
 pub mod setup;
 pub mod shared;

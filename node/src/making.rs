@@ -1,6 +1,7 @@
 //! A document from its entries: who had the right, what waits, what the gate says.
 
 use crate::authors::KnownAuthors;
+use crate::ledger::Ledger;
 use crate::shared::{Readers, Shared, lock};
 use crate::store::{
     DocumentUpdate, EntryRef, Material, Place, Reader, Refusal, StoreError, WriteBatch,
@@ -87,6 +88,9 @@ pub(crate) struct Job<'a> {
     pub(crate) directory: &'a Directory,
     pub(crate) keyring: &'a Keyring,
     pub(crate) authors: &'a KnownAuthors,
+    ledger: &'a Ledger,
+    /// Authors who are far from every limit, and who are not.
+    clear: Mutex<BTreeMap<(SpaceId, NodeId), bool>>,
 }
 
 /// Whether an entry is offered to the gate, and with which plain body.
@@ -94,13 +98,28 @@ enum Verdict<'a> {
     Counts(Cow<'a, [u8]>),
     /// Only if what counts builds on it.
     PastCut(Cow<'a, [u8]>),
+    /// Only if what somebody else wrote, and what counts, builds on it.
+    Over(Cow<'a, [u8]>),
     Waits,
     Refused(&'static str, String),
 }
 
+/// Entries by what becomes of them, with their plain bodies.
+#[derive(Default)]
+struct Sorted<'a> {
+    offered: Vec<(&'a Header, Cow<'a, [u8]>)>,
+    /// The authors of what is offered.
+    by: Vec<NodeId>,
+    /// Past a cut or over a limit.
+    past: Vec<(&'a Header, Cow<'a, [u8]>)>,
+    /// Who cannot save it: of what is past a cut nobody, of what is over a limit its author.
+    vain: Vec<Option<NodeId>>,
+}
+
 impl<'a> Job<'a> {
     pub(crate) fn new(shared: &'a Shared, directory: &'a Directory, keyring: &'a Keyring) -> Self {
-        Self { readers: &shared.readers, directory, keyring, authors: &shared.authors }
+        let (readers, authors, ledger) = (&shared.readers, &shared.authors, &shared.ledger);
+        Self { readers, directory, keyring, authors, ledger, clear: Mutex::default() }
     }
 }
 
@@ -217,32 +236,12 @@ impl Job<'_> {
         };
         let mut candidates: Vec<&Candidate> = candidates.iter().collect();
         candidates.sort_by_key(|c| (c.header.log, c.header.seq));
-        let (mut offered, mut past) = (Vec::new(), Vec::new());
-        // Later entries of a log wait behind one that waits, here as in the gate: an honest author's
-        // build on it.
-        let mut blocked: Option<LogId> = None;
-        for &candidate in &candidates {
-            let entry = entry_ref(place, &candidate.header);
-            if blocked == Some(candidate.header.log) {
-                made.wait(entry);
-                continue;
-            }
-            match self.verdict(place.space, schema, candidate)? {
-                Verdict::Counts(body) => offered.push((&candidate.header, body)),
-                Verdict::PastCut(body) => past.push((&candidate.header, body)),
-                Verdict::Waits => {
-                    blocked = Some(candidate.header.log);
-                    made.wait(entry);
-                }
-                Verdict::Refused(code, reason) => {
-                    made.batch.refused.push(Refusal { entry, code: code.into(), reason });
-                }
-            }
-        }
+        let Sorted { offered, by, past, vain } =
+            self.sorted(place, schema, &candidates, &mut made)?;
         let mut incoming = incoming(&offered);
         if !past.is_empty() {
             let past = self::incoming(&past);
-            let rescued = rescued(schema, &incoming, &past);
+            let rescued = saved(schema, (&incoming, &by), (&past, &vain));
             for (entry, rescued) in past.into_iter().zip(rescued) {
                 match rescued {
                     true => incoming.push(entry),
@@ -263,6 +262,50 @@ impl Job<'_> {
             self.authors.name(outcome.record, place.space, self.directory, self.readers, &also)?;
         made.take(place, schema, outcome);
         Ok(made)
+    }
+
+    /// Which of the entries, by log and seq, are offered to the gate, and which perhaps; the others wait
+    /// or are refused.
+    fn sorted<'a>(
+        &self,
+        place: Place,
+        schema: &Schema,
+        candidates: &[&'a Candidate],
+        made: &mut Made,
+    ) -> Result<Sorted<'a>, StoreError> {
+        let mut sorted = Sorted::default();
+        // Later entries of a log wait behind one that waits, here as in the gate: an honest author's
+        // build on it.
+        let mut blocked: Option<LogId> = None;
+        for &candidate in candidates {
+            let entry = entry_ref(place, &candidate.header);
+            if blocked == Some(candidate.header.log) {
+                made.wait(entry);
+                continue;
+            }
+            match self.verdict(place.space, schema, candidate)? {
+                Verdict::Counts(body) => {
+                    sorted.offered.push((&candidate.header, body));
+                    sorted.by.push(candidate.author);
+                }
+                Verdict::PastCut(body) => {
+                    sorted.past.push((&candidate.header, body));
+                    sorted.vain.push(None);
+                }
+                Verdict::Over(body) => {
+                    sorted.past.push((&candidate.header, body));
+                    sorted.vain.push(Some(candidate.author));
+                }
+                Verdict::Waits => {
+                    blocked = Some(candidate.header.log);
+                    made.wait(entry);
+                }
+                Verdict::Refused(code, reason) => {
+                    made.batch.refused.push(Refusal { entry, code: code.into(), reason });
+                }
+            }
+        }
+        Ok(sorted)
     }
 
     /// Whether the author had the right, as far as this directory tells, and what was written.
@@ -289,13 +332,55 @@ impl Job<'_> {
                 return Ok(Verdict::Refused("no-right", reason));
             }
         };
+        let over = !past && self.is_over(space, candidate)?;
         Ok(match self.keyring.read(self.directory, &space, header, &candidate.body) {
             Reading::Plain(body) if past => Verdict::PastCut(body),
+            Reading::Plain(body) if over => Verdict::Over(body),
             Reading::Plain(body) => Verdict::Counts(body),
             Reading::Waits => Verdict::Waits,
             Reading::Refused(error) => Verdict::Refused(error.code(), error.to_string()),
         })
     }
+}
+
+impl Job<'_> {
+    /// Whether an entry whose author had the right is beyond what one author may have.
+    fn is_over(&self, space: SpaceId, candidate: &Candidate) -> Result<bool, StoreError> {
+        let whose = (space, candidate.author);
+        let known = lock(&self.clear).get(&whose).copied();
+        let clear = match known {
+            Some(clear) => clear,
+            None => self.readers.with(|r| Ledger::is_clear(r, self.directory, whose, (0, 0)))?,
+        };
+        lock(&self.clear).insert(whose, clear);
+        if clear {
+            return Ok(false);
+        }
+        let header = &candidate.header;
+        let judged = self.directory.judged_at(header.epoch, header.directory);
+        let Some(epoch) = judged else { return Ok(false) };
+        let over =
+            self.readers.with(|r| self.ledger.excess(r, self.directory, whose, header, epoch))?;
+        Ok(over.is_some())
+    }
+}
+
+/// Which of `past` what counts builds on; an entry is saved by nobody it is `vain` for.
+fn saved(
+    schema: &Schema,
+    (offered, by): (&[Incoming<'_>], &[NodeId]),
+    (past, vain): (&[Incoming<'_>], &[Option<NodeId>]),
+) -> Vec<bool> {
+    let mut out = vec![false; past.len()];
+    for but in vain.iter().collect::<BTreeSet<_>>() {
+        let others = offered.iter().zip(by).filter(|(_, by)| Some(**by) != *but);
+        let others: Vec<Incoming<'_>> = others.map(|(entry, _)| *entry).collect();
+        let saved = rescued(schema, &others, past);
+        for (at, saved) in saved.into_iter().enumerate().filter(|(at, _)| vain[*at] == *but) {
+            out[at] = saved;
+        }
+    }
+    out
 }
 
 /// The header hash of an entry that is held.

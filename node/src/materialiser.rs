@@ -154,9 +154,12 @@ impl Materialiser {
     }
 
     fn catch_up(&mut self, rights_changed: bool) -> Result<(), StoreError> {
-        self.forks.remake()?;
+        // What another history takes away may bring an author's later entries within a limit.
+        let remade = self.forks.remake()?;
         if rights_changed {
             self.carry_out_removals()?;
+        }
+        if rights_changed || remade {
             self.retry_waiting()?;
         }
         let spaces = self.shared.readable();
@@ -197,6 +200,7 @@ impl Materialiser {
     fn round(&mut self, runs: &[Run]) -> Result<Damaged, StoreError> {
         let mut by_document: BTreeMap<Place, Vec<Candidate>> = BTreeMap::new();
         let mut batch = WriteBatch::default();
+        self.drop_fallen(runs)?;
         for run in runs {
             let opening = self.shared.readers.with(|r| opening(r, run.log()))?;
             let (space, author) = (opening.space, opening.node);
@@ -210,6 +214,29 @@ impl Materialiser {
             batch.cursors.push((run.log(), run.last()));
         }
         self.bring_up_to_date(by_document, batch)
+    }
+
+    /// Documents that hold what is over a limit now, since these runs stand before it, are made again
+    /// without it. The runs are stored and not taken as done, so a crash in between costs nothing.
+    fn drop_fallen(&self, runs: &[Run]) -> Result<(), StoreError> {
+        let directory = self.shared.directory.now();
+        let readers = &self.shared.readers;
+        let mut whose = BTreeSet::new();
+        for run in runs {
+            let opening = readers.with(|r| opening(r, run.log()))?;
+            whose.insert((opening.space, opening.node));
+        }
+        for whose in whose {
+            let fallen = readers.with(|r| self.shared.ledger.fallen(r, &directory, whose))?;
+            if !fallen.is_empty() {
+                tracing::warn!(
+                    space = %whose.0.short(), author = %whose.1.short(), documents = fallen.len(),
+                    "an author has more than its limit: making again what it wrote beyond"
+                );
+                self.rebuilder.documents(whose.0, Some(&fallen))?;
+            }
+        }
+        Ok(())
     }
 
     fn carry_out_removals(&self) -> Result<(), StoreError> {

@@ -84,7 +84,7 @@ pub struct Records {
 
 impl Records {
     /// The space a new record of a kind goes to: the federation's, or a unit's own (ours unless
-    /// another is named).
+    /// another is named), or the temporary one of that label.
     pub fn home(&self, schema: &Schema, unit: Option<&str>) -> Result<SpaceId, RecordError> {
         let directory = self.shared.directory.now();
         let refused = |why: &str| RecordError::NotAllowed(why.into());
@@ -95,6 +95,12 @@ impl Records {
             Home::Unit => {
                 let own = self.shared.unit();
                 let unit = unit.unwrap_or(&own);
+                let temporary = directory.space_labelled(unit);
+                let temporary = temporary.filter(|s| s.template == Template::TEMPORARY);
+                if let Some(space) = temporary {
+                    self.check_writer(space.id)?;
+                    return Ok(space.id);
+                }
                 if directory.unit(unit).is_none() {
                     return Err(refused(&format!(
                         "there is no unit '{unit}'; see `fenbu directory`"

@@ -4,6 +4,7 @@ use crate::admission::{chance, unit_space};
 use crate::clock::wall_ms;
 use crate::config::{Config, ConfigError, FILE_NAME};
 use crate::folder::{Folder, FolderError};
+use crate::freshness::Heard;
 use crate::store::{SqliteStore, Store, StoreError, WriteBatch};
 use crate::transport::{Endpoint, TransportError, advertised};
 use ed25519_dalek::SigningKey;
@@ -17,6 +18,10 @@ use fenbu_protocol::seal::{self, Keyring};
 use fenbu_protocol::wire::join::{self as wire_join, JoinAnswer, JoinRequest, Token, TokenError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+
+mod files;
+
+pub use files::{RequestOptions, answer_bytes, complete, request, write_new};
 
 /// Code of the unit that founds a federation, unless another is asked for.
 pub const HEAD_OFFICE: &str = "head";
@@ -42,6 +47,10 @@ pub enum SetupError {
     Refused(String),
     #[error("the answer of the node that issued the token cannot be used: {0}")]
     Answer(String),
+    #[error("{0} exists already; nothing is overwritten: choose another name")]
+    Exists(PathBuf),
+    #[error("cannot {doing} {path}: {source}")]
+    File { doing: &'static str, path: PathBuf, source: std::io::Error },
     #[error("none of the token's addresses answered:\n{0}")]
     Unreachable(String),
     #[error(
@@ -171,10 +180,12 @@ fn write_config(
     Ok(config)
 }
 
+/// The folder's database, with the directory as it was heard just now.
 fn store_directory(folder: &Folder, statements: &[Signed]) -> Result<(), SetupError> {
     let mut store = SqliteStore::open(folder.database(), &crate::views::specs())?;
     let statements = (1..).zip(statements.iter().map(Signed::to_wire)).collect();
-    store.commit(&WriteBatch { statements, ..WriteBatch::default() })?;
+    let settings = vec![Heard::at(wall_ms()).setting()];
+    store.commit(&WriteBatch { statements, settings, ..WriteBatch::default() })?;
     Ok(crate::continuity::begin(folder, &mut store)?)
 }
 

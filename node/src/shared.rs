@@ -2,16 +2,21 @@
 
 use crate::authors::KnownAuthors;
 use crate::clock::Clock;
+use crate::ledger::Ledger;
 use crate::search::Search;
 use crate::store::{Place, Reader, StoreError};
 use ed25519_dalek::SigningKey;
 use fenbu_protocol::directory::Directory;
-use fenbu_protocol::id::{NodeId, SpaceId};
+use fenbu_protocol::id::{Hash, NodeId, SpaceId};
 use fenbu_protocol::record::Record;
 use fenbu_protocol::seal::{Keyring, sealing_secret};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// What is stored is applied at once, if it is applied at all.
+const SETTLED_WITHIN: Duration = Duration::from_secs(20);
 
 /// A handle on the directory of the moment.
 #[derive(Debug, Clone)]
@@ -26,10 +31,12 @@ impl DirectoryView {
         self.0.borrow().clone()
     }
 
-    /// Waits until the directory is at least this long.
-    pub async fn reaches(&mut self, epoch: u64) {
+    /// Waits until the directory has had this head; `false` if it does not get there, since another
+    /// statement came first.
+    pub async fn settles(&mut self, epoch: u64, head: Hash) -> bool {
+        let had = self.0.wait_for(|d| d.head_at(epoch) == Some(head));
         // An error means that the daemon is stopping; nobody waits for the answer then.
-        let _ = self.0.wait_for(|d| d.epoch() >= epoch).await;
+        tokio::time::timeout(SETTLED_WITHIN, had).await.is_ok_and(|had| had.is_ok())
     }
 
     /// Waits for a directory this handle has not waited for yet; `false` once the daemon is stopping.
@@ -74,6 +81,7 @@ pub struct Shared {
     pub readers: Arc<Readers>,
     pub documents: Arc<DocumentLocks>,
     pub(crate) authors: Arc<KnownAuthors>,
+    pub(crate) ledger: Arc<Ledger>,
     pub search: Search,
 }
 

@@ -116,6 +116,7 @@ impl Bench {
             readers: Arc::new(Readers::new(store.reader().unwrap(), 2).unwrap()),
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
+            ledger: Arc::default(),
             search,
         };
         let (inputs, engine) = mpsc::unbounded_channel();

@@ -10,11 +10,12 @@ use crate::store::{
     DocumentUpdate, Loaded, Place as DocumentPlace, Reader, Store, StoreError, WriteBatch,
 };
 use fenbu_protocol::directory::Signed;
-use fenbu_protocol::id::{LogId, NodeId, SpaceId};
+use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Run, Shape, Tip};
 use fenbu_protocol::record::Schema;
 use fenbu_protocol::seal::{NONCE_BYTES, NoKey, Place, Sealing, seal};
 use fenbu_protocol::sync::{Input, Item, Ticket};
+pub use limits::LimitReached;
 use own::{OwnBranches, author_in, log_of};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -62,6 +63,8 @@ pub enum WriteError {
     #[error(transparent)]
     NoKey(#[from] NoKey),
     #[error(transparent)]
+    Limit(LimitReached),
+    #[error(transparent)]
     Stopping(#[from] Stopping),
 }
 
@@ -96,6 +99,10 @@ pub enum Command {
         peer: NodeId,
         log: LogId,
         seq: u64,
+    },
+    /// A small named value, at leisure.
+    Note {
+        setting: (String, Option<Vec<u8>>),
     },
     /// A peer holds more of one of our logs than we do.
     OwnLogAhead {
@@ -156,6 +163,11 @@ pub struct Writer {
     incarnation_unsaved: bool,
     own_branches: OwnBranches,
     acknowledgements: BTreeMap<(NodeId, LogId), u64>,
+    notes: BTreeMap<String, Option<Vec<u8>>>,
+    /// What this node has in the spaces it writes.
+    own: BTreeMap<SpaceId, limits::Own>,
+    /// Documents written to in this group.
+    unsaved: Vec<(SpaceId, DocId)>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -207,6 +219,9 @@ impl Writer {
             incarnation_unsaved: forked,
             own_branches,
             acknowledgements: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            own: BTreeMap::new(),
+            unsaved: Vec::new(),
         };
         Ok((writer, handle))
     }
@@ -215,7 +230,8 @@ impl Writer {
     pub fn run(mut self) {
         let mut upkeep = true;
         loop {
-            let first = match (upkeep, self.acknowledgements.is_empty()) {
+            let nothing_lazy = self.acknowledgements.is_empty() && self.notes.is_empty();
+            let first = match (upkeep, nothing_lazy) {
                 (true, _) => self.commands.recv_timeout(IDLE),
                 (false, false) => self.commands.recv_timeout(LAZY),
                 (false, true) => {
@@ -260,7 +276,11 @@ impl Writer {
         match command {
             Command::Persist { ticket, item } => {
                 match item {
-                    Item::Run { run, tip, .. } => {
+                    Item::Run { run, tip, space } => {
+                        // It may be of an earlier log of ours that comes back.
+                        if self.incarnation.number > 0 {
+                            self.own.remove(&space);
+                        }
                         // Not one more entry after what a peer knew of our log and we did not.
                         self.leave_log(run.log(), tip.seq, group);
                         group.bytes += run.as_bytes().len();
@@ -304,6 +324,9 @@ impl Writer {
             Command::Acknowledged { peer, log, seq } => {
                 self.acknowledgements.insert((peer, log), seq);
             }
+            Command::Note { setting: (name, value) } => {
+                self.notes.insert(name, value);
+            }
             Command::OwnLogAhead { log, seq } => self.leave_log(log, seq, group),
             Command::OwnLogForked { log, seq } => self.leave_forked(log, seq, group),
             Command::LeaveLogs { space, reply } => {
@@ -338,6 +361,10 @@ impl Writer {
                 return;
             }
         };
+        if let Err(error) = self.check_limits(&writes, &directory) {
+            let _ = reply.send(Err(error));
+            return;
+        }
         let now_ms = self.shared.clock.now_ms();
         for (write, sealing) in writes.into_iter().zip(sealing) {
             let LocalWrite { schema, body, update, anew_of, .. } = write;
@@ -370,6 +397,7 @@ impl Writer {
             }
             written.push(Written { log: header.log, seq: header.seq });
             group.bytes += body.len() + update.snapshot.len();
+            self.unsaved.push((update.space, update.document));
             group.batch.documents.push(update);
         }
         group.written.push((reply, written));
@@ -392,10 +420,12 @@ impl Writer {
             .batch
             .acknowledgements
             .extend(acknowledgements.iter().map(|((peer, log), seq)| (*peer, *log, *seq)));
+        group.batch.settings.extend(std::mem::take(&mut self.notes));
         if self.incarnation_unsaved {
             group.batch.settings.push(self.incarnation.setting());
             group.batch.settings.push(self.own_branches.setting());
         }
+        self.unsaved.clear();
         if group.batch.is_empty() {
             return group.answer();
         }
@@ -408,6 +438,7 @@ impl Writer {
             }
             Err(error) => {
                 tracing::error!(%error, "a commit failed; nothing of it was written");
+                self.own.clear();
                 // The undone sequence numbers are free: nobody has seen them.
                 self.authors.append(&mut group.before);
                 let number = self.incarnation.number;
@@ -524,6 +555,7 @@ impl Group {
     }
 }
 
+mod limits;
 mod live;
 mod own;
 #[cfg(test)]

@@ -39,6 +39,18 @@ pub fn unhex<const N: usize>(text: &str) -> Result<[u8; N], ParseIdError> {
     Ok(out)
 }
 
+/// The bytes of a hex text of any even length.
+pub fn unhex_vec(text: &str) -> Result<Vec<u8>, ParseIdError> {
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|c| c.to_digit(16).map(|digit| digit as u8).ok_or(ParseIdError::Digit(c)))
+        .collect::<Result<_, _>>()?;
+    if digits.len() % 2 == 1 {
+        return Err(ParseIdError::Length { expected: digits.len() + 1, found: digits.len() });
+    }
+    Ok(digits.chunks(2).map(|pair| (pair[0] << 4) | pair[1]).collect())
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $len:expr) => {
         $(#[$doc])*

@@ -93,7 +93,7 @@ fn told_in_words(cluster: &Cluster) -> Result<()> {
         let items = node.fenbu(&["quarantine", "--json"])?.ok()?;
         let items: Value = serde_json::from_str(&items)?;
         let items = items["items"].as_array().cloned().unwrap_or_default();
-        listed += items.iter().filter(|i| i["reason"] == "fork").count();
+        listed += items.iter().filter(|i| i["why"] == "fork").count();
     }
     // Whoever held the branch that was lost keeps its two entries.
     ensure!(listed >= 2, "{listed} entries are listed");

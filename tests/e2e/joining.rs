@@ -2,6 +2,7 @@
 
 use super::story;
 use anyhow::ensure;
+use fenbu_node::setup::{self, JoinOptions, SetupError};
 use fenbu_tests::cluster::Patience;
 use serde_json::json;
 
@@ -54,5 +55,53 @@ fn a_post_travels_and_a_roster_stays_at_home_and_at_head_office() {
         let line = json!({"kind": "member", "unit": "lianyungang", "fields": {"name": "Bob"}});
         let written = bob.fenbu_with(&["import", "-"], format!("{line}\n").as_bytes())?;
         super::refused(&written, 1, &["-:1:", "may not write there"])
+    });
+}
+
+/// A token that leaked: a hundred machines bring it at once.
+#[test]
+fn of_a_hundred_who_join_at_once_with_one_token_one_does() {
+    story(|cluster| {
+        let token = cluster.invite("lianyungang")?;
+        let attempts: Vec<_> = (0..100)
+            .map(|n| {
+                let options = JoinOptions {
+                    dir: cluster.home().join(format!("joiner-{n}")),
+                    token: token.clone(),
+                    name: Some(format!("joiner {n}")),
+                    listen: Some("127.0.0.1:0".parse().expect("an address")),
+                    advertise: vec!["127.0.0.1:9".into()],
+                };
+                std::thread::spawn(move || setup::join(&options).map_err(|e| (options.dir, e)))
+            })
+            .collect();
+        let mut winners = Vec::new();
+        for attempt in attempts {
+            match attempt.join().expect("joining does not panic") {
+                Ok(report) => winners.push(report.node),
+                Err((dir, error)) => {
+                    let said = error.to_string();
+                    let told = match &error {
+                        SetupError::Refused(_) => said.contains("the token was used already"),
+                        // The door sees no more than so many from one address at a time, and a busy
+                        // machine may be slow.
+                        SetupError::Unreachable(_) => {
+                            said.contains("try again") || said.contains("no answer from")
+                        }
+                        _ => false,
+                    };
+                    ensure!(told, "{said}");
+                    ensure!(!dir.exists(), "it may be tried again in the same folder");
+                }
+            }
+        }
+        ensure!(winners.len() == 1, "{winners:?}");
+        let directory = cluster.node("head").fenbu(&["directory", "--json"])?.ok()?;
+        let directory: serde_json::Value = serde_json::from_str(&directory)?;
+        let nodes = directory["nodes"].as_array().into_iter().flatten();
+        let joined: Vec<_> = nodes.filter(|n| n["unit"] == "lianyungang").collect();
+        assert_eq!(joined.len(), 1, "{directory}");
+        assert_eq!(joined[0]["node"], json!(winners[0].to_string()));
+        Ok(())
     });
 }

@@ -178,7 +178,7 @@ fn a_token_works_once_here_and_whole() {
         // Only the admin node lets nodes in; the refused attempts cost the good token nothing.
         let alice = cluster.node("alice");
         let invited = alice.fenbu(&["invite", "--unit", "yancheng"])?;
-        refused(&invited, 5, &["only the admin node 'head'", "fenbu invite"])?;
+        refused(&invited, 5, &["only the admin node 'head'", "run it there"])?;
         join(cluster, "carol", &fresh)?.ok()?;
         Ok(())
     });

@@ -5,7 +5,14 @@ use fenbu_tests::cluster::page;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 4] = ["getting-started", "import-export", "personal-data", "status-and-doctor"];
+const PAGES: [&str; 6] = [
+    "getting-started",
+    "import-export",
+    "joining-by-files",
+    "personal-data",
+    "spaces-and-root-key",
+    "status-and-doctor",
+];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("cli")
@@ -35,6 +42,16 @@ fn personal_data() {
 #[test]
 fn status_and_doctor() {
     perform("status-and-doctor");
+}
+
+#[test]
+fn joining_by_files() {
+    perform("joining-by-files");
+}
+
+#[test]
+fn spaces_and_root_key() {
+    perform("spaces-and-root-key");
 }
 
 #[test]

@@ -34,7 +34,13 @@ fn late_work_counts_where_somebody_built_on_it_and_is_listed_where_nobody_did() 
         refused(&cluster.node("bob").fenbu(&["revoke", "alice"])?, 5, &["admin node"])?;
         refused(&head.fenbu(&["revoke", "nobody"])?, 1, &["no node is called 'nobody'"])?;
         refused(&head.fenbu(&["revoke", "head"])?, 1, &["cannot revoke itself"])?;
-        refused(&head.fenbu(&["revoke", "alice"])?, 0, &["1 of its logs", "fenbu quarantine"])?;
+        let revoked = head.fenbu(&["revoke", "alice", "--json"])?;
+        refused(&revoked, 0, &["\"logs_cut\": 1"])?;
+        let revoked: Value = serde_json::from_str(&revoked.stdout)?;
+        let directory: Value = serde_json::from_str(&head.fenbu(&["directory", "--json"])?.ok()?)?;
+        let mut nodes = directory["nodes"].as_array().into_iter().flatten();
+        let hers = nodes.find(|n| n["name"] == "alice").map(|n| n["revoked"].clone());
+        assert_eq!(hers, Some(revoked["epoch"].clone()), "the keys that follow are other epochs");
         cluster.heal();
         agree(cluster)?;
 
@@ -45,15 +51,20 @@ fn late_work_counts_where_somebody_built_on_it_and_is_listed_where_nobody_did() 
             assert_eq!(shown["fields"]["body"], "Bob goes on.", "{name}");
             assert_eq!(title(node, &early)?, "Early", "{name}");
             ensure!(node.shows("posts", &alone).is_err(), "{name} shows what nobody built on");
-            let listed = node.fenbu(&["quarantine", "--json"])?.ok()?;
-            let listed: Value = serde_json::from_str(&listed)?;
-            let mut ids: Vec<_> =
-                listed["items"].as_array().into_iter().flatten().map(|i| i["id"].clone()).collect();
-            ids.sort_by_key(Value::to_string);
             let mut expected = [json!(alone), json!(early)];
             expected.sort_by_key(Value::to_string);
-            assert_eq!(ids, expected, "{name}");
+            assert_eq!(listed(node, &[], false)?, expected, "{name}");
+            assert_eq!(listed(node, &[], true)?, [json!(taken_up)], "{name}: to be reviewed");
         }
+
+        // Whoever has looked at what counts for Bob's sake says so, at his node.
+        let head = cluster.node("head");
+        refused(&head.fenbu(&["quarantine"])?, 0, &["past where its author's log was cut"])?;
+        refused(&head.fenbu(&["quarantine", "--reviewed", &alone])?, 4, &["Nothing found"])?;
+        refused(&head.fenbu(&["quarantine", "--reviewed", &taken_up[..9]])?, 0, &["1 entries"])?;
+        ensure!(listed(head, &[], true)?.is_empty(), "it is still listed");
+        assert_eq!(listed(head, &["--all"], true)?, [json!(taken_up)]);
+        assert_eq!(listed(cluster.node("bob"), &[], true)?, [json!(taken_up)]);
 
         // Her node hears that it is ended, and is not let in.
         cluster.node_mut("alice").start()?;
@@ -63,6 +74,16 @@ fn late_work_counts_where_somebody_built_on_it_and_is_listed_where_nobody_did() 
             Ok(())
         })
     });
+}
+
+/// Records of quarantined entries that count, or do not.
+fn listed(node: &fenbu_tests::cluster::Node, more: &[&str], count: bool) -> Result<Vec<Value>> {
+    let listed = node.fenbu(&[&["quarantine", "--json"], more].concat())?.ok()?;
+    let listed: Value = serde_json::from_str(&listed)?;
+    let items = listed["items"].as_array().into_iter().flatten();
+    let mut ids: Vec<_> = items.filter(|i| i["counts"] == count).map(|i| i["id"].clone()).collect();
+    ids.sort_by_key(Value::to_string);
+    Ok(ids)
 }
 
 fn title(node: &fenbu_tests::cluster::Node, id: &str) -> Result<String> {

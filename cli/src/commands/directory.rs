@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::Session;
+use super::{Session, instant};
 use crate::client::Route;
 use crate::error::{Exit, Result};
 use crate::lang::{Key, Text};
@@ -26,23 +26,27 @@ pub(super) async fn run(_: DirectoryArgs, session: &mut Session) -> Result<Exit>
             }
         }
         Format::Table | Format::Wide => {
-            session.output.labelled(&rows(&answer))?;
+            session.output.labelled(&rows(&answer, session.output.view))?;
             session.output.raw(b"\n")?;
             session.output.table(&node_columns(), &nodes)?;
             session.output.raw(b"\n")?;
             let spaces = output::items(&answer["spaces"], "");
-            session.output.table(&space_columns(), &spaces)?;
+            session.output.table(&super::space::columns(), &spaces)?;
         }
+    }
+    if let Some(why) = answer["stopped"].as_str() {
+        session.output.say(Key::AlarmLine.with([("text", why.to_owned())]));
     }
     Ok(Exit::Ok)
 }
 
-fn rows(answer: &Value) -> Vec<(Text, String)> {
+fn rows(answer: &Value, view: View) -> Vec<(Text, String)> {
     let text = |field| output::text(answer, field);
     vec![
         (Key::LabelName.into(), text("name")),
         (Key::LabelFederation.into(), text("federation")),
         (Key::LabelEpoch.into(), text("epoch")),
+        (Key::LabelHeard.into(), instant::heard(&answer["heard"], view)),
         (Key::LabelHead.into(), output::short_id(&text("head"))),
         (Key::LabelAdmin.into(), output::short_id(&text("admin"))),
         (Key::LabelUnits.into(), output::items(&answer["units"], "").len().to_string()),
@@ -67,32 +71,5 @@ fn revoked(node: &Value, view: View) -> String {
         Value::Null | Value::Bool(false) => Key::No.text(view.lang).to_owned(),
         Value::Bool(true) => Key::Yes.text(view.lang).to_owned(),
         other => output::scalar(other),
-    }
-}
-
-fn space_columns() -> Vec<Column> {
-    vec![
-        Column::new(Key::ColumnSpace, |v, _| output::text(v, "label")),
-        Column::new(Key::ColumnId, |v, _| output::text(v, "id")).wide(),
-        Column::new(Key::ColumnReaders, |v, view| who(&v["readers"], view)).at_most(36),
-        Column::new(Key::ColumnWriters, |v, view| who(&v["writers"], view)).at_most(36),
-        Column::new(Key::ColumnCarriers, |v, view| who(&v["carriers"], view)).at_most(36),
-        Column::new(Key::ColumnSpaceKey, key_epoch).right().wide(),
-    ]
-}
-
-/// Number of the space's latest key; none where bodies are not sealed.
-fn key_epoch(space: &Value, _: View) -> String {
-    if space["sealed"] == Value::Bool(true) {
-        output::text(space, "key_epoch")
-    } else {
-        output::ABSENT.into()
-    }
-}
-
-fn who(value: &Value, view: View) -> String {
-    match value.as_str() {
-        Some("all") => Key::Everyone.text(view.lang).to_owned(),
-        _ => output::scalar(value),
     }
 }

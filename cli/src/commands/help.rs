@@ -7,8 +7,9 @@
 use clap::{Arg, ArgAction, Command};
 
 use super::{
-    HELP_ZH, backup, completions, config, demo, directory, doctor, export, import, init, invite,
-    join, node, peers, quarantine, repair, restore, revoke, search, status, sync,
+    HELP_ZH, admit, backup, completions, config, demo, directory, doctor, export, import, init,
+    invite, join, node, peers, quarantine, repair, restore, revoke, root, search, space, status,
+    sync,
 };
 use crate::lang::Lang;
 
@@ -22,9 +23,12 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "join" => join::HELP_ZH,
         "node" => node::HELP_ZH,
         "invite" => invite::HELP_ZH,
+        "admit" => admit::HELP_ZH,
         "quarantine" => quarantine::HELP_ZH,
         "search" => search::HELP_ZH,
         "revoke" => revoke::HELP_ZH,
+        "space" => space::HELP_ZH,
+        "root" => root::HELP_ZH,
         "import" => import::HELP_ZH,
         "export" => export::HELP_ZH,
         "status" => status::HELP_ZH,

@@ -8,6 +8,7 @@ use jiff::{Timestamp, tz::Offset};
 
 use crate::error::BadValue;
 use crate::lang::{Key, Lang, Text};
+use crate::output::View;
 
 const SHANGHAI: Offset = Offset::constant(8);
 
@@ -104,6 +105,22 @@ pub(crate) fn show_ago(then_ms: i64, now_ms: i64, lang: Lang) -> String {
     Key::Ago.with([("span", show_span(now_ms - then_ms, lang))]).render(lang)
 }
 
+/// How old a node's directory is, as the node tells it.
+pub(crate) fn heard(heard: &serde_json::Value, view: View) -> String {
+    let ago = |field: &str| match heard[field].as_i64() {
+        Some(then) => show_ago(then, view.now_ms, view.lang),
+        None => Key::Never.text(view.lang).to_owned(),
+    };
+    match heard["from_admin"].as_str() {
+        None => String::new(),
+        Some("own") => Key::HeardOwn.text(view.lang).to_owned(),
+        Some("linked") => Key::HeardNow.text(view.lang).to_owned(),
+        Some(_) => Key::HeardEarlier
+            .with([("admin", ago("admin_ms")), ("anyone", ago("anyone_ms"))])
+            .render(view.lang),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,5 +176,17 @@ mod tests {
         assert_eq!(show_span(61_000, Lang::En), "1m 1s");
         assert_eq!(show_span(-5, Lang::En), "0s");
         assert_eq!(show_ago(0, 7_200_000, Lang::Zh), "2 小时 0 分前");
+    }
+
+    #[test]
+    fn the_directorys_age_is_said_in_words() {
+        let shown = |lang, told| heard(&told, View { lang, now_ms: 7_200_000 });
+        let json = |from: &str| serde_json::json!({"from_admin": from, "admin_ms": 0});
+        assert_eq!(shown(Lang::En, json("linked")), "now: the admin node is connected");
+        assert_eq!(shown(Lang::En, json("own")), "now: this is the admin node");
+        let earlier = "the admin node 2h 0m ago, any node never";
+        assert_eq!(shown(Lang::En, json("earlier")), earlier);
+        assert_eq!(shown(Lang::Zh, json("earlier")), "管理节点 2 小时 0 分前，任何节点 从未");
+        assert_eq!(shown(Lang::En, serde_json::Value::Null), "");
     }
 }

@@ -43,9 +43,18 @@ pub(super) const HELP_ZH: &[(&str, &str)] = &[
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Role {
+pub(super) enum Role {
     Server,
     Laptop,
+}
+
+impl Role {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Laptop => "laptop",
+        }
+    }
 }
 
 fn valid_minutes(text: &str) -> Result<u64, BadValue> {
@@ -77,7 +86,7 @@ pub(super) async fn run(args: InviteArgs, session: &mut Session) -> Result<Exit>
 fn body(args: &InviteArgs) -> Value {
     let mut body = json!({
         "unit": args.unit,
-        "role": match args.role { Role::Server => "server", Role::Laptop => "laptop" },
+        "role": args.role.as_str(),
         "valid_minutes": args.valid,
     });
     if let Some(name) = &args.name {

@@ -5,6 +5,7 @@
 //! that no argument lacks one. The record nouns (`post`, `member`, `meeting`) are built from a table
 //! of fields and dispatch through `record`.
 
+mod admit;
 mod backup;
 mod completions;
 mod config;
@@ -25,7 +26,9 @@ mod record;
 mod repair;
 mod restore;
 mod revoke;
+mod root;
 mod search;
+mod space;
 mod status;
 mod sync;
 mod usage;
@@ -94,7 +97,10 @@ enum Verb {
     Join(join::JoinArgs),
     Node(node::NodeArgs),
     Invite(invite::InviteArgs),
+    Admit(admit::AdmitArgs),
     Revoke(revoke::RevokeArgs),
+    Space(space::SpaceArgs),
+    Root(root::RootArgs),
     Quarantine(quarantine::QuarantineArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
@@ -256,7 +262,10 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Restore(args) => restore::run(&args, session),
         Verb::Demo(args) => demo::run(&args, &cli.global, session),
         Verb::Invite(args) => block_on(invite::run(args, session)),
+        Verb::Admit(args) => block_on(admit::run(args, session)),
         Verb::Revoke(args) => block_on(revoke::run(args, session)),
+        Verb::Space(args) => block_on(space::run(args, session)),
+        Verb::Root(args) => block_on(root::run(args, session)),
         Verb::Quarantine(args) => block_on(quarantine::run(args, session)),
         Verb::Import(args) => block_on(import::run(args, session)),
         Verb::Export(args) => block_on(export::run(args, session)),

@@ -10,7 +10,7 @@ use super::{Session, instant};
 use crate::client::{Client, Route};
 use crate::error::{Error, Exit, Kind, Result};
 use crate::lang::{Key, Lang, Text};
-use crate::output::{self, Column, Detail, Format};
+use crate::output::{self, Column, Detail, Format, View};
 
 /// Pause between two questions while waiting.
 const WAIT_STEP_MS: u64 = 250;
@@ -49,7 +49,7 @@ pub(super) async fn run(args: StatusArgs, session: &mut Session) -> Result<Exit>
     session.output.detail(&Detail {
         schema: "fenbu.status/1",
         name: "node",
-        rows: rows(&answer, lang),
+        rows: rows(&answer, session.output.view),
         answer: answer.clone(),
     })?;
     if matches!(session.output.format, Format::Table | Format::Wide) {
@@ -115,7 +115,8 @@ fn is_busy(value: &Value) -> bool {
     value.as_bool().unwrap_or(false) || value.as_i64().is_some_and(|n| n > 0)
 }
 
-fn rows(status: &Value, lang: Lang) -> Vec<(Text, String)> {
+fn rows(status: &Value, view: View) -> Vec<(Text, String)> {
+    let lang = view.lang;
     let text = |field| output::text(status, field);
     let number = |value: &Value, field| output::number(value, field).unwrap_or(0);
     let peers = &status["peers"];
@@ -139,6 +140,7 @@ fn rows(status: &Value, lang: Lang) -> Vec<(Text, String)> {
         (Key::LabelFederation.into(), output::short_id(&text("federation"))),
         (Key::LabelVersion.into(), text("version")),
         (Key::LabelEpoch.into(), text("epoch")),
+        (Key::LabelHeard.into(), instant::heard(&status["directory_heard"], view)),
         (Key::LabelUptime.into(), instant::show_span(number(status, "uptime_s") * 1000, lang)),
         (Key::LabelRecords.into(), records(&status["records"], lang)),
         (Key::LabelPeers.into(), met.render(lang)),

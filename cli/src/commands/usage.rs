@@ -33,6 +33,21 @@ pub(super) fn advertise(text: &str) -> Result<String, BadValue> {
     }
 }
 
+/// Parses a size: bytes, or with K, M or G, which are powers of 1,024.
+pub(super) fn size(text: &str) -> Result<u64, BadValue> {
+    let bad = || BadValue(Key::BadSize.with([("value", text.to_owned())]));
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let count: u64 = text[..text.len() - unit.len()].parse().map_err(|_| bad())?;
+    let shift = match unit.to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" | "KIB" => 10,
+        "M" | "MIB" => 20,
+        "G" | "GIB" => 30,
+        _ => return Err(bad()),
+    };
+    count.checked_mul(1 << shift).ok_or_else(bad)
+}
+
 /// Whether a file argument means stdin.
 pub(super) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"

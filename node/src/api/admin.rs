@@ -1,20 +1,27 @@
 //! The directory, invitations, settings, and what kinds of record there are.
 
 use super::Problem;
+use super::spaces::space_told;
+use super::status::heard;
 use crate::admission::{Invite, VALID_MINUTES_DEFAULT};
 use crate::daemon::Daemon;
+use crate::setup::answer_bytes;
+use crate::words::Lang;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use fenbu_protocol::directory::Scope;
+use fenbu_protocol::id::hex;
 use fenbu_protocol::record::{ALL, Field, Merge, ValueType};
+use fenbu_protocol::wire::join::FileRequest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 type Node = State<Arc<Daemon>>;
 
-pub(super) async fn directory(State(daemon): Node) -> Json<Value> {
+pub(super) async fn directory(State(daemon): Node, lang: Lang) -> Result<Json<Value>, Problem> {
+    let driver = daemon.status().await.ok_or_else(Problem::stopping)?;
     let directory = daemon.records.shared.directory.now();
     let nodes = directory.nodes().map(|n| {
         json!({
@@ -27,35 +34,25 @@ pub(super) async fn directory(State(daemon): Node) -> Json<Value> {
             "revoked": n.revoked.as_ref().map(|r| r.epoch),
         })
     });
-    let spaces = directory.spaces().map(|s| {
-        json!({
-            "id": s.id,
-            "label": s.label,
-            "template": s.template.as_str(),
-            "unit": s.unit,
-            "readers": scope(s.readers()),
-            "writers": scope(s.writers()),
-            "carriers": scope(s.carriers()),
-            "sealed": s.is_sealed(),
-            "key_epoch": s.key_epoch(),
-        })
-    });
+    let spaces = directory.spaces().map(|s| space_told(&directory, s));
     let units = directory.units().map(|u| json!({ "code": u.code, "name": u.name }));
-    Json(json!({
+    Ok(Json(json!({
         "schema": "fenbu.directory/1",
         "federation": directory.federation(),
         "name": directory.name(),
         "epoch": directory.epoch(),
         "head": directory.head(),
+        "heard": heard(&driver, &directory, &daemon.me()),
+        "stopped": driver.engine.directory_stopped.map(|why| lang.say(&why)),
         "admin": directory.admin(),
         "head_office": directory.head_office(),
         "units": units.collect::<Vec<_>>(),
         "nodes": nodes.collect::<Vec<_>>(),
         "spaces": spaces.collect::<Vec<_>>(),
-    }))
+    })))
 }
 
-fn scope(scope: &Scope) -> Value {
+pub(super) fn scope(scope: &Scope) -> Value {
     if scope.all { json!("all") } else { json!(scope.units) }
 }
 
@@ -86,6 +83,40 @@ pub(super) async fn invite(State(daemon): Node, body: Bytes) -> Result<Json<Valu
         "token": token.to_text(),
         "expires_ms": expires_ms,
         "unit": unit,
+    })))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdmitRequest {
+    /// What `fenbu join --request` wrote.
+    request: String,
+    unit: String,
+    name: Option<String>,
+    role: Option<String>,
+}
+
+/// Lets a node in that has asked by file. The answer is for its file.
+pub(super) async fn admit(State(daemon): Node, body: Bytes) -> Result<Json<Value>, Problem> {
+    let asked: AdmitRequest = super::records::parse(&body)?;
+    let request = FileRequest::from_text(&asked.request)
+        .map_err(|error| Problem::bad_request(error.to_string()))?;
+    let invite = Invite {
+        unit: asked.unit,
+        unit_name: asked.name,
+        role: asked.role.unwrap_or_else(|| "server".into()),
+        valid_minutes: VALID_MINUTES_DEFAULT,
+    };
+    let statements = daemon.admission.admit_by_file(&request, invite).await?;
+    let directory = daemon.records.shared.directory.now();
+    let info = directory.node(&request.node);
+    Ok(Json(json!({
+        "schema": "fenbu.admitted/1",
+        "node": request.node,
+        "name": info.map(|n| n.name.as_str()),
+        "unit": info.map(|n| n.unit.as_str()),
+        "federation": directory.federation(),
+        "answer": hex(&answer_bytes(statements)),
     })))
 }
 

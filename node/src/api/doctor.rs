@@ -1,9 +1,11 @@
 //! What is wrong, in words, and what to do about it.
 
+use super::status::admin_linked;
 use super::{Problem, blocking};
 use crate::continuity::Incarnation;
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
+use crate::freshness::{Age, age};
 use crate::transport::TransportError;
 use crate::words::Lang;
 use axum::Json;
@@ -70,6 +72,8 @@ pub(super) async fn doctor(
     let directory = daemon.records.shared.directory.now();
     let mut checks = vec![store(&daemon).await?, peers(&driver), storage(&driver)];
     checks.push(directory_check(&driver, &directory));
+    checks.push(freshness(&driver, &directory, &daemon));
+    checks.extend(root_key(&daemon));
     checks.push(keys(&daemon, &directory));
     checks.push(continuity(&daemon, &driver).await?);
     checks.push(super::forks::check(&daemon, &driver, &directory).await?);
@@ -183,23 +187,100 @@ fn storage(driver: &DriverStatus) -> Check {
 }
 
 fn directory_check(driver: &DriverStatus, directory: &Directory) -> Check {
-    match &driver.engine.directory_stopped {
-        None => Check::good(
+    let Some(why) = &driver.engine.directory_stopped else {
+        return Check::good(
             "directory",
             format!("目录第 {} 版，联邦“{}”", directory.epoch(), directory.name()),
             format!("directory at epoch {}, federation '{}'", directory.epoch(), directory.name()),
+        );
+    };
+    let hint = match directory.fork() {
+        Some(_) => (
+            "可以照常书写；请保管根密钥的人执行 fenbu root recover（见运行手册）",
+            "writing goes on; have whoever keeps the root key run fenbu root recover (see the runbook)",
         ),
-        Some(why) => Check::bad(
-            "directory",
-            "error",
-            (
-                format!("目录停在第 {} 版：{}", directory.epoch(), said(why)),
-                format!("the directory stopped at epoch {}: {why}", directory.epoch()),
-            ),
-            ("升级本节点的 fenbu", "upgrade fenbu on this node"),
-        ),
-    }
+        None => ("升级本节点的 fenbu", "upgrade fenbu on this node"),
+    };
+    let words = (
+        format!("目录停在第 {} 版：{}", directory.epoch(), said(why)),
+        format!("the directory stopped at epoch {}: {why}", directory.epoch()),
+    );
+    Check::bad("directory", "error", words, hint)
 }
+
+/// A node that is cut off is told, not locked out.
+fn freshness(driver: &DriverStatus, directory: &Directory, daemon: &Daemon) -> Check {
+    let linked = admin_linked(driver, directory);
+    let since = match age(&driver.heard, directory, &daemon.me(), linked) {
+        Age::Own => {
+            let (zh, en) = ("本节点签署目录", "this node signs the directory");
+            return Check::good("freshness", zh, en);
+        }
+        Age::Linked => {
+            let (zh, en) = (
+                "目录是最新的：已连上管理节点",
+                "the directory is current: the admin node is connected",
+            );
+            return Check::good("freshness", zh, en);
+        }
+        Age::Since(since) => since,
+    };
+    let now_ms = daemon.records.shared.clock.now_ms();
+    let hours = |ms: u64| now_ms.saturating_sub(ms) / 3_600_000;
+    let (old, anyone) = (since.map(hours), driver.heard.anyone_ms.map(hours));
+    let words = heard_in_words(directory.epoch(), old, anyone);
+    if old.is_some_and(|hours| hours < STALE_HOURS) {
+        return Check::good("freshness", words.0, words.1);
+    }
+    let level = if old.is_some_and(|hours| hours < OLD_HOURS) { "note" } else { "warning" };
+    Check::bad(
+        "freshness",
+        level,
+        words,
+        (
+            "可以照常工作；之后接纳或撤销了谁，本节点还不知道：方便时连上任一较新的节点",
+            "work goes on; whom the admin has let in or revoked since is not known here: connect to any node that is more current when you can",
+        ),
+    )
+}
+
+/// How many hours ago the admin node was last linked, and any node.
+fn heard_in_words(epoch: u64, admin: Option<u64>, anyone: Option<u64>) -> (String, String) {
+    let ago = |hours: Option<u64>| match hours.map(|hours| (hours / 24, hours % 24)) {
+        None => ("从未".to_owned(), "never".to_owned()),
+        Some((days, hours)) => {
+            (format!("{days} 天 {hours} 小时前"), format!("{days}d {hours}h ago"))
+        }
+    };
+    let ((admin_zh, admin_en), (anyone_zh, anyone_en)) = (ago(admin), ago(anyone));
+    (
+        format!("目录第 {epoch} 版；最近联系管理节点：{admin_zh}；最近联系任何节点：{anyone_zh}"),
+        format!(
+            "directory at epoch {epoch}; last link to the admin node: {admin_en}, to any node: {anyone_en}"
+        ),
+    )
+}
+
+/// The root key lies where a thief of the machine finds it.
+fn root_key(daemon: &Daemon) -> Option<Check> {
+    let held = daemon.config.dir.join(crate::folder::ROOT_KEY).is_file();
+    held.then(|| {
+        Check::bad(
+            "root-key",
+            "note",
+            ("联邦的根密钥还在本机".into(), "the federation's root key is on this machine".into()),
+            (
+                "把它移到离线介质：fenbu root export，verify，remove",
+                "move it to a stick in a safe: fenbu root export, verify, remove",
+            ),
+        )
+    })
+}
+
+/// From then on people are told that they work with yesterday's directory …
+const STALE_HOURS: u64 = 24;
+/// … and from then on that something should be done about it.
+const OLD_HOURS: u64 = 30 * 24;
 
 /// Whether this node can read and write the sealed spaces it is a reader of, and, at the admin node,
 /// whether every reader can.

@@ -5,6 +5,7 @@ use super::{Problem, blocking};
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
 use crate::store::{LostBranch, Reader, StoreError};
+use crate::words::Lang;
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{LogId, NodeId};
 use fenbu_protocol::record::schema;
@@ -152,11 +153,16 @@ fn time(ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minutes / 60, minutes % 60)
 }
 
+/// Why they do not count.
+const HISTORY_LOST: &str =
+    "it belongs to a history of its log that gave way to another, signed by the same author";
+
 /// Entries of lost branches, at most `max`, for `quarantine`.
 pub(super) fn lost_items(
     reader: &dyn Reader,
     directory: &Directory,
     max: usize,
+    lang: Lang,
 ) -> Result<Vec<Value>, StoreError> {
     let mut items = Vec::new();
     let pending: BTreeMap<_, _> =
@@ -176,7 +182,10 @@ pub(super) fn lost_items(
                     "node": branch.author,
                     "name": info.map(|n| n.name.as_str()),
                     "unit": info.map(|n| n.unit.as_str()),
-                    "reason": "fork",
+                    "why": "fork",
+                    "reason": lang.say(HISTORY_LOST),
+                    "counts": false,
+                    "reviewed": false,
                     "own": branch.own,
                     "pending": pending.contains_key(&(branch.space, header.document)),
                     "log": branch.log,
@@ -193,7 +202,6 @@ pub(super) fn lost_items(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::words::Lang;
 
     #[test]
     fn times_are_read_by_people() {

@@ -1,7 +1,9 @@
 //! Counters for Prometheus, in its text format (version 0.0.4).
 
 use super::Problem;
+use super::status::admin_linked;
 use crate::daemon::Daemon;
+use crate::freshness::{Age, age};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -12,6 +14,9 @@ use std::sync::atomic::Ordering;
 
 pub(super) async fn metrics(State(daemon): State<Arc<Daemon>>) -> Result<Response, Problem> {
     let status = daemon.status().await.ok_or_else(Problem::stopping)?;
+    let directory = daemon.records.shared.directory.now();
+    let (linked, now_ms) =
+        (admin_linked(&status, &directory), daemon.records.shared.clock.now_ms());
     let engine = &status.engine;
     let live = engine.peers.iter().filter(|p| p.live).count() as u64;
     let lacking = |p: &fenbu_protocol::sync::PeerStatus| {
@@ -34,6 +39,12 @@ pub(super) async fn metrics(State(daemon): State<Arc<Daemon>>) -> Result<Respons
             .expect("writing to a string");
     };
     line("fenbu_directory_epoch", "gauge", "Statements in the directory.", engine.epoch);
+    let age_ms = match age(&status.heard, &directory, &daemon.me(), linked) {
+        Age::Own | Age::Linked => 0,
+        Age::Since(since) => now_ms.saturating_sub(since.unwrap_or(0)),
+    };
+    let help = "Seconds since the admin node was last linked; 0 at the admin node.";
+    line("fenbu_directory_age_seconds", "gauge", help, age_ms / 1000);
     line("fenbu_peers", "gauge", "Other nodes of the federation.", engine.peers.len() as u64);
     line("fenbu_peers_connected", "gauge", "Peers linked and greeted.", live);
     line("fenbu_entries", "gauge", "Entries held durably.", entries);

@@ -9,9 +9,12 @@ mod forks;
 mod metrics;
 mod personal;
 mod problem;
+mod quarantine;
 mod records;
 mod repair;
+mod root;
 mod search;
+mod spaces;
 mod status;
 mod trust;
 
@@ -60,8 +63,16 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/sync", get(status::sync))
         .route("/directory", get(admin::directory))
         .route("/invites", post(admin::invite))
+        .route("/admissions", post(admin::admit))
         .route("/directory/revoke", post(trust::revoke))
-        .route("/quarantine", get(trust::quarantine))
+        .route("/directory/spaces", post(spaces::change))
+        .route("/directory/spaces/{label}", get(spaces::show))
+        .route("/directory/limits", post(spaces::limits))
+        .route("/directory/root/appoint", post(root::appoint))
+        .route("/directory/root/recover", post(root::recover))
+        .route("/directory/root/take", post(root::take))
+        .route("/quarantine", get(quarantine::list))
+        .route("/quarantine/reviewed", post(quarantine::reviewed))
         .route("/config", get(admin::config))
         .route("/doctor", get(doctor::doctor))
         .route("/schema", get(admin::schema))

@@ -1,6 +1,6 @@
 //! Errors as the API tells them (RFC 9457): what happened, and what to do.
 
-use crate::admission::AdmissionError;
+use crate::admission::{AdmissionError, SpaceRefused};
 use crate::records::RecordError;
 use crate::store::StoreError;
 use crate::words::Lang;
@@ -137,7 +137,9 @@ impl From<RecordError> for Problem {
             RecordError::Edit(_) => Self::bad_request(detail),
             RecordError::NotAllowed(_)
             | RecordError::NoKey(_)
-            | RecordError::Write(WriteError::NoKey(_)) => Self::not_allowed(detail),
+            | RecordError::Write(WriteError::NoKey(_) | WriteError::Limit(_)) => {
+                Self::not_allowed(detail)
+            }
             RecordError::Damaged { .. } => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "damaged",
@@ -154,10 +156,25 @@ impl From<AdmissionError> for Problem {
     fn from(error: AdmissionError) -> Self {
         match error {
             AdmissionError::NotAdmin(_) => Self::not_allowed(error.to_string()),
+            AdmissionError::Space(SpaceRefused::Unknown(_)) => Self::not_found(error.to_string()),
+            AdmissionError::Space(SpaceRefused::Takes(_) | SpaceRefused::OverLimits(_)) => {
+                Self::new(
+                    StatusCode::CONFLICT,
+                    "takes-rights",
+                    "It takes rights",
+                    error.to_string(),
+                )
+            }
             AdmissionError::Store(e) => e.into(),
             AdmissionError::Stopping(_) => Self::stopping(),
             other => Self::bad_request(other.to_string()),
         }
+    }
+}
+
+impl From<SpaceRefused> for Problem {
+    fn from(refused: SpaceRefused) -> Self {
+        AdmissionError::from(refused).into()
     }
 }
 

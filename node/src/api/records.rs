@@ -13,7 +13,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use fenbu_protocol::directory::Directory;
+use fenbu_protocol::directory::{Directory, Template};
 use fenbu_protocol::id::{DocId, NodeId, SpaceId};
 use fenbu_protocol::record::personal::{drop_masks, mask_fields, masked};
 use fenbu_protocol::record::{ALL, Schema, ValueType, schema_named};
@@ -151,6 +151,12 @@ fn safe_on(status: &DriverStatus, shown: &Shown) -> Option<usize> {
 
 fn carriers_of(directory: &Directory, space: &SpaceId) -> usize {
     directory.nodes().filter(|n| directory.carries(&n.node, space)).count()
+}
+
+/// What a record's line names so that importing it brings it back where it was.
+fn home_of(directory: &Directory, space: &SpaceId) -> Option<String> {
+    let temporary = directory.space(space).filter(|s| s.template == Template::TEMPORARY);
+    temporary.map(|s| s.label.clone()).or_else(|| unit_of(directory, space))
 }
 
 fn unit_of(directory: &Directory, space: &SpaceId) -> Option<String> {
@@ -409,7 +415,7 @@ fn export_all(
                 let open = |name: &str| revealed || !schema.field(name).is_some_and(|f| f.personal);
                 fields.retain(|name, value| !is_empty(value) && open(name));
             }
-            let unit = unit_of(&directory, &shown.space);
+            let unit = home_of(&directory, &shown.space);
             let mut line = export_line(schema.name, shown.document, unit.as_deref(), fields);
             line.push('\n');
             // A reader that has gone away needs no more lines.

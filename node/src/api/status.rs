@@ -5,6 +5,7 @@ use super::{Problem, blocking};
 use crate::continuity::Incarnation;
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
+use crate::freshness::{Age, age};
 use crate::store::{Counts, Digests, StoreError};
 use crate::transport::LinkStats;
 use crate::words::Lang;
@@ -91,6 +92,7 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
         "version": env!("CARGO_PKG_VERSION"),
         "epoch": directory.epoch(),
         "directory_head": directory.head(),
+        "directory_heard": heard(&driver, &directory, &me),
         "listen": daemon.local_addr().to_string(),
         "incarnation": {
             "number": stored.incarnation.number,
@@ -127,6 +129,25 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
         "udp_bytes_received": totals.udp_bytes_in,
         "alarms": alarms(&driver, &stored, &directory).iter().map(|alarm| lang.say(alarm)).collect::<Vec<_>>(),
     })))
+}
+
+/// How old the directory here is; see [`crate::freshness`].
+pub(super) fn heard(driver: &DriverStatus, directory: &Directory, me: &NodeId) -> Value {
+    let linked = admin_linked(driver, directory);
+    let from = match age(&driver.heard, directory, me, linked) {
+        Age::Own => "own",
+        Age::Linked => "linked",
+        Age::Since(_) => "earlier",
+    };
+    json!({
+        "from_admin": from,
+        "admin_ms": driver.heard.admin_ms,
+        "anyone_ms": driver.heard.anyone_ms,
+    })
+}
+
+pub(super) fn admin_linked(driver: &DriverStatus, directory: &Directory) -> bool {
+    driver.engine.peers.iter().any(|p| p.live && p.peer == directory.admin())
 }
 
 fn alarms(driver: &DriverStatus, stored: &Stored, directory: &Directory) -> Vec<String> {

@@ -128,14 +128,16 @@ fn every_step_may_be_the_last_of_a_life() {
     assert!(lost[0].own && !lost[0].remade && (lost[0].first, lost[0].last) == (2, 3));
     // The other branch is there, and documents show the one that was lost.
     let mut made = disk.copy();
-    disk.lives(|_, forks| forks.remake().unwrap());
+    disk.lives(|_, forks| assert!(forks.remake().unwrap()));
     assert!(disk.reader().unwrap().lost().unwrap()[0].remade);
     assert_eq!(disk.reader().unwrap().amendments().unwrap().len(), 2);
     // What is to be written anew is known, and the documents may or may not have been made again.
     let amendments = disk.reader().unwrap().amendments().unwrap();
     made.commit(&WriteBatch { amendments, ..WriteBatch::default() }).unwrap();
     for disk in [disk, made] {
-        disk.lives(|_, forks| forks.remake().unwrap());
+        disk.lives(|_, forks| {
+            forks.remake().unwrap();
+        });
         let before = disk.entries();
         for _ in 0..2 {
             disk.lives(|_, forks| forks.write_anew().unwrap());

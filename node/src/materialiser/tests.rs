@@ -151,6 +151,7 @@ impl Bench {
             readers: Arc::new(Readers::new(store.reader().unwrap(), 2).unwrap()),
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
+            ledger: Arc::default(),
             search: crate::search::Search::default(),
         };
         let (inputs, engine) = tokio_mpsc::unbounded_channel();
@@ -325,3 +326,5 @@ fn bodies_bent_or_left_plain_are_refused_and_hold_up_nothing() {
     refused.sort();
     assert_eq!(refused, ["seal", "seal", "unsealed"]);
 }
+
+mod limits;

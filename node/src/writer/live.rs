@@ -5,6 +5,7 @@
 //! the ordinary (a document somebody holds, a log that is behind, a document that is damaged) is left
 //! to the materialiser, which takes up all that lies behind the logs' cursors.
 
+use crate::ledger::Ledger;
 use crate::making::{Candidate, Job, place_of};
 use crate::shared::{DocumentGuard, Shared};
 use crate::store::{Place, WriteBatch};
@@ -38,6 +39,13 @@ pub(super) fn live(shared: &Shared, run: &Run) -> Option<Live> {
     if !shared.readable().contains(&opening.space) {
         return None;
     }
+    // Whoever is near a limit is counted once the run is stored; others may come before it in one commit.
+    let more = ((RUNS_MAX * ENTRIES_MAX) as u64, (RUNS_MAX * BYTES_MAX) as u64);
+    let whose = (opening.space, opening.node);
+    let directory = shared.directory.now();
+    if !shared.readers.try_with(|r| Ledger::is_clear(r, &directory, whose, more))?.ok()? {
+        return None;
+    }
     let mut by_document: BTreeMap<Place, Vec<Candidate>> = BTreeMap::new();
     for entry in run.entries() {
         let (header, body) = (entry.header, entry.body?.to_vec());
@@ -45,7 +53,7 @@ pub(super) fn live(shared: &Shared, run: &Run) -> Option<Live> {
         by_document.entry(place_of(opening.space, &candidate.header)).or_default().push(candidate);
     }
     let guard = shared.documents.try_lock(by_document.keys().copied())?;
-    let (directory, keyring) = (shared.directory.now(), shared.keys.now());
+    let keyring = shared.keys.now();
     let job = Job::new(shared, &directory, &keyring);
     let mut batch = WriteBatch::default();
     for made in job.make(by_document.into_iter().collect()) {

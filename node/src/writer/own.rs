@@ -50,6 +50,8 @@ impl Writer {
     pub(super) fn switch(&mut self, switch: Switch, group: &mut Group) {
         let Some(log) = switch.log() else { return };
         let own = self.own_branches.remove(&log);
+        // What this node has in the space is another amount.
+        self.own.remove(&switch.space);
         if own {
             group.batch.settings.push(self.own_branches.setting());
         }
@@ -101,6 +103,7 @@ impl Writer {
         let left = self.authors.values().filter(|author| author.tip().seq > 0);
         self.own_branches.0.extend(left.map(|author| author.log()));
         self.authors.clear();
+        self.own.clear();
         self.incarnation = next;
         self.incarnation_unsaved = true;
         self.known.store(next.number, Ordering::Release);

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::records::{RecordError, Records, Save};
 use crate::store::{ListQuery, MemoryStore};
 use crate::testing;
+use fenbu_protocol::directory::{Act, Directory, SetLimits};
 use fenbu_protocol::log::Opening;
 use fenbu_protocol::record::{Edits, schema_named};
 use fenbu_protocol::seal::Reading;
@@ -284,4 +285,83 @@ fn what_is_live_is_readable_with_the_commit_that_stores_it() {
         let behind = store.reader().unwrap().counts().unwrap().behind;
         assert_eq!(behind, u64::from(held), "a document somebody holds is left for later");
     }
+}
+
+/// The admin, which is this node, sets how much one author may have in a space.
+fn limit(bench: &Bench, label: &str, limits: impl FnOnce(&mut SetLimits)) {
+    let mut directory = Directory::clone(&bench.directory.borrow());
+    let space = directory.space_labelled(label).unwrap().id;
+    let mut act = SetLimits { space, bytes: None, entries: None, documents: None };
+    limits(&mut act);
+    let signed = directory.draft(&testing::key(), &Act::SetLimits(act), 0);
+    directory.apply(signed).unwrap();
+    bench.directory.send_replace(Arc::new(directory));
+}
+
+fn is_limit(result: Result<crate::records::Saved, RecordError>, said: &str) {
+    let error = result.unwrap_err();
+    assert!(matches!(error, RecordError::Write(WriteError::Limit(_))), "{error}");
+    assert!(error.to_string().contains(said), "{error}");
+}
+
+#[test]
+fn what_would_be_over_a_limit_is_not_written() {
+    let bench = Bench::start(store());
+    let first = bench.post("one").unwrap();
+    limit(&bench, "federation", |l| l.documents = Some(2));
+    bench.post("two").unwrap();
+    is_limit(
+        bench.post("three"),
+        "as many records in space 'federation' as one author may there, 2",
+    );
+    // What it has it may go on editing, and elsewhere it may write.
+    let post = schema_named("post").unwrap();
+    let edit = |title: &str| {
+        let id = first.document.to_string();
+        bench.records.edit(post, &id, &json!({ "title": title }), "t")
+    };
+    edit("one again").unwrap();
+    bench.member("elsewhere").unwrap();
+
+    // A write the disk refused takes no room.
+    limit(&bench, "federation", |l| l.documents = Some(3));
+    bench.fail_next();
+    bench.post("lost").unwrap_err();
+    bench.post("three").unwrap();
+    is_limit(bench.post("four"), "as many records");
+
+    limit(&bench, "federation", |l| l.entries = Some(5));
+    edit("a fifth entry").unwrap();
+    is_limit(
+        edit("a sixth"),
+        "as many entries in space 'federation' as one author may have there, 5",
+    );
+
+    // To the byte, seal included.
+    let held = |bench: &Bench| {
+        let head = bench.directory.borrow().space_labelled("head").unwrap().id;
+        bench.records.shared.readers.with(|r| r.logs(head)).unwrap()[0].tip.body_bytes
+    };
+    let before = held(&bench);
+    bench.member("elsewhere").unwrap();
+    let more = held(&bench) - before;
+    limit(&bench, "head", |l| l.bytes = Some(before + 2 * more - 1));
+    is_limit(bench.member("elsewhere"), "as large as those of one author may be there");
+    limit(&bench, "head", |l| l.bytes = Some(before + 2 * more));
+    bench.member("elsewhere").unwrap();
+    assert_eq!(held(&bench), before + 2 * more);
+    bench.stop();
+}
+
+/// Beginning a new log gains nothing.
+#[test]
+fn an_earlier_log_counts_too() {
+    let bench = Bench::start(store());
+    let first = bench.post("one").unwrap().entry.unwrap();
+    bench.records.writer.send(Command::OwnLogAhead { log: first.log, seq: 9 }).unwrap();
+    limit(&bench, "federation", |l| l.entries = Some(2));
+    let second = bench.post("two").unwrap().entry.unwrap();
+    assert_ne!(second.log, first.log);
+    is_limit(bench.post("three"), "as many entries");
+    bench.stop();
 }

@@ -191,9 +191,10 @@ impl Directory {
         void.then_some(recovery.epoch - 1)
     }
 
-    /// Signs a recovery that goes back to `epoch`; `None` if our chain does not reach it. Where it
-    /// has a recovery to the same epoch already, the time is moved on until the new one stands.
-    pub fn draft_recovery(&self, root: &SigningKey, epoch: u64, time_ms: u64) -> Option<Signed> {
+    /// A recovery that goes back to `epoch`, for the root key to sign; `None` if our chain does not reach
+    /// it. Where it has a recovery to the same epoch already, the time is moved on until the new one
+    /// stands.
+    pub fn recovery(&self, epoch: u64, time_ms: u64) -> Option<Statement> {
         let hash = self.head_at(epoch)?;
         let act = Act::Recover(Recover { epoch, hash, voided: self.epoch() });
         let rival = self.landmarks.iter().find(|l| l.voided.is_some() && l.epoch == epoch + 1);
@@ -201,7 +202,7 @@ impl Directory {
             federation: self.federation(),
             epoch: epoch + 1,
             previous: hash,
-            author: NodeId(root.verifying_key().to_bytes()),
+            author: NodeId(self.federation().0),
             time_ms,
             act: act.number(),
             payload: act.payload(),
@@ -209,6 +210,11 @@ impl Directory {
         while rival.is_some_and(|rival| rival.hash <= statement.hash()) {
             statement.time_ms += 1;
         }
-        Some(Signed::sign(root, &statement))
+        Some(statement)
+    }
+
+    /// Signs a [recovery](Self::recovery).
+    pub fn draft_recovery(&self, root: &SigningKey, epoch: u64, time_ms: u64) -> Option<Signed> {
+        Some(Signed::sign(root, &self.recovery(epoch, time_ms)?))
     }
 }

@@ -5,7 +5,8 @@ use super::act::{
     RevokeNode, SetLimits, Template, UpdateNode,
 };
 use super::fold::{Directory, DirectoryError, NodeInfo, Revocation, Unit};
-use super::space::{Cuts, Quota, Removal, Rights, Space};
+use super::quota::Quota;
+use super::space::{Cuts, Removal, Rights, Space};
 use super::statement::space_id;
 use crate::id::{NodeId, SpaceId};
 use crate::limits::{

@@ -3,7 +3,7 @@
 use super::act::{Act, Role, Scope, Template};
 use super::branch::{Fork, Landmark};
 use super::carry::Taken;
-use super::space::{Cuts, Quota, Removal, Rights, Space};
+use super::space::{Cuts, Removal, Rights, Space};
 use super::statement::{Signed, Statement};
 use crate::id::{FederationId, Hash, HashPrefix, NodeId, SealingKey, SpaceId};
 use ed25519_dalek::SigningKey;
@@ -214,18 +214,23 @@ impl Directory {
         self.nodes.get(node).is_none_or(|n| n.revoked.is_none())
     }
 
-    /// Signs the next statement. The caller applies, stores and spreads it.
-    pub fn draft(&self, key: &SigningKey, act: &Act, time_ms: u64) -> Signed {
-        let statement = Statement {
+    /// The next statement, not signed yet.
+    pub fn next_statement(&self, author: NodeId, act: &Act, time_ms: u64) -> Statement {
+        Statement {
             federation: self.federation,
             epoch: self.epoch() + 1,
             previous: self.head(),
-            author: NodeId(key.verifying_key().to_bytes()),
+            author,
             time_ms,
             act: act.number(),
             payload: act.payload(),
-        };
-        Signed::sign(key, &statement)
+        }
+    }
+
+    /// Signs the next statement. The caller applies, stores and spreads it.
+    pub fn draft(&self, key: &SigningKey, act: &Act, time_ms: u64) -> Signed {
+        let author = NodeId(key.verifying_key().to_bytes());
+        Signed::sign(key, &self.next_statement(author, act, time_ms))
     }
 
     pub fn federation(&self) -> FederationId {
@@ -316,11 +321,6 @@ impl Directory {
     /// Whether entries by `node` in `space` citing `epoch` were within its rights then.
     pub fn may_write(&self, node: &NodeId, space: &SpaceId, epoch: u64) -> bool {
         self.right_at(node, space, epoch, |r| &r.writers)
-    }
-
-    /// How much one author may have in `space` by entries that cite `epoch`.
-    pub fn quota_at(&self, space: &SpaceId, epoch: u64) -> Quota {
-        self.spaces.get(space).map(|s| s.quota_at(epoch)).unwrap_or_default()
     }
 
     /// Every removal after `epoch` of a right by which `node` writes `space`: up to where its logs

@@ -11,7 +11,8 @@
 //! | `act` | what a statement can say |
 //! | `fold` | [`Directory`]: applying the next statement, and the questions |
 //! | `carry` | what each act changes, and when it makes no sense |
-//! | `space`, `keys` | rights and limits, and keys, over time |
+//! | `space`, `keys` | rights, and keys, over time |
+//! | `quota` | how much one author may have, and where its logs go over that |
 //! | `standing` | whether an entry's author had the right |
 //! | `branch` | forks, and how the root key ends them |
 //!
@@ -22,6 +23,7 @@ mod branch;
 mod carry;
 mod fold;
 mod keys;
+mod quota;
 mod space;
 mod standing;
 mod statement;
@@ -32,8 +34,9 @@ pub use act::{
 };
 pub use branch::{Branch, Fork, Weight};
 pub use fold::{Directory, DirectoryError, NodeInfo, Revocation, Unit};
-pub use space::{Cuts, Quota, Space};
-pub use standing::{Excess, Meter, Standing, Usage};
+pub use quota::{Account, Excess, Ordinal, Quota, Usage};
+pub use space::{Cuts, Space};
+pub use standing::Standing;
 pub use statement::{Signed, Statement, space_id};
 
 #[cfg(test)]

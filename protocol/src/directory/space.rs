@@ -2,8 +2,8 @@
 
 use super::act::{Cut, Scope, Template};
 use super::keys::SpaceKey;
+use super::quota::Quota;
 use crate::id::{Hash, LogId, SpaceId};
-use crate::limits::{AUTHOR_BYTES_DEFAULT, AUTHOR_DOCUMENTS_DEFAULT, AUTHOR_ENTRIES_DEFAULT};
 use std::collections::BTreeMap;
 
 /// A space, with everything said of it.
@@ -62,26 +62,6 @@ pub(super) struct Removal {
     pub(super) cuts: Cuts,
 }
 
-/// How much one author may have in a space, over all its logs there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
-    pub entries: u64,
-    /// Body bytes.
-    pub bytes: u64,
-    /// Documents its entries name.
-    pub documents: u64,
-}
-
-impl Default for Quota {
-    fn default() -> Self {
-        Self {
-            entries: AUTHOR_ENTRIES_DEFAULT,
-            bytes: AUTHOR_BYTES_DEFAULT,
-            documents: AUTHOR_DOCUMENTS_DEFAULT,
-        }
-    }
-}
-
 impl Space {
     pub(super) fn rights_at(&self, epoch: u64) -> Option<&Rights> {
         at(&self.rights, epoch)
@@ -102,11 +82,6 @@ impl Space {
 
     pub fn carriers(&self) -> &Scope {
         &self.rights_now().carriers
-    }
-
-    /// What an author may have here by entries that cite `epoch`.
-    pub fn quota_at(&self, epoch: u64) -> Quota {
-        at(&self.quotas, epoch).copied().unwrap_or_default()
     }
 }
 

@@ -1,10 +1,8 @@
 //! Whether an entry's author had the right to write it: a pure question to the directory and the logs.
 
 use super::fold::Directory;
-use super::space::Quota;
-use crate::id::{DocId, Hash, LogId, NodeId, SpaceId};
+use crate::id::{Hash, LogId, NodeId, SpaceId};
 use crate::log::Header;
-use std::collections::BTreeSet;
 
 /// How an entry stands, before anybody looks inside. The more the directory knows, the less can stand
 /// as [`Standing::Unknown`]; from [`Standing::Anchored`] an entry can only fall past a cut, or, where
@@ -71,56 +69,5 @@ impl Directory {
             last = Some(last.map_or(cut, |last: u64| last.min(cut)));
         }
         Ok(last)
-    }
-}
-
-/// What one author has in one space, up to and including an entry, in the order of incarnation and seq.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    pub entries: u64,
-    /// Body bytes, also of erased ones.
-    pub bytes: u64,
-    /// Documents named.
-    pub documents: u64,
-}
-
-/// What of a [`Quota`] an entry is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Excess {
-    Entries,
-    Bytes,
-    Documents,
-}
-
-impl Quota {
-    /// Whether an entry with which its author comes to `usage` is over; it never counts then.
-    pub fn exceeded_by(&self, usage: &Usage) -> Option<Excess> {
-        if usage.entries > self.entries {
-            Some(Excess::Entries)
-        } else if usage.bytes > self.bytes {
-            Some(Excess::Bytes)
-        } else if usage.documents > self.documents {
-            Some(Excess::Documents)
-        } else {
-            None
-        }
-    }
-}
-
-/// Adds up one author's entries in one space, which are given in the order of incarnation and seq.
-#[derive(Debug, Clone, Default)]
-pub struct Meter {
-    usage: Usage,
-    documents: BTreeSet<DocId>,
-}
-
-impl Meter {
-    /// The usage with this entry, which is the next.
-    pub fn count(&mut self, header: &Header) -> Usage {
-        self.documents.insert(header.document);
-        self.usage.entries += 1;
-        self.usage.bytes = self.usage.bytes.saturating_add(u64::from(header.body_len));
-        self.usage.documents = self.documents.len() as u64;
-        self.usage
     }
 }

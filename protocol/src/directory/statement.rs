@@ -35,6 +35,19 @@ pub struct Statement {
 }
 
 impl Statement {
+    pub fn to_wire(&self) -> Vec<u8> {
+        to_vec(self)
+    }
+
+    pub fn from_wire(bytes: &[u8]) -> Result<Self, minicbor::decode::Error> {
+        from_slice(bytes, STATEMENT_BYTES_MAX)
+    }
+
+    /// What it does; `Ok(None)` for an act of a newer version.
+    pub fn act(&self) -> Result<Option<Act>, minicbor::decode::Error> {
+        Act::parse(self.act, &self.payload)
+    }
+
     /// What [`Signed::hash`] will be.
     pub(super) fn hash(&self) -> Hash {
         Hash::of(DOMAIN, &[&to_vec(self)])
@@ -75,8 +88,7 @@ impl Signed {
 
     /// Whether it takes the place of what was said at its epoch; the signature is not looked at.
     pub fn is_recovery(&self) -> bool {
-        self.open()
-            .is_ok_and(|s| matches!(Act::parse(s.act, &s.payload), Ok(Some(Act::Recover(_)))))
+        self.open().is_ok_and(|s| matches!(s.act(), Ok(Some(Act::Recover(_)))))
     }
 
     pub fn to_wire(&self) -> Vec<u8> {

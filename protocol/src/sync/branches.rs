@@ -7,7 +7,7 @@
 
 use super::engine::Engine;
 use super::input::LinkId;
-use super::output::{Item, Notice};
+use super::output::{Item, Notice, Output};
 use crate::directory::{Branch, DirectoryError, Signed, Weight};
 use crate::wire::{DirectoryHead, Message, Parted, Statements};
 
@@ -86,6 +86,8 @@ impl Engine {
             && let Some(fork) = self.directory.fork().cloned()
         {
             self.persist_directory(Item::Fork { statement: fork.other });
+            // What is written from now on cites the last common epoch.
+            self.output(Output::DirectoryChanged);
             self.notice(Notice::DirectoryFork { epoch: fork.epoch });
             for link in self.live_links() {
                 self.tell_fork(link);

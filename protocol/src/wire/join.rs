@@ -1,4 +1,4 @@
-//! The join conversation: one request and one answer on an ALPN of its own.
+//! The join conversation: one request and one answer on an ALPN of its own, or in files.
 
 use crate::directory::{Role, Signed};
 use crate::id::{FederationId, NodeId, SealingKey};
@@ -96,44 +96,119 @@ impl Token {
     /// The text a person copies: prefix, base32 (RFC 4648, lower case) of CBOR and a 4-byte check.
     pub fn to_text(&self) -> String {
         // INVARIANT: encoding to memory cannot fail.
-        let mut bytes = minicbor::to_vec(self).expect("encoding to memory");
-        let check = crate::id::Hash::of("fenbu/token/1", &[&bytes]);
-        bytes.extend_from_slice(&check.0[..4]);
-        let mut out = String::from(TOKEN_PREFIX);
-        let (mut acc, mut bits) = (0u32, 0);
-        for byte in bytes {
-            acc = (acc << 8) | u32::from(byte);
-            bits += 8;
-            while bits >= 5 {
-                bits -= 5;
-                out.push(BASE32[(acc >> bits) as usize & 31] as char);
-            }
-            acc &= (1 << bits) - 1;
-        }
-        if bits > 0 {
-            out.push(BASE32[(acc << (5 - bits)) as usize & 31] as char);
-        }
-        out
+        let cbor = minicbor::to_vec(self).expect("encoding to memory");
+        text_of(TOKEN_PREFIX, "fenbu/token/1", cbor)
     }
 
     pub fn from_text(text: &str) -> Result<Self, TokenError> {
         let digits = text.trim().strip_prefix(TOKEN_PREFIX).ok_or(TokenError::Prefix)?;
-        let mut bytes = Vec::with_capacity(digits.len() * 5 / 8);
-        let (mut acc, mut bits) = (0u32, 0);
-        for c in digits.bytes() {
-            let digit = BASE32.iter().position(|b| *b == c.to_ascii_lowercase());
-            acc = (acc << 5) | digit.ok_or(TokenError::Damaged)? as u32;
-            bits += 5;
-            if bits >= 8 {
-                bits -= 8;
-                bytes.push((acc >> bits) as u8);
-            }
-            acc &= (1 << bits) - 1;
-        }
-        let (cbor, check) = bytes.split_last_chunk::<4>().ok_or(TokenError::Damaged)?;
-        if crate::id::Hash::of("fenbu/token/1", &[cbor]).0[..4] != check[..] {
-            return Err(TokenError::Damaged);
-        }
-        decode(cbor).map_err(|_| TokenError::Damaged)
+        let cbor = cbor_of("fenbu/token/1", digits).ok_or(TokenError::Damaged)?;
+        decode(&cbor).map_err(|_| TokenError::Damaged)
     }
+}
+
+const REQUEST_PREFIX: &str = "fenbureq1";
+const BY_FILE: &str = "fenbu/join-file/1";
+
+/// A node without a network asks to be let in: its file is `fenbureq1` and base32 of this in CBOR.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct FileRequest {
+    #[n(0)]
+    pub node: NodeId,
+    #[n(1)]
+    pub sealing: SealingKey,
+    /// Its unit's code if none.
+    #[n(2)]
+    pub name: Option<String>,
+    #[n(3)]
+    pub addresses: Vec<String>,
+    /// Over the rest: whoever asks has the key.
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub(super) proof: [u8; 64],
+}
+
+/// Why a text is not a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileRequestError {
+    #[error(
+        "this is no request to join: it begins with '{REQUEST_PREFIX}', as `fenbu join --request` wrote it"
+    )]
+    Prefix,
+    #[error("the request is damaged: copy the whole file that `fenbu join --request` wrote")]
+    Damaged,
+}
+
+impl FileRequest {
+    pub fn sign(
+        key: &SigningKey,
+        sealing: SealingKey,
+        name: Option<String>,
+        addresses: Vec<String>,
+    ) -> Self {
+        let node = NodeId(key.verifying_key().to_bytes());
+        let mut request = Self { node, sealing, name, addresses, proof: [0; 64] };
+        request.proof = signature_of(key, BY_FILE, &request.to_cbor());
+        request
+    }
+
+    fn to_cbor(&self) -> Vec<u8> {
+        // INVARIANT: encoding to memory cannot fail.
+        minicbor::to_vec(self).expect("encoding to memory")
+    }
+
+    pub fn to_text(&self) -> String {
+        text_of(REQUEST_PREFIX, BY_FILE, self.to_cbor())
+    }
+
+    /// The request, if whoever wrote it has the key it names.
+    pub fn from_text(text: &str) -> Result<Self, FileRequestError> {
+        let digits = text.trim().strip_prefix(REQUEST_PREFIX).ok_or(FileRequestError::Prefix)?;
+        let cbor = cbor_of(BY_FILE, digits).ok_or(FileRequestError::Damaged)?;
+        let request: Self = decode(&cbor).map_err(|_| FileRequestError::Damaged)?;
+        let said = Self { proof: [0; 64], ..request.clone() }.to_cbor();
+        match verify(&request.node, BY_FILE, &said, &request.proof) {
+            true => Ok(request),
+            false => Err(FileRequestError::Damaged),
+        }
+    }
+}
+
+/// Prefix and base32 (RFC 4648, lower case) of CBOR and a 4-byte check.
+fn text_of(prefix: &str, domain: &'static str, mut bytes: Vec<u8>) -> String {
+    let check = crate::id::Hash::of(domain, &[&bytes]);
+    bytes.extend_from_slice(&check.0[..4]);
+    let mut out = String::from(prefix);
+    let (mut acc, mut bits) = (0u32, 0);
+    for byte in bytes {
+        acc = (acc << 8) | u32::from(byte);
+        bits += 8;
+        while bits >= 5 {
+            bits -= 5;
+            out.push(BASE32[(acc >> bits) as usize & 31] as char);
+        }
+        acc &= (1 << bits) - 1;
+    }
+    if bits > 0 {
+        out.push(BASE32[(acc << (5 - bits)) as usize & 31] as char);
+    }
+    out
+}
+
+/// What [`text_of`] made text of, without the prefix; `None` if it is not whole.
+fn cbor_of(domain: &'static str, digits: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(digits.len() * 5 / 8);
+    let (mut acc, mut bits) = (0u32, 0);
+    for c in digits.bytes() {
+        let digit = BASE32.iter().position(|b| *b == c.to_ascii_lowercase())?;
+        acc = (acc << 5) | digit as u32;
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((acc >> bits) as u8);
+        }
+        acc &= (1 << bits) - 1;
+    }
+    let (cbor, check) = bytes.split_last_chunk::<4>()?;
+    (crate::id::Hash::of(domain, &[cbor]).0[..4] == check[..]).then(|| cbor.to_vec())
 }

@@ -1,6 +1,6 @@
 //! Codecs: round trips, bounds, the largest legal message, and bytes that never change.
 
-use super::join::{JoinAnswer, JoinRequest, Token, TokenError};
+use super::join::{FileRequest, FileRequestError, JoinAnswer, JoinRequest, Token, TokenError};
 use super::*;
 use crate::directory::{
     Act, AdmitNode, AppointAdmin, ContinueCuts, Cut, DefineSpace, DefineUnit, Directory, Found,
@@ -405,6 +405,25 @@ fn the_golden_token_holds() {
     let (cbor, check, text) = (hex(&cbor), hex(&check.0[..4]), token.to_text());
     assert_eq!(golden, [("cbor", &cbor[..]), ("check", &check[..]), ("text", &text[..])]);
     assert_eq!(Token::from_text(golden[2].1), Ok(token));
+}
+
+#[test]
+fn the_golden_file_request_holds() {
+    let key = golden_key(ALICE);
+    let addresses = vec!["alice.example:4433".into()];
+    let request = FileRequest::sign(&key, sealing_public(&key), Some("alice".into()), addresses);
+    let cbor = hex(&minicbor::to_vec(&request).unwrap());
+    let golden = lines(include_str!("../../../tests/vectors/join-file.hex"));
+    let text = request.to_text();
+    assert_eq!(golden, [("cbor", &cbor[..]), ("text", &text[..])]);
+    assert_eq!(FileRequest::from_text(&format!(" {text}\n")), Ok(request.clone()));
+
+    let damaged = Err(FileRequestError::Damaged);
+    assert_eq!(FileRequest::from_text(&text[..text.len() - 1]), damaged);
+    assert_eq!(FileRequest::from_text("fenbu1aaaa"), Err(FileRequestError::Prefix));
+    // Whole, and not by the key it names.
+    let forged = FileRequest { node: golden_node(HEAD), ..request };
+    assert_eq!(FileRequest::from_text(&forged.to_text()), damaged);
 }
 
 /// What zstd makes of a body may differ from version to version; what it unfolds to may not.

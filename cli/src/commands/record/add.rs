@@ -1,6 +1,6 @@
 //! `fenbu post add` and its siblings.
 
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 use serde_json::{Map, Value, json};
 
 use super::super::Session;
@@ -11,15 +11,25 @@ use crate::error::{Error, Exit, Result};
 use crate::lang::{Key, Lang};
 use crate::output;
 
+/// Fields are named after record fields, none of which holds a blank.
+const SPACE: &str = "in space";
+
 pub(super) fn command(kind: &Kind, lang: Lang) -> Command {
     let about = lang.pick(format!("新增{}", kind.zh), format!("Add a {}", kind.name));
-    Command::new("add").about(about).args(field_args(kind, lang))
+    let space = Arg::new(SPACE).long("in-space").value_name("LABEL").help(lang.pick(
+        "写入这个临时数据范围（按标签），而不是本单位的",
+        "Put it into this temporary space, by its label, and not into the unit's own",
+    ));
+    Command::new("add").about(about).args(field_args(kind, lang)).arg(space)
 }
 
 pub(super) async fn run(kind: &Kind, matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
     let fields = value::fields_of(kind, matches)?;
     check_required(kind, &fields)?;
-    let body = json!({"fields": fields});
+    let mut body = json!({"fields": fields});
+    if let Some(label) = matches.get_one::<String>(SPACE) {
+        body["unit"] = label.as_str().into();
+    }
     let answer = session.client().post(Route::new(kind.plural), &body).await?;
     written(&answer, session)?;
     session.output.say(Key::RecordAdded);

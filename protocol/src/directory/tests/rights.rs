@@ -228,12 +228,41 @@ fn a_failed_reading_is_no_verdict() {
 #[test]
 fn quotas_are_counted_along_an_authors_logs() {
     let (d, _) = with_alice();
-    let quota = Quota { entries: 4, bytes: 350, documents: 2 };
-    let mut meter = Meter::default();
-    let over: Vec<_> = (1..=6)
-        .map(|seq| quota.exceeded_by(&meter.count(&header(&d, LogId([1; 32]), seq, 1))))
-        .collect();
-    let (documents, bytes, entries) =
-        (Some(Excess::Documents), Some(Excess::Bytes), Some(Excess::Entries));
-    assert_eq!(over, [None, None, documents, bytes, entries, entries]);
+    let quotas = [
+        Quota { entries: 4, bytes: 350, documents: 2 },
+        Quota { entries: 4, bytes: 350, documents: 9 },
+        Quota { entries: 4, bytes: 9999, documents: 9 },
+        Quota { entries: 9, bytes: 9999, documents: 9 },
+    ];
+    let mut account = Account::new(quotas.to_vec());
+    for incarnation in [0, 7] {
+        for seq in 1..=3 {
+            account.count(incarnation, &header(&d, LogId([incarnation as u8; 32]), seq, 1));
+        }
+    }
+    let at = |incarnation, seq| Ordinal { incarnation, seq };
+    assert_eq!(account.over(0), Some((at(0, 3), Excess::Documents)));
+    assert_eq!(account.over(1), Some((at(7, 1), Excess::Bytes)), "all logs together");
+    assert_eq!(account.over(2), Some((at(7, 2), Excess::Entries)));
+    assert_eq!((account.over(3), account.is_settled()), (None, false));
+    assert!(at(0, 9) < at(7, 1), "a later log comes after all of an earlier one");
+}
+
+#[test]
+fn a_raise_counts_for_all_and_a_cut_for_what_cites_it() {
+    let (mut d, id) = with_alice();
+    let limits = |entries, documents| {
+        Act::SetLimits(SetLimits { space: id, bytes: None, entries, documents })
+    };
+    let usual = Quota::default();
+    assert_eq!(d.space(&id).unwrap().judging_quotas(), [(0, usual)]);
+    say(&mut d, HEAD, limits(Some(10), Some(5))).unwrap();
+    let low = d.epoch();
+    say(&mut d, HEAD, limits(Some(20), Some(2))).unwrap();
+    let expected = [
+        (0, usual),
+        (low, Quota { entries: 20, documents: 5, ..usual }),
+        (low + 1, Quota { entries: 20, documents: 2, ..usual }),
+    ];
+    assert_eq!(d.space(&id).unwrap().judging_quotas(), expected);
 }
