@@ -3,10 +3,12 @@
 mod adversary;
 mod away;
 mod carry;
+mod conflicts;
 mod damage;
 mod directing;
 mod faults;
 mod forked;
+mod healing;
 mod joining;
 mod kill;
 mod languages;

@@ -6,6 +6,7 @@ use crate::continuity::Incarnation;
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
 use crate::freshness::{Age, age};
+use crate::states;
 use crate::store::{Counts, Digests, StoreError};
 use crate::transport::LinkStats;
 use crate::words::Lang;
@@ -70,6 +71,8 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
     let (driver, directory) = gather(&daemon).await?;
     let asked = daemon.clone();
     let stored = blocking(move || stored(&asked)).await??;
+    let records = daemon.records.clone();
+    let conflicts = blocking(move || records.conflicts()).await??;
     let me = daemon.me();
     let info = directory.node(&me);
     let totals = driver.links.values().map(|l| l.stats).chain(driver.past.values().copied());
@@ -105,6 +108,7 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
         "spaces": spaces(&directory, &driver, &stored, &me),
         "records": stored.records,
         "posts_by_column": stored.columns,
+        "conflicts": super::conflicts::counted(&conflicts),
         "entries": stored.counts.entries,
         "documents": stored.counts.documents,
         "waiting": stored.counts.waiting,
@@ -156,6 +160,7 @@ fn alarms(driver: &DriverStatus, stored: &Stored, directory: &Directory) -> Vec<
     alarms.extend(super::forks::alarms(driver, &stored.lost, directory));
     alarms.extend(stored.incarnation.recent().map(|(_, why)| why.describe().to_owned()));
     alarms.extend(engine.directory_stopped.clone());
+    alarms.extend(engine.differences.iter().map(|d| states::describe(directory, d)));
     if engine.storage_failing {
         alarms.push("the disk refuses what peers send; see the log".into());
     }

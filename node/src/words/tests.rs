@@ -36,6 +36,7 @@ const PRECEDES: &[&str] = &[
     "let did = ",
     "self.alarm(",
     "alarms.push(",
+    "remarks.push(",
     "unresolved(",
     "describe(self) -> ",
     "unusable(",

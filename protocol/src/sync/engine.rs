@@ -4,9 +4,11 @@ use super::backoff::Jitter;
 use super::forks::Unchecked;
 use super::input::{Input, LinkId, Ticket};
 use super::logs::{InFlight, Logs, StoredLog};
+use super::mend::Mends;
 use super::output::{Close, Item, Notice, Output};
 use super::peer::{Held, Peer};
 use super::session::Session;
+use super::states::States;
 use super::want::Wanted;
 use crate::directory::{Directory, Template};
 use crate::id::{LogId, NodeId, SpaceId};
@@ -33,6 +35,14 @@ pub struct Settings {
     pub greeting_ms: u64,
     /// After the disk refused: when to ask for entries again.
     pub storage_retry_ms: u64,
+    /// How long after a change the records are looked at.
+    pub state_delay_ms: u64,
+    /// How often one peer is told what they come to, at most.
+    pub state_every_ms: u64,
+    /// How long a peer whose records differ may take to come round, where others agree with us.
+    pub state_patience_ms: u64,
+    /// How often a space's records are made again because a peer's differ, at most.
+    pub state_rebuild_ms: u64,
     /// Software and version, told in `Hello`.
     pub agent: String,
 }
@@ -48,6 +58,10 @@ impl Default for Settings {
             stall_ms: 10_000,
             greeting_ms: 10_000,
             storage_retry_ms: 5_000,
+            state_delay_ms: 1_000,
+            state_every_ms: 60_000,
+            state_patience_ms: 120_000,
+            state_rebuild_ms: 3_600_000,
             agent: concat!("fenbu ", env!("CARGO_PKG_VERSION")).into(),
         }
     }
@@ -87,7 +101,11 @@ pub struct Engine {
     pub(super) next_ticket: u64,
     /// The disk refused; nothing is asked for before this time.
     pub(super) storage_retry_at: Option<u64>,
+    /// How often in a row it did.
+    pub(super) storage_refusals: u32,
     pub(super) directory_stopped: Option<String>,
+    pub(super) states: States,
+    pub(super) mends: Mends,
     outputs: VecDeque<Output>,
 }
 
@@ -122,7 +140,10 @@ impl Engine {
             unpersisted_bytes: 0,
             next_ticket: 0,
             storage_retry_at: None,
+            storage_refusals: 0,
             directory_stopped: None,
+            states: States::default(),
+            mends: Mends::default(),
             outputs: VecDeque::new(),
         };
         for (peer, log, seq) in acknowledged {
@@ -137,6 +158,7 @@ impl Engine {
             engine.check_again(log);
         }
         engine.plan_dials();
+        engine.states_changed();
         engine
     }
 
@@ -158,6 +180,10 @@ impl Engine {
             }
             Input::Appended { run, tip } => self.appended(run, tip),
             Input::Declared { statement } => self.declared(statement),
+            Input::States { states } => self.states_read(states),
+            Input::Rebuilt { space, done } => self.rebuilt(space, done),
+            Input::Damaged { log, ranges } => self.damaged(log, &ranges),
+            Input::Mended { log, from, outcome } => self.mended(log, from, outcome),
             Input::Tick => {}
         }
         self.on_time();
@@ -176,7 +202,8 @@ impl Engine {
         });
         let peers = self.peers.values().map(|p| p.dial_at);
         let wants = [self.next_want_at(), self.next_search_at()].into_iter();
-        sessions.chain(peers).chain(wants).chain([self.storage_retry_at]).flatten().min()
+        let others = [self.storage_retry_at, self.next_state_at(), self.next_mend_at()];
+        sessions.chain(peers).chain(wants).chain(others).flatten().min()
     }
 
     /// Whether there is room for more batches; see the [module](super).
@@ -198,7 +225,9 @@ impl Engine {
         self.flush_news();
         self.check_proofs();
         self.ask_where_parted();
+        self.states_on_time();
         self.ask();
+        self.mend();
         self.close_unread();
         self.dial_due();
     }
@@ -229,6 +258,7 @@ impl Engine {
             Message::Batch(run) => self.batch(link, run),
             Message::Parted(parted) => self.parted(link, &parted),
             Message::Proof(proof) => self.proof(link, *proof),
+            Message::State(state) => self.state_told(link, state),
         }
     }
 

@@ -158,6 +158,9 @@ impl Logs {
     }
 }
 
+/// How often the wait after a refusal doubles.
+const STORAGE_DOUBLINGS: u32 = 2;
+
 /// Why a run has no place here.
 #[derive(Debug)]
 enum Misplaced {
@@ -170,6 +173,9 @@ impl Engine {
     /// A batch arrived: verify it, have it stored, and note what it says of the sender.
     pub(super) fn batch(&mut self, link: LinkId, run: Run) {
         let Some(peer) = self.sessions.get(&link).map(|s| s.peer) else { return };
+        if self.mends_with(link, &run) {
+            return;
+        }
         let log = run.log();
         let (space, author) = match self.place(&run) {
             Ok(place) => place,
@@ -283,6 +289,9 @@ impl Engine {
         if self.refused.values().filter(|r| r.peer == peer).count() < REFUSED_PER_PEER_MAX {
             self.refused.insert(log, Declined { peer, why: reason.clone() });
             self.notice(Notice::Refused { peer, log, reason });
+        } else {
+            // Nor asked for again until somebody says anew that it has it.
+            self.wanted.remove(&log);
         }
     }
 
@@ -319,12 +328,14 @@ impl Engine {
         if let Some(Item::Proof { proof }) = self.directory_in_flight.remove(&ticket) {
             self.proof_kept(&proof);
         }
+        self.storage_refusals = 0;
         let Some(done) = self.in_flight.remove(&ticket) else { return };
         self.unpersisted_bytes -= done.bytes;
         self.logs.set_durable(done.log, done.tip);
         if done.instead {
             self.went_over(done.log);
         }
+        self.states_changed();
         self.grew(done.log, &done.run, Some(done.from));
         if self.logs.get(&done.log).is_some_and(|s| s.author == self.me) {
             self.output(Output::OwnLogAhead { log: done.log, seq: done.tip.seq });
@@ -340,7 +351,10 @@ impl Engine {
         self.unpersisted_bytes = 0;
         self.logs.forget_unpersisted();
         self.search_again();
-        self.storage_retry_at = Some(self.now + self.settings.storage_retry_ms);
+        // A disk that goes on refusing is asked less and less: each time costs peers what they send.
+        let wait = self.settings.storage_retry_ms << self.storage_refusals.min(STORAGE_DOUBLINGS);
+        self.storage_refusals += 1;
+        self.storage_retry_at = Some(self.now + wait);
         self.want_everything();
         self.notice(Notice::StorageFailed { reason });
     }
@@ -365,6 +379,7 @@ impl Engine {
             state.received = tip;
         }
         self.logs.set_durable(log, tip);
+        self.states_changed();
         self.grew(log, &run, None);
     }
 }

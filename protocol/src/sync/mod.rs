@@ -19,7 +19,8 @@
 //! *pulls* what it lacks, each range from one peer (`want`). New entries are *pushed* by their
 //! author to every neighbour that is level (`broadcast`); the rest hear of them by `Have`, which
 //! is also the acknowledgement. Where an author has signed two histories of a log, `forks` finds out where
-//! they part and sees that the same one is held everywhere.
+//! they part and sees that the same one is held everywhere. Readers also compare what they made of equal
+//! entries (`states`).
 
 mod backoff;
 mod branches;
@@ -30,21 +31,25 @@ mod forks;
 mod greeting;
 mod input;
 mod logs;
+mod mend;
 mod output;
 mod pace;
 mod peer;
 mod session;
 mod spread;
+mod states;
 mod status;
 mod want;
 
 pub use door::{Door, DoorLimits, Source, Welcome};
 pub use engine::{Engine, Settings};
-pub use input::{Input, LinkId, Loaded, Ticket};
+pub use input::{Input, LinkId, Loaded, Mended, SpaceState, Ticket};
 pub use logs::StoredLog;
+pub use mend::DamagedRange;
 pub use output::{Close, Item, Notice, Output, Switch};
 pub use pace::{Bucket, Pace, PaceSettings, work_of};
 pub use peer::Refusals;
+pub use states::Difference;
 pub use status::{ForkStatus, LogStatus, PeerStatus, SpaceGap, Status};
 
 #[cfg(test)]

@@ -136,6 +136,7 @@ impl Engine {
     /// Rights may have changed: links, wants and refusals are looked at again, and peers told.
     fn directory_changed(&mut self) {
         self.output(Output::DirectoryChanged);
+        self.states_changed();
         self.refused.clear();
         self.place_early();
         self.want_everything();

@@ -4,6 +4,8 @@
 mod branches;
 mod forks;
 mod hostile;
+mod mend;
+mod states;
 
 use super::*;
 use crate::directory::*;
@@ -20,6 +22,9 @@ struct Node {
     engine: Engine,
     runs: BTreeMap<LogId, Vec<Run>>,
     author: Author,
+    /// What its records come to, and what its logs give.
+    records: (u8, u8),
+    rebuilds: usize,
     /// The directory as it is stored, and what stops it.
     chain: Vec<Signed>,
     fork: Option<Signed>,
@@ -109,6 +114,14 @@ fn directory(n: usize) -> Directory {
 }
 
 impl Node {
+    /// All entries are records at once.
+    fn states(&self) -> Vec<SpaceState> {
+        let mut state = StateDigest::default();
+        state.advance(DocId([1; 16]), &[], &[[self.records.0; 32]]);
+        let (directory, log) = (self.engine.directory().head(), self.engine.log_digest(&space()));
+        vec![SpaceState { space: space(), directory, log, state }]
+    }
+
     fn store(&mut self, from: u64, statements: impl IntoIterator<Item = Signed>) {
         self.chain.truncate(from as usize - 1);
         self.chain.extend(statements);
@@ -130,8 +143,9 @@ impl Net {
                 let chain = d.statements_after(0).to_vec();
                 let engine = Engine::new(0, i as u64, id(i), Settings::default(), d, [], []);
                 let (runs, proofs) = (BTreeMap::new(), BTreeMap::new());
-                let (fork, lost) = (None, Vec::new());
-                Node { key: key(i), engine, runs, author, chain, fork, proofs, lost }
+                let (fork, lost, records) = (None, Vec::new(), (0, 0));
+                let key = key(i);
+                Node { key, engine, runs, author, records, rebuilds: 0, chain, fork, proofs, lost }
             })
             .collect();
         Self {
@@ -209,6 +223,23 @@ impl Net {
                     let result = Ok(self.nodes[node].part(&run));
                     self.handle(node, Input::Compared { ticket, link, run, headers, result });
                 }
+                Output::Mend { run } => {
+                    let (log, from) = (run.log(), run.first());
+                    let n = &mut self.nodes[node];
+                    let runs = n.runs.entry(log).or_default();
+                    runs.push(run);
+                    runs.sort_by_key(Run::first);
+                    self.handle(node, Input::Mended { log, from, outcome: Mended::Done });
+                }
+                Output::ReadStates => {
+                    let states = self.nodes[node].states();
+                    self.handle(node, Input::States { states });
+                }
+                Output::Rebuild { space } => {
+                    let n = &mut self.nodes[node];
+                    (n.records.0, n.rebuilds) = (n.records.1, n.rebuilds + 1);
+                    self.handle(node, Input::Rebuilt { space, done: true });
+                }
                 Output::Notice(notice) => self.notices.push((node, notice)),
                 Output::Acknowledged { .. }
                 | Output::DirectoryChanged
@@ -262,6 +293,12 @@ impl Net {
 
     fn write(&mut self, node: usize, bodies: &[&[u8]]) {
         let n = &mut self.nodes[node];
+        // The directory went back: such a log is left, as a node does.
+        if !n.author.may_cite(n.engine.directory().epoch()) {
+            let incarnation = n.author.opening().incarnation + 1;
+            let opening = Opening::sign(&n.key, space(), incarnation);
+            n.author = Author::new(opening, Tip::start(opening.log()), 0);
+        }
         for body in bodies {
             n.author.append(&Draft {
                 epoch: n.engine.directory().epoch(),
@@ -689,6 +726,7 @@ fn a_stranger_learns_nothing_and_raises_no_alarm() {
         directory: crate::id::Hash([9; 32]),
         digest: crate::id::Hash::ZERO,
         agent: String::new(),
+        state: None,
     };
     net.handle(0, Input::Message { link, message: Message::Hello(hello) });
     assert_eq!(net.sent.len(), 0);

@@ -1,7 +1,7 @@
 //! The messages and their numbers.
 
 use super::frame::{self, FrameError};
-use super::{Decline, Digests, Have, Hello, Parted, Prune, Statements, Want};
+use super::{Decline, Digests, Have, Hello, Parted, Prune, State, Statements, Want};
 use crate::limits::{
     LOGS_PER_SPACE_MAX, NAME_BYTES_MAX, PARTED_HEADS_MAX, POSITIONS_MAX, SPACES_MAX,
     STATEMENT_BYTES_MAX, STATEMENTS_PER_MESSAGE_MAX, WANTS_MAX,
@@ -38,6 +38,7 @@ pub enum Message {
     /// A run, in its own bytes.
     Batch(Run),
     Parted(Parted),
+    State(State),
     /// Two histories of one log, signed by its author.
     Proof(Box<Proof>),
     /// A type this version does not know; ignored, so that newer nodes can say more.
@@ -56,7 +57,8 @@ impl Message {
             Self::Statements(m) => cbor(7, m),
             Self::Batch(run) => frame::encode(8, run.as_bytes()),
             Self::Parted(m) => cbor(9, m),
-            Self::Proof(m) => frame::encode(10, &m.to_wire()),
+            Self::State(m) => cbor(10, m),
+            Self::Proof(m) => frame::encode(11, &m.to_wire()),
             Self::Unknown(kind) => frame::encode(*kind, &[]),
         }
     }
@@ -73,7 +75,8 @@ impl Message {
             7 => Self::Statements(read("Statements", &body)?),
             8 => Self::Batch(Run::parse(body)?),
             9 => Self::Parted(read("Parted", &body)?),
-            10 => Self::Proof(Box::new(Proof::from_wire(&body)?)),
+            10 => Self::State(read("State", &body)?),
+            11 => Self::Proof(Box::new(Proof::from_wire(&body)?)),
             other => Self::Unknown(other),
         };
         message.check_bounds()?;
@@ -98,6 +101,7 @@ impl Message {
                     && m.statements.iter().all(|s| s.bytes.len() <= STATEMENT_BYTES_MAX)
             }
             Self::Parted(m) => m.heads.len() <= PARTED_HEADS_MAX,
+            Self::State(m) => m.spaces.len() <= SPACES_MAX,
             // Runs and proofs are checked as they are read.
             Self::Batch(_) | Self::Proof(_) => true,
             Self::Decline(_) | Self::Prune(_) | Self::Unknown(_) => true,
@@ -116,6 +120,7 @@ impl Message {
             Self::Statements(_) => "Statements",
             Self::Batch(_) => "Batch",
             Self::Parted(_) => "Parted",
+            Self::State(_) => "State",
             Self::Proof(_) => "Proof",
             Self::Unknown(_) => "unknown",
         }

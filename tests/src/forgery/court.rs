@@ -66,6 +66,7 @@ impl Court {
             directory: directory.head(),
             digest: fenbu_protocol::id::Hash([1; 32]),
             agent: "eve".into(),
+            state: None,
         };
         self.handle(Input::Message { link, message: Message::Hello(hello) });
         link

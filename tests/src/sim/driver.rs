@@ -101,7 +101,10 @@ impl World {
                     }
                 }
             }
-            Output::OwnLogAhead { .. } => {}
+            Output::ReadStates => self.after(0, Event::ReadStates { node, life }),
+            // Honest nodes never differ, see `invariants::honest`.
+            // Nor do their disks rot.
+            Output::OwnLogAhead { .. } | Output::Rebuild { .. } | Output::Mend { .. } => {}
         }
     }
 

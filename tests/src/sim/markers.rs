@@ -60,6 +60,8 @@ markers! {
     written_anew,
     /// A backup was put back under a node.
     backup_put_back,
+    /// What a space's records come to was known and told to peers.
+    states_read,
     /// Frames were left unread because too much was on its way to the disk.
     held_back,
 }
