@@ -523,7 +523,6 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("nothing is left of its directory", "目录已无法读出"),
     ("it was made anew less than an hour ago: the disk is failing, move the folder to another", "不到一小时前刚重建过：磁盘正在损坏，请把目录移到另一块磁盘"),
     ("this node's database was damaged: it writes on in new logs, and gets back from its peers what cannot be read here", "本节点的数据库受过损坏：它改用新日志继续书写，并从其他节点取回这里读不出的内容"),
-    ("node {node} signed two histories of log {log} at {seq}", "节点 {node} 在日志 {log} 的第 {seq} 条签了两套内容"),
     ("the directory is forked at epoch {epoch}", "目录在第 {epoch} 版分叉"),
     ("the directory was recovered: what was said after epoch {epoch} is void, or gave way to what the root key vouches for", "目录已恢复：第 {epoch} 版之后的语句作废，或让位于根密钥担保的语句"),
     ("the statement that admitted this node is void: join again", "接纳本节点的目录语句已作废：请重新加入"),
