@@ -17,6 +17,10 @@ const STEADY_MS: u64 = 10_000;
 /// After so many that did not, one after the other, the next waits its turn: two copies of one node, each
 /// of which takes the other's link over, would otherwise get nothing done but greetings.
 const BRIEF_LINKS: u32 = 2;
+/// About how long a turn is: enough to get some work done on the slowest of links.
+const TURN_MS: u64 = 20_000;
+/// How long turns are taken.
+pub const CONTENDED_MS: u64 = 600_000;
 
 impl Engine {
     pub(super) fn link_up(&mut self, link: LinkId, peer: NodeId, dialed: bool) {
@@ -304,9 +308,10 @@ impl Engine {
             entry.why = Some(reason.clone());
             let brief = self.now < session.since_ms + STEADY_MS;
             entry.brief = if brief { entry.brief.saturating_add(1) } else { 0 };
-            if session.is_live() {
-                entry.attempt = entry.attempt.max(entry.brief.saturating_sub(BRIEF_LINKS));
-            } else {
+            if entry.brief > BRIEF_LINKS {
+                entry.contended_until = self.now + CONTENDED_MS;
+            }
+            if !session.is_live() {
                 entry.attempt += 1;
             }
         }
@@ -344,6 +349,8 @@ impl Engine {
             return;
         }
         let wait = match entry.attempt {
+            // Whoever lost a link to the other copy waits as long, whether it had it long or not.
+            _ if self.now < entry.contended_until => self.jitter.around(TURN_MS),
             // Not heard of since this node started: the peer has most likely given up dialling us for
             // a while, so we do not wait for it.
             0 if entry.last_contact_ms.is_none() => 0,

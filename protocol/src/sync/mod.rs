@@ -43,6 +43,7 @@ mod want;
 
 pub use door::{Door, DoorLimits, Source, Welcome};
 pub use engine::{Engine, Settings};
+pub use greeting::CONTENDED_MS;
 pub use input::{Input, LinkId, Loaded, Mended, SpaceState, Ticket};
 pub use logs::StoredLog;
 pub use mend::DamagedRange;

@@ -40,6 +40,8 @@ pub(super) struct Peer {
     pub(super) attempt: u32,
     /// Links in a row that ended soon after they came up.
     pub(super) brief: u32,
+    /// Until then another copy of this node is taken to want the peer's link too, in milliseconds.
+    pub(super) contended_until: u64,
     pub(super) dial_at: Option<u64>,
     pub(super) last_contact_ms: Option<u64>,
     /// Why there is no link, or why entries do not move, in words.

@@ -4,7 +4,7 @@
 //! always come together hide each other.
 
 use fenbu::sample::Rng;
-use fenbu_protocol::sync::Settings;
+use fenbu_protocol::sync::{CONTENDED_MS, Settings};
 
 /// Everything about a run that is drawn before it begins. Times are in milliseconds.
 #[derive(Debug, Clone)]
@@ -147,6 +147,9 @@ impl Mix {
     /// last of all; and what then arrives crosses the slowest network once for each hop.
     pub(super) fn settle_ms(&self) -> u64 {
         let s = &self.settings;
+        // Copies of one node take turns at their peers.
+        let copies =
+            self.faults.iter().filter(|(_, f)| matches!(f, Fault::CopyDisk)).count() as u64;
         let hop = 20 * self.delay_ms.1 as u64 + 3_000;
         self.idle_timeout_ms
             + 2 * s.redial_max_ms
@@ -156,6 +159,7 @@ impl Mix {
             + 4 * hop
             + 100 * self.sync_ms.1 as u64 * 10
             + 60_000
+            + copies * CONTENDED_MS
     }
 }
 
