@@ -16,7 +16,7 @@ const SIMULTANEOUS_MS: u64 = 5_000;
 const STEADY_MS: u64 = 10_000;
 /// After so many that did not, one after the other, the next waits its turn: two copies of one node, each
 /// of which takes the other's link over, would otherwise get nothing done but greetings.
-const BRIEF_LINKS: u32 = 2;
+const BRIEF_LINKS: u32 = 6;
 /// About how long a turn is: enough to get some work done on the slowest of links.
 const TURN_MS: u64 = 20_000;
 /// How long turns are taken.
