@@ -4,6 +4,7 @@
 //! to date on all cores, and commits documents, rows and cursors together. A crash between rounds
 //! costs nothing: the cursors say where to go on.
 
+use crate::forks::Forks;
 use crate::making::{Candidate, Job, Made, Unmade, on_all_cores, opening, place_of};
 use crate::rebuild::Rebuilder;
 use crate::removal;
@@ -81,6 +82,7 @@ pub struct Materialiser {
     writer: WriterHandle,
     rebuilder: Rebuilder,
     wake: mpsc::Receiver<Wake>,
+    forks: Forks,
     progress: Arc<Progress>,
     scrub: Scrub,
     views_stale: bool,
@@ -99,7 +101,8 @@ impl Materialiser {
         views_stale: bool,
     ) -> Self {
         progress.views_stale.store(views_stale, Ordering::Release);
-        Self { shared, writer, rebuilder, wake, progress, scrub, views_stale, later: None }
+        let forks = Forks::new(shared.clone(), writer.clone(), rebuilder.clone());
+        Self { shared, writer, rebuilder, wake, forks, progress, scrub, views_stale, later: None }
     }
 
     /// Runs until told to stop, or until the node is gone.
@@ -180,11 +183,14 @@ impl Materialiser {
     }
 
     fn catch_up(&mut self, rights_changed: bool) -> Result<(), StoreError> {
+        // What another history takes away may bring an author's later entries within a limit.
+        let remade = self.forks.remake()?;
         // Old entries that cannot be read keep nobody from what is new.
-        let looked_again = match rights_changed {
-            true => self.carry_out_removals().and_then(|()| self.retry_waiting()),
+        let removed = if rights_changed { self.carry_out_removals() } else { Ok(()) };
+        let looked_again = removed.and_then(|()| match rights_changed || remade {
+            true => self.retry_waiting(),
             false => Ok(()),
-        };
+        });
         self.take_up_new()?;
         looked_again
     }
@@ -199,7 +205,7 @@ impl Materialiser {
             }
             let runs = self.shared.readers.with(|r| r.behind(&spaces, ROUND_BYTES))?;
             if runs.is_empty() {
-                return Ok(());
+                return self.forks.write_anew();
             }
             let bytes: usize = runs.iter().map(|r| r.as_bytes().len()).sum();
             if (BACKLOG_BYTES..ROUND_BYTES / 2).contains(&bytes) && !gathered {
@@ -208,6 +214,7 @@ impl Materialiser {
                 continue;
             }
             gathered = false;
+            self.forks.remake()?;
             let damaged = self.round(&runs)?;
             self.heal(damaged, &mut healed)?;
         }

@@ -16,6 +16,7 @@
 //! | `conflict` | what merging cannot settle, and the ways to settle it |
 //! | `genesis` | the change every document of a kind begins from |
 //! | `edits`, `create`, `writing`, `doc`, `show`, `said`, `history` | writing, reading, looking back |
+//! | `amend` | writing anew what no longer counts |
 //! | `column`, `chunk`, `gate`, `past`, `materialise`, `assemble`, `replay`, `rescue` | what a stranger's change must survive |
 //!
 //! This module knows no network, no disk and no clock, and not who may write: times and accounts
@@ -26,6 +27,7 @@
 /// do not compare their documents.
 pub const RULES: u16 = 1;
 
+mod amend;
 mod assemble;
 mod chunk;
 mod column;
@@ -53,6 +55,7 @@ mod steps;
 mod workflow;
 mod writing;
 
+pub use amend::{Amendment, change_hash};
 pub use chunk::ChunkError;
 pub use course::{Authors, Course, Happened, Ignored, Rival};
 pub use doc::{LoadError, Record};

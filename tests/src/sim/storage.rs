@@ -64,7 +64,23 @@ impl World {
     pub(super) fn synced(&mut self, node: usize) {
         for done in self.nodes[node].disk.end_sync() {
             match done {
-                Done::Persisted { ticket, run } => self.persisted(node, ticket, run),
+                Done::Persisted { ticket, run, switch } => {
+                    if let Some(switch) = switch {
+                        let bytes: usize = switch.runs.iter().map(|r| r.as_bytes().len()).sum();
+                        self.nodes[node].unpersisted -= bytes;
+                        self.nodes[node].disk.behind = true;
+                        self.markers.branch_switched += 1;
+                    }
+                    self.persisted(node, ticket, run);
+                }
+                Done::Anew { run, tip } => {
+                    self.markers.written_anew += 1;
+                    self.trace.note(self.now, node, "anew", [run.last(), 0], || format!("{run:?}"));
+                    self.authors.insert(run.log(), node);
+                    let result = self.ledger.acknowledge(&run);
+                    self.check(result);
+                    self.handle(node, Input::Appended { run, tip });
+                }
                 Done::Refused { ticket } => self.refused(node, ticket),
                 Done::Local { write, run, tip } => {
                     self.trace
