@@ -2,6 +2,7 @@
 //!
 //! | module | owns | refuses to know |
 //! |---|---|---|
+//! | [`access`] | roles of people, what each allows | passwords, sessions |
 //! | [`id`] | names of things: nodes, spaces, logs, documents | what they contain |
 //! | [`limits`] | every bound, with its arithmetic | who is bound |
 //! | [`log`] | headers, chains, checkpoints, runs, digests | what a body means |
@@ -16,6 +17,7 @@
 //! Time, randomness and limits come in as arguments, and iteration order never depends on a hash
 //! map, so the daemon and the simulator run the same code and a seed gives the same trace.
 
+pub mod access;
 pub mod directory;
 pub mod duty;
 pub mod id;

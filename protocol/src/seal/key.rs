@@ -1,22 +1,12 @@
 //! Space keys, and how one travels: wrapped for each reader in the directory.
 //!
-//! A wrap is HPKE (RFC 9180) in base mode, suite DHKEM(X25519, HKDF-SHA256), HKDF-SHA256,
-//! ChaCha20Poly1305: whoever signs the directory proves where it comes from, so that the wrap itself
-//! need not.
+//! A wrap is a [letter](super::letter): whoever signs the directory proves where it comes from, so that
+//! the wrap itself need not.
 
+use super::letter::{open_letter, seal_letter};
 use crate::id::{FederationId, Hash, NodeId, SealingKey, SpaceId};
-use hpke::aead::ChaCha20Poly1305;
-use hpke::kdf::HkdfSha256;
-use hpke::kem::X25519HkdfSha256;
-use hpke::rand_core::{TryCryptoRng, TryRng};
-use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
-use std::convert::Infallible;
 use std::fmt;
-use zeroize::{Zeroize, Zeroizing};
-
-type PublicKey = <X25519HkdfSha256 as Kem>::PublicKey;
-type PrivateKey = <X25519HkdfSha256 as Kem>::PrivateKey;
-type EncappedKey = <X25519HkdfSha256 as Kem>::EncappedKey;
+use zeroize::Zeroizing;
 
 const WRAP_DOMAIN: &[u8] = b"fenbu/space-key/1\0";
 const CHECK_DOMAIN: &str = "fenbu/space-key-check/1";
@@ -94,20 +84,7 @@ impl SpaceKey {
         reader: &SealingKey,
         chance: [u8; 32],
     ) -> Result<Vec<u8>, WrapError> {
-        let reader = PublicKey::from_bytes(&reader.0).map_err(|_| WrapError::Recipient)?;
-        let (encapsulated, sealed) =
-            hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-                &OpModeS::Base,
-                &reader,
-                &place.info(),
-                &self.0[..],
-                &[],
-                &mut Chance(Zeroizing::new(chance)),
-            )
-            .map_err(|_| WrapError::Recipient)?;
-        let mut out = encapsulated.to_bytes().to_vec();
-        out.extend_from_slice(&sealed);
-        Ok(out)
+        seal_letter(&place.info(), reader, &self.0[..], chance).map_err(|_| WrapError::Recipient)
     }
 
     /// The key inside a wrap for us, if it is the one `check` names.
@@ -120,18 +97,7 @@ impl SpaceKey {
         if wrapped.len() != WRAP_BYTES {
             return Err(WrapError::Length(wrapped.len()));
         }
-        let (encapsulated, sealed) = wrapped.split_at(32);
-        let encapsulated = EncappedKey::from_bytes(encapsulated).map_err(|_| WrapError::Altered)?;
-        let secret = PrivateKey::from_bytes(secret).map_err(|_| WrapError::Altered)?;
-        let plain = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-            &OpModeR::Base,
-            &secret,
-            &encapsulated,
-            &place.info(),
-            sealed,
-            &[],
-        );
-        let plain = Zeroizing::new(plain.map_err(|_| WrapError::Altered)?);
+        let plain = open_letter(&place.info(), secret, wrapped).map_err(|_| WrapError::Altered)?;
         let mut key = Self(Zeroizing::new([0; 32]));
         key.0.copy_from_slice(&plain);
         if key.check(&place.space, place.key_epoch) == *check {
@@ -141,27 +107,3 @@ impl SpaceKey {
         }
     }
 }
-
-/// Randomness handed in, as a generator that gives it once.
-struct Chance(Zeroizing<[u8; 32]>);
-
-impl TryRng for Chance {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        unreachable!("INVARIANT: key generation asks for bytes")
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        unreachable!("INVARIANT: key generation asks for bytes")
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        assert_eq!(out.len(), self.0.len(), "INVARIANT: an ephemeral key is asked for once");
-        out.copy_from_slice(&self.0[..]);
-        self.0.zeroize();
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Chance {}

@@ -11,12 +11,14 @@ mod grants;
 mod identity;
 mod key;
 mod keyring;
+mod letter;
 
 pub use body::{NONCE_BYTES, OpenError, Place, open, seal};
 pub use grants::{Missing, Rotation, due, missing, rotation};
 pub use identity::{is_sound, sealing_public, sealing_secret};
 pub use key::{SpaceKey, WRAP_BYTES, WrapError, WrapPlace};
 pub use keyring::{BodyError, Keyring, NoKey, Reading, Sealing};
+pub use letter::{LetterError, open_letter, seal_letter};
 
 #[cfg(test)]
 mod tests;

@@ -7,11 +7,14 @@
 use super::schema::{Code, code};
 use super::workflow::{By, Step, Workflow};
 
+pub(super) mod account;
 pub(super) mod activity;
 pub(super) mod adoption;
+pub(super) mod audit;
 pub(super) mod branch;
 pub(super) mod care_visit;
 pub(super) mod collection;
+pub(super) mod credential;
 pub(super) mod directive;
 pub(super) mod disclosure;
 pub(super) mod document;
