@@ -29,6 +29,7 @@
 //!
 //! Nothing here decides what is right; a decision in the driver is in the wrong house.
 
+pub mod accounts;
 pub mod admission;
 pub mod api;
 mod authors;

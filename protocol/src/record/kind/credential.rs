@@ -9,11 +9,16 @@ use crate::log::{Kind, Lane};
 use crate::record::schema::{Field, Home, Merge, Schema, ValueType};
 use crate::record::workflow::By;
 
+const COPY: &[Field] = &[
+    Field::new("node", Merge::Register, ValueType::Text, "节点", "Node").required(),
+    Field::new("letter", Merge::Register, ValueType::Text, "密封", "Sealed").required(),
+];
+
 const FIELDS: &[Field] = &[
     Field::new("account", Merge::Register, ValueType::Id("account"), "账号", "Account").required(),
     Field::new("number", Merge::Register, ValueType::Int, "序号", "Number"),
-    // `NODE:BASE16`, one for each node. A set, as two nodes may give a third its copy at once.
-    Field::new("sealed", Merge::Set, ValueType::Text, "密封", "Sealed"),
+    // One for each node, in base 16. Notes, as two nodes may give a third its copy at once.
+    Field::new("copies", Merge::Notes, ValueType::Object(COPY), "密封副本", "Sealed copies"),
 ];
 
 pub(in crate::record) static SCHEMA: Schema = Schema {
@@ -29,7 +34,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     written_by: By::Owner,
     hidden: &[],
     fields: FIELDS,
-    columns: &["account", "number", "sealed"],
+    columns: &["account", "number", "copies"],
     filters: &["account"],
     listed: &["account", "number"],
     listed_wide: &[],
