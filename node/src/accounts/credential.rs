@@ -139,7 +139,10 @@ impl Accounts {
     }
 
     /// Nodes of this unit that are members.
-    fn colleagues<'a>(&self, directory: &'a Directory) -> impl Iterator<Item = &'a NodeInfo> + use<'a> {
+    fn colleagues<'a>(
+        &self,
+        directory: &'a Directory,
+    ) -> impl Iterator<Item = &'a NodeInfo> + use<'a> {
         let unit = self.records.shared.unit();
         directory.nodes().filter(move |n| n.unit == unit && directory.is_member(&n.node))
     }

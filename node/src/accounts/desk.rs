@@ -40,9 +40,13 @@ CREATE TABLE IF NOT EXISTS failures (
 /// Why sessions cannot be kept.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DeskError {
-    #[error("the database of sessions, {path}: {why}; sessions are lost if it is removed, nothing else")]
+    #[error(
+        "the database of sessions, {path}: {why}; sessions are lost if it is removed, nothing else"
+    )]
     Database { path: String, why: String },
-    #[error("a token has a name of at most {TOKEN_NAME_BYTES_MAX} bytes, and is good for 1 to {TOKEN_DAYS_MAX} days")]
+    #[error(
+        "a token has a name of at most {TOKEN_NAME_BYTES_MAX} bytes, and is good for 1 to {TOKEN_DAYS_MAX} days"
+    )]
     Token,
     #[error("an account has at most {TOKENS_MAX} tokens; end one that is not used any more")]
     Tokens,
@@ -96,10 +100,8 @@ impl Desk {
             database.execute_batch(TABLES)?;
             Ok::<_, rusqlite::Error>(database)
         };
-        let database = open().map_err(|e| DeskError::Database {
-            path: shown.to_string(),
-            why: e.to_string(),
-        })?;
+        let database = open()
+            .map_err(|e| DeskError::Database { path: shown.to_string(), why: e.to_string() })?;
         Ok(Self { path: shown, database: Arc::new(Mutex::new(database)) })
     }
 
@@ -145,7 +147,9 @@ impl Desk {
         let key = kept(secret);
         self.with(|db| {
             let found = db
-                .prepare_cached("SELECT account, begun_ms, seen_ms FROM sessions WHERE secret = ?1")?
+                .prepare_cached(
+                    "SELECT account, begun_ms, seen_ms FROM sessions WHERE secret = ?1",
+                )?
                 .query_row([key], |row| {
                     Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
                 })
@@ -364,10 +368,8 @@ mod tests {
     #[test]
     fn nothing_on_disk_is_a_secret() {
         let (folder, desk) = desk();
-        let secrets = [
-            desk.begin(ALICE, "here", 0).unwrap(),
-            desk.make_token(ALICE, "t", 1, 0).unwrap(),
-        ];
+        let secrets =
+            [desk.begin(ALICE, "here", 0).unwrap(), desk.make_token(ALICE, "t", 1, 0).unwrap()];
         drop(desk);
         for entry in std::fs::read_dir(folder.path()).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();

@@ -65,9 +65,13 @@ impl Account {
 /// Why something about accounts does not happen; each says what to do.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AccountError {
-    #[error("the login or the password is not right; passwords are told apart by upper and lower case")]
+    #[error(
+        "the login or the password is not right; passwords are told apart by upper and lower case"
+    )]
     Wrong,
-    #[error("too many wrong passwords for this login; try again in {minutes} minutes, or ask your administrator")]
+    #[error(
+        "too many wrong passwords for this login; try again in {minutes} minutes, or ask your administrator"
+    )]
     Locked { minutes: u64 },
     #[error(
         "this node has no password for this account yet: sign in once it has synced with your unit's server, or ask your administrator to set one here"
@@ -79,11 +83,15 @@ pub enum AccountError {
     Unknown { login: String },
     #[error("a login has letters, digits, '.', '-' and '_', at most {LOGIN_BYTES_MAX}")]
     Login,
-    #[error("a password has at least {PASSWORD_CHARS_MIN} characters and at most {PASSWORD_BYTES_MAX} bytes, and is not the login")]
+    #[error(
+        "a password has at least {PASSWORD_CHARS_MIN} characters and at most {PASSWORD_BYTES_MAX} bytes, and is not the login"
+    )]
     Password,
     #[error(transparent)]
     Role(#[from] RoleError),
-    #[error("somebody must remain who may change accounts: give another account the role administrator first")]
+    #[error(
+        "somebody must remain who may change accounts: give another account the role administrator first"
+    )]
     LastAdministrator,
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -206,9 +214,8 @@ impl Accounts {
                 return Err(AccountError::Taken { login: login.to_owned() });
             }
         }
-        let administers = |account: &Account| {
-            account.is_active && account.may(Action::Accounts, None)
-        };
+        let administers =
+            |account: &Account| account.is_active && account.may(Action::Accounts, None);
         if administers(known) && !keeps_administering(fields) {
             let others = all.iter().filter(|account| account.id != id);
             if !others.into_iter().any(administers) {
@@ -348,7 +355,8 @@ fn check_login(login: &str) -> Result<(), AccountError> {
 
 fn check_password(login: &str, password: &str) -> Result<(), AccountError> {
     let long = password.chars().count() >= PASSWORD_CHARS_MIN;
-    let fits = long && password.len() <= PASSWORD_BYTES_MAX && !password.eq_ignore_ascii_case(login);
+    let fits =
+        long && password.len() <= PASSWORD_BYTES_MAX && !password.eq_ignore_ascii_case(login);
     if fits { Ok(()) } else { Err(AccountError::Password) }
 }
 

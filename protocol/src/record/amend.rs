@@ -214,18 +214,7 @@ impl Record {
         let entries = said.as_object().unwrap_or(&empty);
         match field.merge {
             Merge::Register | Merge::Contested => Edit::Register(scalar(said)),
-            Merge::Text => {
-                let text = |part: &str| said[part].as_str().unwrap_or_default().to_owned();
-                let now = self.now_in(field);
-                let now = now.as_str().unwrap_or_default();
-                Edit::Text(merged_text(&text("before"), &text("after"), now))
-            }
-            Merge::List => {
-                let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
-                let now = items(&self.now_in(field));
-                let merged = merged_list(&items(&said["before"]), &items(&said["after"]), now);
-                Edit::List(merged.iter().filter_map(scalar).collect())
-            }
+            Merge::Text | Merge::List => self.revised(field, &said["before"], &said["after"]),
             Merge::Set => {
                 let of = |removed: bool| {
                     let found = entries.iter().filter(|(_, v)| v.is_null() == removed);
@@ -250,6 +239,21 @@ impl Record {
                 Edit::Entries(steps.map(|(n, step)| (key(from + n), scalar(step))).collect())
             }
         }
+    }
+
+    /// A text or list that somebody took from `before` to `after`, merged with what it has become here.
+    pub(super) fn revised(&self, field: &Field, before: &Value, after: &Value) -> Edit {
+        let now = match self.is_new() {
+            true => before.clone(),
+            false => self.now_in(field),
+        };
+        if field.merge == Merge::Text {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            return Edit::Text(merged_text(&text(before), &text(after), &text(&now)));
+        }
+        let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let merged = merged_list(&items(before), &items(after), items(&now));
+        Edit::List(merged.iter().filter_map(scalar).collect())
     }
 
     /// What a container holds now, as plain JSON: a tally or map by key.

@@ -136,7 +136,12 @@ impl<'a> Writing<'a> {
                 entries.iter().for_each(|(key, value)| self.put(container, key, value.as_ref()));
             }
             // Entries by now, see `steps`.
-            Edit::Want(_) | Edit::Tally(_) | Edit::Total(_) | Edit::Notes(_) | Edit::Shown(_) => {}
+            Edit::Revision { .. }
+            | Edit::Want(_)
+            | Edit::Tally(_)
+            | Edit::Total(_)
+            | Edit::Notes(_)
+            | Edit::Shown(_) => {}
         }
     }
 

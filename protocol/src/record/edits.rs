@@ -5,7 +5,7 @@ use super::schema::{Field, Merge, Schema, ValueType};
 use super::steps::{NOTE_BYTES_MAX, Want};
 use crate::id::DocId;
 use crate::limits::{CHANGE_BYTES_MAX, CHANGE_OPS_MAX};
-use automerge::ScalarValue;
+use automerge::{ScalarValue, Value as Read};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -62,6 +62,11 @@ pub(super) enum Edit {
     /// `None` clears it.
     Register(Option<ScalarValue>),
     Text(String),
+    /// What somebody made of a text, or a list, that may be another by now.
+    Revision {
+        was: Value,
+        now: Value,
+    },
     /// Exactly these members.
     Members(BTreeSet<String>),
     AddRemove {
@@ -92,8 +97,9 @@ pub struct Edits {
 impl Edits {
     /// Checks a JSON object of field names and new values against `schema`.
     ///
-    /// Registers take their value or null; texts the whole new text; sets an array of all members or
-    /// `{"add": [..], "remove": [..]}`; lists the whole new array; maps an object of the keys that
+    /// Registers take their value or null; texts the whole new text, or `{"was": .., "now": ..}`
+    /// to merge what somebody made of an earlier text into the present one; sets an array of all members or
+    /// `{"add": [..], "remove": [..]}`; lists the whole new array, or likewise what it was and is; maps an object of the keys that
     /// change, null removing one; tallies this author's number; a workflow's field the state wanted, or
     /// a step as `{"op": .., "note": .., "on": ..}`; notes one more of them, or `{"add": [..]}`.
     ///
@@ -196,7 +202,12 @@ impl Edit {
     pub(super) fn is_to_be_keyed(&self) -> bool {
         matches!(
             self,
-            Self::Want(_) | Self::Tally(_) | Self::Total(_) | Self::Notes(_) | Self::Shown(_)
+            Self::Want(_)
+                | Self::Tally(_)
+                | Self::Total(_)
+                | Self::Notes(_)
+                | Self::Shown(_)
+                | Self::Revision { .. }
         )
     }
 
@@ -207,7 +218,13 @@ impl Edit {
             Merge::Text => match value {
                 Value::Null => Self::Text(String::new()),
                 Value::String(text) => Self::Text(text.clone()),
-                _ => return Err(wrong("the whole text")),
+                Value::Object(parts) => match (parts.get("was"), parts.get("now")) {
+                    (Some(Value::String(_)), Some(Value::String(_))) if parts.len() == 2 => {
+                        Self::Revision { was: value["was"].clone(), now: value["now"].clone() }
+                    }
+                    _ => return Err(wrong("the whole text, or texts under 'was' and 'now'")),
+                },
+                _ => return Err(wrong("the whole text, or texts under 'was' and 'now'")),
             },
             Merge::Set => match value {
                 Value::Null => Self::Members(BTreeSet::new()),
@@ -217,13 +234,15 @@ impl Edit {
             },
             Merge::List => match value {
                 Value::Null => Self::List(Vec::new()),
-                Value::Array(items) => Self::List(
-                    items
-                        .iter()
-                        .map(|i| scalar(field, field.name, i)?.ok_or(wrong("no empty items")))
-                        .collect::<Result<_, _>>()?,
-                ),
-                _ => return Err(wrong("an array")),
+                Value::Array(items) => Self::List(list(field, items)?),
+                Value::Object(parts) if parts.len() == 2 => {
+                    let part = |name| match parts.get(name) {
+                        Some(Value::Array(items)) => stored(&list(field, items)?),
+                        _ => Err(wrong("an array, or arrays under 'was' and 'now'")),
+                    };
+                    Self::Revision { was: part("was")?, now: part("now")? }
+                }
+                _ => return Err(wrong("an array, or arrays under 'was' and 'now'")),
             },
             Merge::Map => {
                 let entries = value.as_object().ok_or(wrong("an object of keys and values"))?;
@@ -287,6 +306,10 @@ impl Edit {
         match self {
             Self::Register(value) => value.as_ref().map_or(0, size),
             Self::Text(text) => text.len(),
+            Self::Revision { now: Value::String(text), .. } => text.len(),
+            Self::Revision { now, .. } => now.as_array().map_or(0, |items| {
+                items.iter().map(|item| item.as_str().map_or(10, str::len)).sum()
+            }),
             Self::Members(members) => members.iter().map(String::len).sum(),
             Self::AddRemove { add, remove } => add.iter().chain(remove).map(String::len).sum(),
             Self::List(items) => items.iter().map(size).sum(),
@@ -298,6 +321,19 @@ impl Edit {
             Self::Notes(notes) | Self::Shown(notes) => notes.iter().map(|n| 40 + size(n)).sum(),
         }
     }
+}
+
+/// Items of a list.
+fn list(field: &Field, items: &[Value]) -> Result<Vec<ScalarValue>, EditError> {
+    let expected = "no empty items";
+    let empty = || EditError::Type { field: field.name.to_owned(), expected };
+    items.iter().map(|item| scalar(field, field.name, item)?.ok_or_else(empty)).collect()
+}
+
+/// Items as they are stored.
+fn stored(items: &[ScalarValue]) -> Result<Value, EditError> {
+    let json = |item: &ScalarValue| super::show::json_of(&Read::from(item.clone()));
+    Ok(items.iter().filter_map(json).collect())
 }
 
 fn check_key(field: &str, key: &str) -> Result<(), EditError> {

@@ -187,6 +187,7 @@ impl Record {
                     });
                     *edit = Edit::Entries(entries.collect());
                 }
+                Edit::Revision { was, now } => *edit = self.revised(field, was, now),
                 Edit::Tally(number) => *edit = own_number(actor, *number),
                 Edit::Total(total) if self.is_new() => *edit = own_number(actor, *total),
                 Edit::Total(_) => *edit = Edit::Entries(Vec::new()),

@@ -39,9 +39,12 @@ impl Writing<'_> {
                 entries.iter().try_for_each(|(k, v)| self.put(object, k, v.as_ref()))
             }
             // Entries by now, see `steps`.
-            Edit::Want(_) | Edit::Tally(_) | Edit::Total(_) | Edit::Notes(_) | Edit::Shown(_) => {
-                Ok(())
-            }
+            Edit::Want(_)
+            | Edit::Tally(_)
+            | Edit::Total(_)
+            | Edit::Notes(_)
+            | Edit::Shown(_)
+            | Edit::Revision { .. } => Ok(()),
         }
     }
 

@@ -216,3 +216,26 @@ fn who_may_not_write_a_kind_is_told_who_does() {
     office.takes(super::courses::CAROL, "receive").unwrap();
     assert_eq!(office.status(), "received");
 }
+
+/// What the console does when somebody saves a form that was opened before somebody else saved.
+#[test]
+fn a_revision_of_an_earlier_text_or_list_is_merged_into_the_present_one() {
+    let schema = schema_named("post").unwrap();
+    let mut office =
+        Office::new(schema, HEAD, json!({"title": "t", "body": "一二三四", "bylines": ["甲"]}));
+    office.writes(HEAD, json!({"body": "一二三四五", "bylines": ["甲", "乙"]})).unwrap();
+    let late = json!({
+        "body": {"was": "一二三四", "now": "〇一二四"},
+        "bylines": {"was": ["甲"], "now": ["丙"]},
+    });
+    office.writes(HEAD, late).unwrap();
+    let shown = office.record.to_json();
+    assert_eq!(shown["body"], "〇一二四五");
+    assert_eq!(shown["bylines"], json!(["乙", "丙"]));
+    for wrong in [json!({"body": {"was": "x"}}), json!({"bylines": {"was": [], "now": "x"}})] {
+        assert!(Edits::from_json(schema, &wrong).is_err(), "{wrong}");
+    }
+    // Of a record that is made with it, the revision is all there is.
+    let new = Office::new(schema, HEAD, json!({"title": "t", "body": {"was": "", "now": "文"}}));
+    assert_eq!(new.record.to_json()["body"], "文");
+}
