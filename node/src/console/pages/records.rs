@@ -1,0 +1,202 @@
+//! Lists of records of a kind.
+
+use super::super::cells::{kind_label, label, unit_name, value};
+use super::super::shell::page as full_page;
+use super::super::visitor::{Visitor, encoded};
+use super::super::words::Word;
+use super::super::Office;
+use super::{Refused, ToldTo, blocking, check};
+use crate::api::{cells_of, list_query, schema_of};
+use crate::store::ListedRow;
+use axum::extract::{Path, Query, State};
+use fenbu_protocol::access::Action;
+use fenbu_protocol::directory::Directory;
+use fenbu_protocol::record::{ALL, Field, Home, Schema, ValueType};
+use maud::{Markup, html};
+use std::collections::BTreeMap;
+
+/// What is asked of a list, as it stands in the address.
+pub(in crate::console) type Asked = BTreeMap<String, String>;
+
+/// Kinds made by nodes, whose lists have pages of their own or none.
+const ELSEWHERE: [&str; 3] = ["account", "audit", "credential"];
+
+pub(in crate::console) async fn page(
+    State(office): State<Office>,
+    visitor: Visitor,
+    Path(plural): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Markup, Refused> {
+    if plural == "all" {
+        return Ok(every_kind(&visitor));
+    }
+    let schema = schema_of(&plural).told_to(&visitor)?;
+    check(&visitor, Action::Read(schema.name), None)?;
+    let directory = office.records().shared.directory.now();
+    let given: Asked = asked.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let query = list_query(schema, &directory, given.clone()).told_to(&visitor)?;
+    let records = office.records().clone();
+    let found = blocking(move || records.list(schema, query)).await.told_to(&visitor)?;
+    let lang = visitor.lang;
+    let next = found.next.map(|cursor| address(schema, &given, Some(&cursor.to_string())));
+    let body = html! {
+        (bar(&visitor, schema, &given, &directory))
+        div #list data-live=(schema.plural) {
+            (table(&visitor, schema, &directory, &found.rows))
+            p.bar {
+                @if given.contains_key("after") {
+                    a.button href=(address(schema, &given, None)) { (Word::FirstPage.say(lang)) }
+                }
+                @if let Some(next) = next { a.button href=(next) rel="next" { (Word::NextPage.say(lang)) } }
+            }
+        }
+    };
+    Ok(full_page(&visitor, kind_label(schema, lang), body))
+}
+
+fn address(schema: &Schema, asked: &Asked, after: Option<&str>) -> String {
+    let mut pairs: Vec<(&str, &str)> =
+        asked.iter().filter(|(k, _)| *k != "after").map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    pairs.extend(after.map(|after| ("after", after)));
+    let pairs: Vec<String> =
+        pairs.into_iter().map(|(k, v)| format!("{}={}", encoded(k), encoded(v))).collect();
+    match pairs.is_empty() {
+        true => format!("/r/{}", schema.plural),
+        false => format!("/r/{}?{}", schema.plural, pairs.join("&")),
+    }
+}
+
+/// The filters a list knows, and what can be done from here.
+fn bar(visitor: &Visitor, schema: &'static Schema, asked: &Asked, directory: &Directory) -> Markup {
+    let lang = visitor.lang;
+    let get = |name: &str| asked.get(name).map_or("", String::as_str);
+    let filters = schema.filters.iter().filter_map(|name| schema.field(name));
+    let filters = filters.filter(|f| !matches!(f.value, ValueType::Id(_)));
+    let by_unit = schema.home == Home::Unit || schema.field("unit").is_some();
+    html! {
+        form.bar method="get" {
+            @for field in filters.filter(|f| f.name != "unit") { (filter(field, get(field.name), lang)) }
+            @if by_unit {
+                div {
+                    label for="unit" { (Word::Unit.say(lang)) }
+                    select #unit name="unit" {
+                        option value="" { (Word::All.say(lang)) }
+                        @for unit in directory.units() {
+                            option value=(unit.code) selected[unit.code == get("unit")] { (unit.name) }
+                        }
+                    }
+                }
+            }
+            div {
+                label for="q" { (Word::Search.say(lang)) }
+                input #q name="q" value=(get("q")) size="12";
+            }
+            button type="submit" { (Word::Filter.say(lang)) }
+            @if visitor.may(Action::Write(schema.name)) || is_scoped_writer(visitor, schema) {
+                a.button.primary.push href=(new_address(schema)) { (Word::New.say(lang)) }
+            }
+        }
+    }
+}
+
+/// Whether they write this kind for one branch or another.
+fn is_scoped_writer(visitor: &Visitor, schema: &Schema) -> bool {
+    let branches = visitor.account.roles.iter().filter_map(|role| role.branch.as_deref());
+    branches.into_iter().any(|branch| visitor.may_in(Action::Write(schema.name), Some(branch)))
+}
+
+/// Meetings are recorded in three taps.
+fn new_address(schema: &Schema) -> String {
+    match schema.name {
+        "meeting" => "/meetings/record".into(),
+        _ => format!("/r/{}/new", schema.plural),
+    }
+}
+
+fn filter(field: &'static Field, now: &str, lang: crate::words::Lang) -> Markup {
+    let id = format!("by-{}", field.name);
+    html! {
+        div {
+            label for=(id) { (label(field, lang)) }
+            @if field.codes().is_empty() {
+                input id=(id) name=(field.name) value=(now) size="10";
+            } @else {
+                select id=(id) name=(field.name) {
+                    option value="" { (Word::All.say(lang)) }
+                    @for code in field.codes() {
+                        option value=(code.code) selected[code.code == now] {
+                            (match lang { crate::words::Lang::Zh => code.zh, crate::words::Lang::En => code.en })
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Rows as a table; a row's first cell with text leads to the record.
+pub(super) fn table(
+    visitor: &Visitor,
+    schema: &'static Schema,
+    directory: &Directory,
+    rows: &[ListedRow],
+) -> Markup {
+    let lang = visitor.lang;
+    let fields: Vec<&'static Field> = schema.listed.iter().filter_map(|n| schema.field(n)).collect();
+    // The longest text comes last in lists; it is what a record is recognised by.
+    let main = fields.len().saturating_sub(1);
+    if rows.is_empty() {
+        return html! { p.faint { (Word::NothingHere.say(lang)) } };
+    }
+    let of_unit = schema.home == Home::Unit;
+    html! {
+        div.wide {
+            table.stack {
+                thead { tr {
+                    @for field in &fields { th scope="col" { (label(field, lang)) } }
+                    @if of_unit { th scope="col" { (Word::Unit.say(lang)) } }
+                    th.nowrap scope="col" { (Word::Updated.say(lang)) }
+                } }
+                tbody {
+                    @for row in rows {
+                        @let cells = cells_of(schema, row);
+                        tr {
+                            @for (at, field) in fields.iter().enumerate() {
+                                @let told = value(field, &cells[field.name], lang);
+                                td {
+                                    @if at == main {
+                                        a href=(format!("/r/{}/{}", schema.plural, row.document)) { (told) }
+                                        @if row.conflicts > 0 {
+                                            " " span.tag.warn title=(Word::OpenConflict.say(lang)) { "!" }
+                                        }
+                                    } @else { (told) }
+                                }
+                            }
+                            @if of_unit {
+                                @let code = directory.space(&row.space).and_then(|s| s.unit.clone());
+                                td { (unit_name(directory, code.as_deref())) }
+                            }
+                            td.nowrap.faint { (super::super::cells::time(row.row.updated_ms)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Every kind this person reads.
+fn every_kind(visitor: &Visitor) -> Markup {
+    let lang = visitor.lang;
+    let kinds = ALL.into_iter().filter(|s| {
+        visitor.may(Action::Read(s.name)) && !ELSEWHERE.contains(&s.name)
+    });
+    let body = html! {
+        ul.cards {
+            @for schema in kinds {
+                li.card { a href=(format!("/r/{}", schema.plural)) { (kind_label(schema, lang)) } }
+            }
+        }
+    };
+    full_page(visitor, Word::Everything.say(lang), body)
+}

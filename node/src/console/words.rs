@@ -1,0 +1,205 @@
+//! Every text of the console that is not a record's, in both languages. One list: neither can forget one.
+
+use crate::words::Lang;
+
+macro_rules! words {
+    ($($name:ident: $zh:literal, $en:literal;)*) => {
+        /// A text of the console.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Word { $($name),* }
+
+        impl Word {
+            pub(super) fn say(self, lang: Lang) -> &'static str {
+                match (self, lang) {
+                    $((Self::$name, Lang::Zh) => $zh, (Self::$name, Lang::En) => $en,)*
+                }
+            }
+        }
+    };
+}
+
+words! {
+    Fenbu: "分布", "fenbu";
+    Notice: "本系统不得存储、处理涉密信息。", "This system is not for classified material.";
+    SkipToContent: "跳到正文", "Skip to content";
+    Menu: "菜单", "Menu";
+    OtherLanguage: "English", "中文";
+
+    SignIn: "登录", "Sign in";
+    SignOut: "退出", "Sign out";
+    Login: "登录名", "Login";
+    Password: "口令", "Password";
+    NewPassword: "新口令", "New password";
+    OldPassword: "当前口令", "Present password";
+    ChangePassword: "修改口令", "Change password";
+    PasswordChanged: "口令已修改，请重新登录。", "The password is changed; sign in again.";
+    ForgotPassword: "忘记口令请找本单位管理员重设。", "Whoever forgot theirs asks the unit's administrator for a new one.";
+    NoAccounts: "本节点还没有账号。请管理员在服务器上运行 fenbu account add 建立第一个账号。", "This node has no accounts yet. Its administrator makes the first one on the server: fenbu account add";
+
+    MyDay: "我的待办", "My day";
+    Posts: "稿件", "Posts";
+    Review: "审稿", "Review";
+    Site: "已发布", "Published";
+    Meetings: "会议", "Meetings";
+    RecordMeeting: "记录会议", "Record a meeting";
+    Calendar: "日历", "Calendar";
+    Members: "党员", "Members";
+    TemporaryBranches: "临时党支部", "Temporary branches";
+    Everything: "全部记录", "All records";
+    Conflicts: "待裁定", "Conflicts";
+    Search: "搜索", "Search";
+    SearchHint: "搜索稿件、会议、党员…", "Search posts, meetings, members…";
+    Figures: "统计", "Figures";
+    Sync: "同步", "Sync";
+    Accounts: "账号", "Accounts";
+    Audit: "审计", "Audit";
+
+    New: "新建", "New";
+    Edit: "编辑", "Edit";
+    Save: "保存", "Save";
+    Cancel: "取消", "Cancel";
+    Filter: "筛选", "Filter";
+    All: "全部", "All";
+    Unit: "单位", "Unit";
+    NextPage: "下一页", "Next page";
+    FirstPage: "第一页", "First page";
+    NothingHere: "没有记录。", "Nothing here.";
+    Saved: "已保存。", "Saved.";
+    Unchanged: "没有改动。", "Nothing was changed.";
+    CameIn: "保存时并入了别人刚做的改动：", "Merged with what others changed meanwhile: ";
+    Overwrote: "这些内容别人刚改过，已用您的值，对方的值在历史里：", "Others had just changed these; yours stand, theirs are in the history: ";
+    History: "历史", "History";
+    Steps: "流程", "Steps";
+    State: "状态", "State";
+    Reason: "理由或说明", "Reason or note";
+    ByWhom: "经手", "By";
+    When: "时间", "When";
+    What: "内容", "What";
+    SafeOn: "已保存于", "Safe on";
+    Nodes: "个节点", "nodes";
+    Created: "建立", "Created";
+    Updated: "更新", "Updated";
+    Reveal: "查阅", "Reveal";
+    RevealReason: "查阅理由（会留下记录）", "Why (this is recorded)";
+    Preview: "预览", "Preview";
+    Revised: "审定之后又有修改，尚未审定。", "Changed since it was approved; the revision is not reviewed.";
+    Ignored: "未生效", "Did not count";
+    Remark: "添加", "Add";
+    Print: "打印", "Print";
+    Page: "网页", "Page";
+    WordFile: "Word 文档", "Word document";
+    FormHint: "每行一项", "One a line";
+    PartsHint: "每行一项，各部分用｜隔开：", "One a line, parts divided by |: ";
+    MapHint: "每行一项：键：值", "One a line, KEY: VALUE";
+    OpenConflict: "有待裁定的不同值", "Has values to be settled";
+    NotFound: "没有这个页面", "There is no such page";
+    NotAllowed: "您的角色不能做这件事", "Your roles do not allow this";
+    AskAdministrator: "需要时请本单位管理员调整角色。", "If you need it, ask your unit's administrator for the role.";
+    GoBack: "返回", "Go back";
+    Failed: "没有办成", "It did not work";
+
+    WaitsForYou: "等您处理", "Waiting for you";
+    NothingWaits: "现在没有等您处理的事。", "Nothing waits for you now.";
+    PostsToReview: "等待审核的稿件", "Posts to review";
+    PostsReturned: "退回修改的稿件", "Posts returned to you";
+    PostsApproved: "已审核、待发布的稿件", "Approved posts to publish";
+    DraftsOfYours: "草稿", "Drafts";
+    MeetingsPlanned: "计划中的会议", "Meetings planned";
+    MeetingsToConfirm: "待确认的会议记录", "Minutes to confirm";
+    Reminders: "催办", "Reminders";
+    DirectivesToConvey: "待传达的事项", "Directives to convey";
+    Transfers: "待接收的组织关系", "Transfers to receive";
+    DueThisPeriod: "本月、本季应办", "Due this month and quarter";
+    OverdueMatters: "逾期事项", "Overdue";
+    SyncLight: "同步情况", "Sync";
+    InSync: "已同步", "In sync";
+    Alone: "未连接其他节点；照常记录，连上后自动同步", "No other node is connected; go on recording, it syncs by itself later";
+    CatchingUp: "正在同步", "Catching up";
+    Trouble: "需要管理员处理", "Needs the administrator";
+    ConnectedTo: "已连接", "Connected to";
+    Of: "共", "of";
+
+    ChooseBranch: "哪个党组织？", "Which branch?";
+    ChooseKind: "什么会议？", "What kind of meeting?";
+    Attendance: "签到", "Attendance";
+    Expected: "应到", "Expected";
+    Observers: "列席人员", "Observers";
+    ObserversHint: "每行一位", "One a line";
+    MeetingTime: "开始时间", "Started";
+    Minutes: "会议记录", "Minutes";
+    Topic: "主题", "Topic";
+    Host: "主持人", "Host";
+    Recorder: "记录人", "Recorder";
+    Place: "地点", "Place";
+    RecordHeld: "保存会议", "Save the meeting";
+    NoMembersHere: "这个党组织在本节点没有党员名册；可以先记录会议，以后再补签到。", "This node has no roster of this branch; record the meeting now and add attendance later.";
+    NoBranches: "本单位还没有党组织，请先建立。", "This unit has no branches yet; make one first.";
+
+    ReviewQueue: "审稿队列", "Review queue";
+    SinceApproved: "与审定版本对照", "Compared with the approved version";
+    Before: "原来", "Before";
+    After: "现在", "Now";
+
+    SettledBy: "裁定", "Settled by";
+    Meanwhile: "裁定之前", "Until then";
+    Settle: "裁定", "Settle";
+    NoConflicts: "没有待裁定的事。", "Nothing is to be settled.";
+    Anyone: "有写入权的单位", "whoever may write there";
+
+    SearchFound: "找到", "Found";
+    SearchNothing: "没有找到。", "Nothing was found.";
+
+    Period: "时段", "Period";
+    Show: "查看", "Show";
+    Fresh: "数据截至", "Data as of";
+    NotSynced: "未同步", "not synced";
+    RecordsBehind: "数字背后的记录", "Records behind the figure";
+    Complete: "完成", "Complete";
+    Due: "待办", "Due";
+    Overdue: "逾期", "Overdue";
+    NotApplicable: "不适用", "Not applicable";
+    Total: "合计", "Total";
+    Download: "下载", "Download";
+    TableOfIt: "数据表", "As a table";
+    SmallCells: "少于 3 人的格子不显示。", "Cells of fewer than 3 people are not shown.";
+
+    Node: "节点", "Node";
+    ThisNode: "本节点", "this node";
+    Connected: "已连接", "connected";
+    NotConnected: "未连接", "not connected";
+    LastContact: "最近联系", "Last contact";
+    MissingHere: "本节点缺", "Missing here";
+    MissingThere: "对方缺", "Missing there";
+    Why: "原因", "Why";
+    Space: "数据范围", "Space";
+    Entries: "条目", "Entries";
+    Alarms: "告警", "Alarms";
+    NoAlarms: "没有告警。", "No alarms.";
+    Never: "从未", "never";
+    Quarantined: "隔离的内容", "Quarantined";
+    DirectoryStopped: "目录已停", "The directory is stopped";
+    Records: "记录", "Records";
+
+    Name: "姓名", "Name";
+    Roles: "角色", "Roles";
+    RolesHint: "可选多个；只管一个党组织的写作 角色@党组织代码", "Several may be chosen; one branch only as ROLE@BRANCH";
+    Scopes: "仅限某党组织的角色", "Roles in one branch";
+    LinkedMember: "党员标识", "Member id";
+    NewAccount: "新建账号", "New account";
+    ResetPassword: "重设口令", "Set a new password";
+    Created_: "已建立。", "Made.";
+    SignedInAt: "登录于", "Signed in at";
+    From: "来自", "From";
+    Sessions: "登录中", "Sessions";
+    Tokens: "令牌", "Tokens";
+    Disclosures: "个人信息查阅记录", "Who looked at personal data";
+    MakeToken: "签发令牌", "Make a token";
+}
+
+/// A number of something, as the language has it.
+pub(super) fn number_of(lang: Lang, count: usize, zh: &str, en: &str) -> String {
+    match lang {
+        Lang::Zh => format!("{count} {zh}"),
+        Lang::En => format!("{count} {en}"),
+    }
+}
