@@ -2,6 +2,7 @@
 //! stopped in the reverse, so that what was accepted is on disk before the process ends.
 
 use crate::admission::Admission;
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{Driver, DriverStatus, Question};
@@ -131,6 +132,7 @@ impl Daemon {
             authors: Arc::default(),
             ledger: Arc::default(),
             search,
+            changes: Changes::default(),
         };
         let indexer = indexer.map(|seed| seed.with(shared.clone()));
         let (urgent, inputs) = mpsc::unbounded_channel();

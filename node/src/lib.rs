@@ -10,6 +10,7 @@
 //! | [`store`] | what is durable when; SQLite and memory |
 //! | [`writer`] | the one thread that commits |
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
+//! | [`changes`] | whoever waits for changes is told when they are on disk |
 //! | `ledger` | who has how much, and whose entries are over a limit |
 //! | [`rebuild`], `removal`, `forks` | documents and rows made again; after a right was taken; after another history of a log took over |
 //! | [`rebuild`] | documents and rows made again |
@@ -34,6 +35,7 @@ pub mod admission;
 pub mod api;
 mod authors;
 pub mod backup;
+pub mod changes;
 pub mod clock;
 pub mod config;
 pub mod conflicts;

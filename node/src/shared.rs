@@ -1,6 +1,7 @@
 //! What the node's threads share: who we are, the directory of the moment, and readers.
 
 use crate::authors::KnownAuthors;
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::search::Search;
@@ -83,6 +84,8 @@ pub struct Shared {
     pub(crate) authors: Arc<KnownAuthors>,
     pub(crate) ledger: Arc<Ledger>,
     pub search: Search,
+    /// Told of every document that changed, once that is on disk.
+    pub changes: Changes,
 }
 
 impl Shared {

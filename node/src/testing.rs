@@ -1,5 +1,6 @@
 //! For this crate's tests: a founded node without a network, over whatever store a test brings.
 
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::materialiser::Progress;
 use crate::rebuild::Rebuilder;
@@ -119,6 +120,7 @@ impl Bench {
             authors: Arc::default(),
             ledger: Arc::default(),
             search,
+            changes: Changes::default(),
         };
         let (inputs, engine) = mpsc::unbounded_channel();
         let reader = store.reader().unwrap();

@@ -520,6 +520,7 @@ impl Writer {
                     self.note_written();
                 }
                 self.shared.search.changed(group.changed());
+                self.shared.changes.announce(group.shown_otherwise());
                 group.tell(&self.engine);
                 group.answer();
             }
@@ -641,6 +642,12 @@ impl Group {
             made.chain(batch.forget.iter().copied()).collect()
         };
         batches.flat_map(of).collect()
+    }
+
+    /// … and those whose rows were made anew.
+    fn shown_otherwise(&self) -> Vec<DocumentPlace> {
+        let rows = self.batch.rows.iter().map(|row| row.place);
+        self.changed().into_iter().chain(rows).collect()
     }
 
     fn tell(&mut self, engine: &tokio_mpsc::UnboundedSender<Input>) {
