@@ -425,6 +425,10 @@ catalogue! {
     LabelUnchanged: "未变", "Unchanged";
     LabelRefused: "被拒", "Refused";
     LabelId: "标识", "Id";
+    LabelLogin: "登录名", "Login";
+    LabelRoles: "角色", "Roles";
+    LabelActive: "启用", "Active";
+    PasswordUnread: "读不了口令文件 {file}", "the password file {file} cannot be read";
     LabelCreated: "创建", "Created";
     LabelUpdated: "更新", "Updated";
     LabelSafe: "已安全存于", "Safe on";
@@ -495,6 +499,9 @@ catalogue! {
     ColumnCarriers: "承载者", "CARRIERS";
     ColumnSpaceKey: "密钥", "KEY";
     ColumnId: "标识", "ID";
+    ColumnLogin: "登录名", "LOGIN";
+    ColumnRoles: "角色", "ROLES";
+    ColumnActive: "启用", "ACTIVE";
     ColumnKind: "类型", "KIND";
     ColumnTitle: "标题", "TITLE";
     ColumnFound: "内容", "FOUND IN";

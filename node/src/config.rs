@@ -42,6 +42,7 @@ pub struct Config {
     pub transport: TransportConfig,
     pub store: StoreConfig,
     pub api: ApiConfig,
+    pub console: ConsoleConfig,
     /// Keys that did not keep their defaults.
     #[serde(skip)]
     set: BTreeMap<&'static str, Origin>,
@@ -109,6 +110,22 @@ pub struct ApiConfig {
     pub socket: PathBuf,
 }
 
+/// The web console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsoleConfig {
+    /// `auto`, `off`, or an address.
+    pub listen: String,
+    /// Further names it answers to.
+    pub hosts: Vec<String>,
+}
+
+impl Default for ConsoleConfig {
+    fn default() -> Self {
+        Self { listen: "auto".into(), hosts: Vec::new() }
+    }
+}
+
 /// A directory's name need not be UTF-8; showing it must not fail.
 fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
@@ -125,6 +142,7 @@ impl Default for Config {
             transport: TransportConfig::default(),
             store: StoreConfig::default(),
             api: ApiConfig::default(),
+            console: ConsoleConfig::default(),
             set: BTreeMap::new(),
         }
     }
@@ -336,6 +354,7 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         self.check_addresses()?;
+        self.check_console()?;
         let t = &self.transport;
         self.range("transport.keep_alive_ms", t.keep_alive_ms, 100, 600_000)?;
         self.range("transport.idle_timeout_ms", t.idle_timeout_ms, 1_000, 3_600_000)?;
@@ -396,6 +415,15 @@ impl Config {
             return Err(self.bad("advertise", format!("\"{address}\""), expected));
         }
         Ok(())
+    }
+
+    fn check_console(&self) -> Result<(), ConfigError> {
+        let listen = &self.console.listen;
+        if matches!(listen.as_str(), "auto" | "off") || listen.parse::<SocketAddr>().is_ok() {
+            return Ok(());
+        }
+        let expected = acceptable("console.listen");
+        Err(self.bad("console.listen", format!("\"{listen}\""), expected))
     }
 
     fn check_socket(&self) -> Result<(), ConfigError> {

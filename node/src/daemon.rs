@@ -1,6 +1,7 @@
 //! A running node: everything is started in an order in which each part finds what it needs, and
 //! stopped in the reverse, so that what was accepted is on disk before the process ends.
 
+use crate::accounts::{Accounts, Desk, DeskError};
 use crate::admission::Admission;
 use crate::changes::Changes;
 use crate::clock::Clock;
@@ -24,7 +25,7 @@ use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::NodeId;
 use fenbu_protocol::sync::{Engine, Input, PaceSettings, Settings, StoredLog};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, mpsc as std_mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -40,6 +41,8 @@ pub enum StartError {
     Transport(#[from] TransportError),
     #[error(transparent)]
     Continuity(#[from] crate::continuity::ContinuityError),
+    #[error(transparent)]
+    Desk(#[from] DeskError),
     #[error("the node's directory cannot be used: {0}")]
     Directory(String),
     #[error("this folder's key is not a node of its federation; join again in a new folder")]
@@ -66,6 +69,9 @@ impl StartError {
 pub struct Daemon {
     pub records: Records,
     pub admission: Admission,
+    pub accounts: Accounts,
+    /// Where the console is, or why there is none.
+    pub console: OnceLock<Result<Option<SocketAddr>, String>>,
     pub endpoint: Endpoint,
     pub config: Config,
     pub progress: Arc<Progress>,
@@ -217,9 +223,13 @@ impl Daemon {
         tokio::spawn(hand_out_keys(admission.clone()));
         let records = Records { shared, writer: handle, rebuilder };
         tokio::spawn(crate::reports::keep_marks(records.clone(), stop.subscribe()));
+        let accounts = Accounts::new(records.clone(), Desk::open(folder.path())?);
+        tokio::spawn(share_credentials(accounts.clone(), stop.subscribe()));
         Ok(Self {
             records,
             admission,
+            accounts,
+            console: OnceLock::new(),
             endpoint,
             config,
             progress,
@@ -234,6 +244,11 @@ impl Daemon {
 
     pub fn me(&self) -> NodeId {
         self.records.shared.me
+    }
+
+    /// Becomes true when the node stops.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
     }
 
     /// Where this node listens.
@@ -334,6 +349,28 @@ async fn hand_out_keys(admission: Admission) {
     }
 }
 
+/// Gives nodes of this unit that came later their copies of its people's passwords.
+async fn share_credentials(accounts: Accounts, mut stop: watch::Receiver<bool>) {
+    loop {
+        let shared = accounts.clone();
+        let outcome = tokio::task::spawn_blocking(move || shared.share_credentials()).await;
+        match outcome {
+            Ok(Ok(0)) | Err(_) => {}
+            Ok(Ok(given)) => tracing::info!(given, "passwords are shared with this unit's nodes"),
+            Ok(Err(error)) => tracing::warn!(%error, "passwords cannot be shared yet"),
+        }
+        let wait = tokio::time::sleep(CREDENTIALS_EVERY);
+        tokio::select! {
+            () = wait => {}
+            // An error means that the daemon is gone.
+            _ = stop.wait_for(|stopping| *stopping) => return,
+        }
+    }
+}
+
+/// How often it is looked whether a node of the unit lacks a password.
+const CREDENTIALS_EVERY: Duration = Duration::from_secs(20);
+
 /// Why `fenbu node run` ends with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -403,7 +440,8 @@ impl Serving {
         let socket = config.api.socket.clone();
         let listener = crate::api::bind(&socket)?;
         let (stop, stopped) = watch::channel(false);
-        let served = tokio::spawn(crate::api::serve(listener, daemon.clone(), stopped));
+        let console = console(config, &daemon);
+        let served = tokio::spawn(serve(listener, console, daemon.clone(), stopped));
         tracing::info!(
             node = %daemon.me().short(),
             listen = %daemon.local_addr(),
@@ -425,6 +463,37 @@ impl Serving {
         // A stale socket would only be replaced at the next start; removing it is a courtesy.
         let _ = std::fs::remove_file(&self.socket);
     }
+}
+
+/// The control socket and the console, until both have ended.
+async fn serve(
+    listener: tokio::net::UnixListener,
+    console: Option<crate::console::Console>,
+    daemon: Arc<Daemon>,
+    stopped: watch::Receiver<bool>,
+) {
+    let socket = crate::api::serve(listener, daemon.clone(), stopped.clone());
+    let pages = async move {
+        if let Some(console) = console {
+            crate::console::serve(console, daemon, stopped).await;
+        }
+    };
+    tokio::join!(socket, pages);
+}
+
+/// The console's listener. That there is none keeps nobody from syncing.
+fn console(config: &Config, daemon: &Daemon) -> Option<crate::console::Console> {
+    let bound = crate::console::bind(&config.console, daemon.local_addr());
+    let told = match &bound {
+        Ok(console) => Ok(console.as_ref().map(|console| console.address)),
+        Err(error) => {
+            tracing::error!(%error, "there is no console");
+            Err(error.to_string())
+        }
+    };
+    // Set once: this daemon is served once.
+    let _ = daemon.console.set(told);
+    bound.ok().flatten()
 }
 
 fn start_or_salvage(config: &Config) -> Result<Daemon, RunError> {

@@ -39,6 +39,7 @@ pub mod changes;
 pub mod clock;
 pub mod config;
 pub mod conflicts;
+mod console;
 pub mod continuity;
 pub mod daemon;
 mod driver;

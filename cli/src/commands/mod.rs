@@ -5,6 +5,7 @@
 //! that no argument lacks one. The record nouns (`post`, `member`, `meeting`) are built from a table
 //! of fields and dispatch through `record`.
 
+mod account;
 mod admit;
 mod backup;
 mod calendar;
@@ -105,6 +106,7 @@ enum Verb {
     Invite(invite::InviteArgs),
     Admit(admit::AdmitArgs),
     Revoke(revoke::RevokeArgs),
+    Account(account::AccountArgs),
     Space(space::SpaceArgs),
     Root(root::RootArgs),
     Quarantine(quarantine::QuarantineArgs),
@@ -276,6 +278,7 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Invite(args) => block_on(invite::run(args, session)),
         Verb::Admit(args) => block_on(admit::run(args, session)),
         Verb::Revoke(args) => block_on(revoke::run(args, session)),
+        Verb::Account(args) => block_on(account::run(args, session)),
         Verb::Space(args) => block_on(space::run(args, session)),
         Verb::Root(args) => block_on(root::run(args, session)),
         Verb::Quarantine(args) => block_on(quarantine::run(args, session)),

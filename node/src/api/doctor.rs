@@ -6,6 +6,7 @@ use crate::continuity::Incarnation;
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
 use crate::freshness::{Age, age};
+use crate::store::StoreError;
 use crate::transport::TransportError;
 use crate::words::Lang;
 use axum::Json;
@@ -73,25 +74,47 @@ pub(super) async fn doctor(
     Query(examine): Query<Examine>,
 ) -> Result<Json<Value>, Problem> {
     let looked = if examine.deep { Some(damage::look(&daemon).await?) } else { None };
+    let mut checks = examined(&daemon, looked).await?;
+    if let Some(wanted) = examine.net {
+        let directory = daemon.records.shared.directory.now();
+        checks.extend(net(&daemon, &directory, &wanted).await?);
+    }
+    Ok(Json(json!({ "schema": "fenbu.doctor/1", "checks": checks })))
+}
+
+/// What is not well and what to do about it, in a reader's language.
+pub(crate) async fn findings(
+    daemon: &Arc<Daemon>,
+    lang: Lang,
+) -> Result<Vec<(String, String)>, Problem> {
+    let checks = examined(daemon, None).await?;
+    let told = checks.into_iter().filter(|check| !check.ok).map(|check| match lang {
+        Lang::Zh => (check.message_zh, check.hint_zh.unwrap_or_default()),
+        Lang::En => (check.message_en, check.hint_en.unwrap_or_default()),
+    });
+    Ok(told.collect())
+}
+
+async fn examined(
+    daemon: &Arc<Daemon>,
+    looked: Option<Option<StoreError>>,
+) -> Result<Vec<Check>, Problem> {
     let driver = daemon.status().await.ok_or_else(Problem::stopping)?;
     let directory = daemon.records.shared.directory.now();
-    let mut checks = vec![store(&daemon).await?, peers(&driver), disk::check(&daemon, &driver)];
-    checks.push(damage::check(&daemon, &driver, &directory, looked));
+    let mut checks = vec![store(daemon).await?, peers(&driver), disk::check(daemon, &driver)];
+    checks.push(damage::check(daemon, &driver, &directory, looked));
     checks.push(directory_check(&driver, &directory));
-    checks.push(freshness(&driver, &directory, &daemon));
-    checks.extend(root_key(&daemon));
-    checks.push(keys(&daemon, &directory));
-    checks.push(continuity(&daemon, &driver).await?);
-    checks.push(super::forks::check(&daemon, &driver, &directory).await?);
-    checks.push(refused(&daemon, &driver).await?);
+    checks.push(freshness(&driver, &directory, daemon));
+    checks.extend(root_key(daemon));
+    checks.push(keys(daemon, &directory));
+    checks.push(continuity(daemon, &driver).await?);
+    checks.push(super::forks::check(daemon, &driver, &directory).await?);
+    checks.push(refused(daemon, &driver).await?);
     checks.push(conduct(&driver, &directory));
     checks.push(states(&driver, &directory));
     checks.push(alarms(&driver));
     checks.push(clock());
-    if let Some(wanted) = examine.net {
-        checks.extend(net(&daemon, &directory, &wanted).await?);
-    }
-    Ok(Json(json!({ "schema": "fenbu.doctor/1", "checks": checks })))
+    Ok(checks)
 }
 
 async fn store(daemon: &Arc<Daemon>) -> Result<Check, Problem> {

@@ -3,6 +3,7 @@
 //! One file per noun. Errors are problem details (RFC 9457) with a hint that says what to do. The
 //! socket is the account's own (mode 0600); who called is taken from its peer credentials.
 
+mod accounts;
 mod admin;
 mod conflicts;
 mod doctor;
@@ -34,7 +35,11 @@ use std::sync::Arc;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
+pub(crate) use doctor::findings;
+pub(crate) use personal::{disclose_to, warnings};
 pub use problem::Problem;
+pub(crate) use records::{Authors, cells_of, list_query, safe_on, schema_of, unit_of};
+pub(crate) use status::{Light, alarms_of, light};
 
 /// Largest request body: an import of 50,000 records.
 const BODY_BYTES_MAX: usize = 256 << 20;
@@ -94,6 +99,9 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/reports/{name}", get(reports::report))
         .route("/reports/{name}/seal", post(reports::seal))
         .route("/sealed-reports/{id}/compare", get(reports::compare))
+        .route("/accounts", get(accounts::list).post(accounts::create))
+        .route("/accounts/{name}", get(accounts::show).patch(accounts::change))
+        .route("/accounts/{name}/password", post(accounts::set_password))
         .route("/{plural}", get(records::list).post(records::create))
         .route("/{plural}/{id}", get(records::show).patch(records::edit))
         .route("/{plural}/{id}/reveal", post(personal::reveal))

@@ -67,6 +67,18 @@ pub(super) fn disclose(
     reason: &str,
     caller: Caller,
 ) -> Result<(), Problem> {
+    disclose_to(records, schema, record, what, reason, &caller.account())
+}
+
+/// The same for an account.
+pub(crate) fn disclose_to(
+    records: &Records,
+    schema: &Schema,
+    record: &str,
+    what: &str,
+    reason: &str,
+    account: &str,
+) -> Result<(), Problem> {
     if reason.trim().is_empty() {
         return Err(Problem::bad_request("personal data is shown with a reason: say why"));
     }
@@ -75,17 +87,17 @@ pub(super) fn disclose(
         "of": schema.name,
         "record": record,
         "reason": reason,
-        "by": caller.account(),
+        "by": account,
         "at": records.shared.clock.now_ms(),
     });
     // INVARIANT: the kind is one of this program's.
     let disclosure = schema_named("disclosure").expect("a kind of disclosures");
-    let made = records.create(disclosure, &fields, None, None, &caller.account());
+    let made = records.create(disclosure, &fields, None, None, account);
     made.map(drop).map_err(|error: RecordError| error.into())
 }
 
 /// Warnings about numbers of people typed where everybody reads them.
-pub(super) fn warnings(schema: &'static Schema, fields: &Value, lang: Lang) -> Vec<String> {
+pub(crate) fn warnings(schema: &'static Schema, fields: &Value, lang: Lang) -> Vec<String> {
     let warning = |(field, kind): (&str, Kind)| {
         let what = match kind {
             Kind::IdNumber => "an id number",

@@ -1,5 +1,6 @@
 //! Errors as the API tells them (RFC 9457): what happened, and what to do.
 
+use crate::accounts::{AccountError, DeskError};
 use crate::admission::{AdmissionError, SpaceRefused};
 use crate::records::RecordError;
 use crate::reports::ReportError;
@@ -49,7 +50,20 @@ impl Problem {
         self
     }
 
-    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+    /// Status, title, detail and hint in the reader's language.
+    pub(crate) fn told(&self, lang: Lang) -> (StatusCode, String, String, Option<String>) {
+        let told = self.clone().said_in(lang);
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, told.title, told.detail, told.hint)
+    }
+
+    /// Somebody signed in asked for what their roles do not allow.
+    pub(crate) fn not_for_you(hint: &str) -> Self {
+        let problem = Self::not_allowed("your roles do not allow this");
+        Self { hint: Some(hint.to_owned()), ..problem }
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Nothing found", detail)
     }
 
@@ -57,12 +71,12 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request is not valid", detail)
     }
 
-    pub(super) fn stopping() -> Self {
+    pub(crate) fn stopping() -> Self {
         let detail = "the node is stopping; try again when it runs";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "Stopping", detail)
     }
 
-    pub(super) fn unavailable(detail: impl Into<String>) -> Self {
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now", detail)
     }
 
@@ -165,6 +179,26 @@ impl From<ReportError> for Problem {
             ReportError::Unknown(..) => Self::not_found(error.to_string()),
             ReportError::Unreadable(_) => Self::not_allowed(error.to_string()),
             other => Self::bad_request(other.to_string()),
+        }
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AccountError::Record(error) => error.into(),
+            AccountError::Unknown { .. } => Self::not_found(detail),
+            AccountError::Wrong | AccountError::NotHere | AccountError::Locked { .. } => {
+                Self::not_allowed(detail)
+            }
+            AccountError::Taken { .. } => {
+                Self::new(StatusCode::CONFLICT, "exists", "It exists already", detail)
+            }
+            AccountError::Desk(DeskError::Database { .. }) | AccountError::Hash(_) => {
+                Self::unavailable(detail)
+            }
+            _ => Self::bad_request(detail),
         }
     }
 }

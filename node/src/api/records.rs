@@ -38,10 +38,21 @@ pub(super) struct Edit {
     fields: Value,
 }
 
-pub(super) fn schema_of(plural: &str) -> Result<&'static Schema, Problem> {
+pub(crate) fn schema_of(plural: &str) -> Result<&'static Schema, Problem> {
     ALL.into_iter()
         .find(|s| s.plural == plural)
         .ok_or_else(|| Problem::not_found(format!("there is no kind of record '{plural}'")))
+}
+
+/// A kind that is written as records are; those about people who sign in are not.
+fn by_hand(plural: &str) -> Result<&'static Schema, Problem> {
+    let schema = schema_of(plural)?;
+    if matches!(schema.name, "account" | "credential" | "audit") {
+        return Err(Problem::bad_request(
+            "accounts are made and changed by `fenbu account` or on the console; what follows from them is written by the node",
+        ));
+    }
+    Ok(schema)
 }
 
 pub(super) fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
@@ -55,7 +66,7 @@ pub(super) async fn create(
     lang: Lang,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let schema = schema_of(&plural)?;
+    let schema = by_hand(&plural)?;
     let request: Create = parse(&body)?;
     let records = daemon.records.clone();
     let warnings = warnings(schema, &request.fields, lang);
@@ -74,7 +85,7 @@ pub(super) async fn edit(
     lang: Lang,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
-    let schema = schema_of(&plural)?;
+    let schema = by_hand(&plural)?;
     let mut request: Edit = parse(&body)?;
     let records = daemon.records.clone();
     let warnings = warnings(schema, &request.fields, lang);
@@ -140,7 +151,7 @@ pub(super) async fn show(
 
 /// On how many nodes a record is held in full: where the least spread log of those who wrote it has
 /// arrived up to its end, which is no earlier than the record's last entry there.
-fn safe_on(status: &DriverStatus, shown: &Shown) -> Option<usize> {
+pub(crate) fn safe_on(status: &DriverStatus, shown: &Shown) -> Option<usize> {
     let actors = shown.record.actors();
     let logs = status.engine.logs.iter().filter(|l| l.space == shown.space);
     logs.filter(|l| actors.contains(&l.log.actor())).map(|l| l.safe_on).min()
@@ -150,21 +161,21 @@ fn carriers_of(directory: &Directory, space: &SpaceId) -> usize {
     directory.nodes().filter(|n| directory.carries(&n.node, space)).count()
 }
 
-pub(super) fn unit_of(directory: &Directory, space: &SpaceId) -> Option<String> {
+pub(crate) fn unit_of(directory: &Directory, space: &SpaceId) -> Option<String> {
     directory.space(space).and_then(|s| s.unit.clone())
 }
 
 /// Which node stands behind an actor in a space.
-pub(super) struct Authors(BTreeMap<String, NodeId>);
+pub(crate) struct Authors(BTreeMap<String, NodeId>);
 
 impl Authors {
-    pub(super) fn of(status: &DriverStatus, space: &SpaceId) -> Self {
+    pub(crate) fn of(status: &DriverStatus, space: &SpaceId) -> Self {
         let logs = status.engine.logs.iter().filter(|l| l.space == *space);
         let actors = logs.map(|l| (fenbu_protocol::id::hex(&l.log.actor()), l.author));
         Self(actors.collect())
     }
 
-    pub(super) fn describe(
+    pub(crate) fn describe(
         &self,
         directory: &Directory,
         actor: &str,
@@ -255,7 +266,7 @@ pub(super) async fn list(
     })))
 }
 
-fn list_query(
+pub(crate) fn list_query(
     schema: &Schema,
     directory: &Directory,
     parameters: BTreeMap<String, String>,
@@ -312,6 +323,18 @@ fn row_json(schema: &Schema, directory: &Directory, row: &ListedRow) -> Value {
     let mut out = Map::new();
     out.insert("id".into(), row.document.to_string().into());
     out.insert("unit".into(), json!(unit_of(directory, &row.space)));
+    if let Value::Object(cells) = cells_of(schema, row) {
+        out.extend(cells);
+    }
+    out.insert("created_ms".into(), row.row.created_ms.into());
+    out.insert("updated_ms".into(), row.row.updated_ms.into());
+    out.insert("conflicts".into(), row.conflicts.into());
+    Value::Object(out)
+}
+
+/// A row's cells by column; personal ones masked.
+pub(crate) fn cells_of(schema: &Schema, row: &ListedRow) -> Value {
+    let mut out = Map::new();
     for (column, cell) in schema.columns.iter().zip(&row.row.cells) {
         let value = match cell {
             Cell::Null => Value::Null,
@@ -326,8 +349,5 @@ fn row_json(schema: &Schema, directory: &Directory, row: &ListedRow) -> Value {
         let personal = schema.field(column).is_some_and(|f| f.personal);
         out.insert((*column).to_owned(), if personal { masked(&value) } else { value });
     }
-    out.insert("created_ms".into(), row.row.created_ms.into());
-    out.insert("updated_ms".into(), row.row.updated_ms.into());
-    out.insert("conflicts".into(), row.conflicts.into());
     Value::Object(out)
 }

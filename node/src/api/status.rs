@@ -194,6 +194,46 @@ fn spaces(
     described.collect()
 }
 
+/// How it stands with sync, at a glance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Light {
+    InSync,
+    CatchingUp,
+    /// Nobody is reached. Work goes on.
+    Alone,
+    /// A person is needed.
+    Trouble,
+}
+
+pub(crate) fn light(daemon: &Daemon, driver: &DriverStatus) -> Light {
+    let engine = &driver.engine;
+    let trouble = engine.storage_failing
+        || engine.directory_stopped.is_some()
+        || !engine.differences.is_empty()
+        || !driver.alarms.is_empty();
+    let live = || engine.peers.iter().filter(|p| p.live);
+    let lacks = |p: &PeerStatus| p.spaces.iter().any(|(_, g)| g.missing_here + g.missing_there > 0);
+    let busy = daemon.progress.busy.load(Ordering::Acquire);
+    match () {
+        () if trouble => Light::Trouble,
+        () if live().next().is_none() && !engine.peers.is_empty() => Light::Alone,
+        () if busy || live().any(lacks) => Light::CatchingUp,
+        () => Light::InSync,
+    }
+}
+
+/// What a person should hear of now.
+pub(crate) async fn alarms_of(
+    daemon: &Arc<Daemon>,
+    driver: &DriverStatus,
+    lang: Lang,
+) -> Result<Vec<String>, Problem> {
+    let asked = daemon.clone();
+    let stored = blocking(move || stored(&asked)).await??;
+    let directory = daemon.records.shared.directory.now();
+    Ok(alarms(driver, &stored, &directory).iter().map(|alarm| lang.say(alarm)).collect())
+}
+
 fn add(a: LinkStats, b: LinkStats) -> LinkStats {
     LinkStats {
         udp_bytes_in: a.udp_bytes_in + b.udp_bytes_in,

@@ -153,6 +153,16 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Text,
         "Unix socket the `fenbu` command talks to. A relative path stands in the node's directory.",
     ),
+    key(
+        "console.listen",
+        Shape::Text,
+        "Where the web console listens: \"auto\" is 127.0.0.1 at the number `listen` has, \"off\" is\nno console. An address other machines reach needs a certificate.",
+    ),
+    key(
+        "console.hosts",
+        Shape::List,
+        "Names the console answers to beside localhost and the address it listens at, such as that\nof a proxy before it: [\"node.example.org\"].",
+    ),
 ];
 
 pub(super) fn variable(path: &str) -> String {
@@ -163,6 +173,9 @@ pub(super) fn acceptable(path: &str) -> &'static str {
     match path {
         "listen" => "give an IP address and port, such as \"0.0.0.0:4433\" or \"[::]:4433\"",
         "log_format" => "give \"human\" or \"json\"",
+        "console.listen" => {
+            "give \"auto\", \"off\", or an IP address and port, such as \"127.0.0.1:8080\""
+        }
         "transport.mtu" => "give a number from 1200 to 65527",
         _ => "it is too large; give a smaller number",
     }

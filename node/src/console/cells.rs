@@ -5,6 +5,7 @@ use crate::api::Authors;
 use crate::driver::DriverStatus;
 use crate::inout::markdown;
 use crate::records::Records;
+use crate::store::{Cell, ListedRow};
 use crate::words::Lang;
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{SpaceId, hex};
@@ -31,7 +32,11 @@ pub(super) fn kind_label(schema: &Schema, lang: Lang) -> &'static str {
 
 /// A value as text; personal ones masked.
 pub(super) fn text(field: &Field, value: &Value, lang: Lang) -> String {
-    if field.personal { show(field, &masked(value), lang.into()) } else { show(field, value, lang.into()) }
+    if field.personal {
+        show(field, &masked(value), lang.into())
+    } else {
+        show(field, value, lang.into())
+    }
 }
 
 /// A value within a table or a list of fields.
@@ -73,8 +78,8 @@ fn colour(state: &str) -> &'static str {
         | "active" | "verified" | "public" | "closed" => "good",
         "submitted" | "planned" | "issued" | "open" | "held" | "proposed" | "escalate"
         | "dissolving" | "probationary" => "warn",
-        "returned" | "withdrawn" | "rejected" | "hidden" | "not_public" | "expelled" | "removed"
-        | "suspended" | "expired" => "bad",
+        "returned" | "withdrawn" | "rejected" | "hidden" | "not_public" | "expelled"
+        | "removed" | "suspended" | "expired" => "bad",
         _ => "",
     }
 }
@@ -114,8 +119,7 @@ impl<'a> People<'a> {
     /// `王小明（连云港分局）`, or what is known of it.
     pub(super) fn who(&mut self, space: SpaceId, actor: [u8; 16], account: &str) -> String {
         let status = self.status;
-        let authors =
-            self.by_space.entry(space).or_insert_with(|| Authors::of(status, &space));
+        let authors = self.by_space.entry(space).or_insert_with(|| Authors::of(status, &space));
         let mut out = serde_json::Map::new();
         authors.describe(self.directory, &hex(&actor), &mut out);
         let unit = out["unit"].as_str().and_then(|code| self.directory.unit(code));
@@ -156,4 +160,28 @@ pub(super) fn safe(lang: Lang, held: usize, of: usize) -> String {
         Lang::Zh => format!("{safe} {held}/{of} {nodes}"),
         Lang::En => format!("{safe} {held} of {of} {nodes}"),
     }
+}
+
+/// A list row's cell as text.
+pub(super) fn cell_text(field: &Field, cell: &Cell, lang: Lang) -> String {
+    let json = match cell {
+        Cell::Null => Value::Null,
+        Cell::Int(number) => (*number).into(),
+        Cell::Text(text) if field.merge.is_container() => {
+            serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into())
+        }
+        Cell::Text(text) => text.as_str().into(),
+    };
+    text(field, &json, lang)
+}
+
+/// What a list row is recognised by.
+pub(super) fn title_cell(schema: &'static Schema, row: &ListedRow, lang: Lang) -> String {
+    let told = |name: &str| {
+        let at = schema.columns.iter().position(|c| *c == name)?;
+        let told = cell_text(schema.field(name)?, &row.row.cells[at], lang);
+        (!told.is_empty()).then_some(told)
+    };
+    let title = schema.title().and_then(|title| told(title.name));
+    title.or_else(|| told("kind")).unwrap_or_else(|| kind_label(schema, lang).to_owned())
 }

@@ -37,9 +37,11 @@ pub(super) fn is_typed(field: &Field) -> bool {
 fn typed(field: &Field, value: &Value, lang: Lang) -> String {
     let told = match (field.value, field.merge, value) {
         _ if field.personal => String::new(),
-        (ValueType::Code(_) | ValueType::Bool, Merge::Register | Merge::Contested, Value::String(code)) => {
-            code.clone()
-        }
+        (
+            ValueType::Code(_) | ValueType::Bool,
+            Merge::Register | Merge::Contested,
+            Value::String(code),
+        ) => code.clone(),
         (ValueType::Bool, _, Value::Bool(flag)) => flag.to_string(),
         (ValueType::Instant, _, Value::Number(_)) => {
             show(field, value, lang.into()).replacen(' ', "T", 1)
@@ -195,6 +197,24 @@ fn hint(field: &Field, lang: Lang) -> Option<String> {
     }
 }
 
+impl Form<'_> {
+    /// Fields that say something else now than when a form was made.
+    pub(super) fn changed_since(
+        &self,
+        schema: &'static Schema,
+        sent: &Sent,
+    ) -> Vec<&'static Field> {
+        let fields = schema.fields.iter().filter(|f| is_typed(f) && !f.personal);
+        let changed = fields.filter(|field| {
+            let now = typed(field, self.values.get(field.name).unwrap_or(&Value::Null), self.lang);
+            let was =
+                sent.get(&format!("{WAS}{}", field.name)).map(|was| was.replace("\r\n", "\n"));
+            was.is_some_and(|was| was != now)
+        });
+        changed.collect()
+    }
+}
+
 /// What a form's changes are as edits.
 pub(super) fn edits(
     schema: &'static Schema,
@@ -253,10 +273,16 @@ fn edit(field: &'static Field, was: &str, now: &str) -> Result<Value, String> {
             let empty = Map::new();
             let (before, after) =
                 (before.as_object().unwrap_or(&empty), after.as_object().unwrap_or(&empty));
-            let mut changed: Map<String, Value> =
-                before.keys().filter(|k| !after.contains_key(*k)).map(|k| (k.clone(), Value::Null)).collect();
+            let mut changed: Map<String, Value> = before
+                .keys()
+                .filter(|k| !after.contains_key(*k))
+                .map(|k| (k.clone(), Value::Null))
+                .collect();
             changed.extend(
-                after.iter().filter(|(k, v)| before.get(*k) != Some(v)).map(|(k, v)| (k.clone(), v.clone())),
+                after
+                    .iter()
+                    .filter(|(k, v)| before.get(*k) != Some(v))
+                    .map(|(k, v)| (k.clone(), v.clone())),
             );
             Ok(Value::Object(changed))
         }
@@ -290,11 +316,16 @@ mod tests {
     fn only_what_was_changed_is_said() {
         let post = schema_named("post").unwrap();
         let form = sent(&[
-            ("title", "new"), ("was:title", "old"),
-            ("column", "news"), ("was:column", "news"),
-            ("body", "a\r\nb"), ("was:body", "a\nb"),
-            ("tags", "x\ny"), ("was:tags", "x\nz"),
-            ("written", ""), ("was:written", "2018-01-01"),
+            ("title", "new"),
+            ("was:title", "old"),
+            ("column", "news"),
+            ("was:column", "news"),
+            ("body", "a\r\nb"),
+            ("was:body", "a\nb"),
+            ("tags", "x\ny"),
+            ("was:tags", "x\nz"),
+            ("written", ""),
+            ("was:written", "2018-01-01"),
         ]);
         let edits = Value::Object(edits(post, &form, Lang::Zh).unwrap());
         let expected = json!({

@@ -23,11 +23,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-pub(super) async fn guard(
-    State(office): State<Office>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn guard(State(office): State<Office>, request: Request, next: Next) -> Response {
     let mut response = match refused(&office.hosts, request.method(), request.headers()) {
         Some((status, why)) => (status, why).into_response(),
         None => next.run(request).await,
@@ -49,7 +45,8 @@ fn refused(
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(header::HOST).unwrap_or_default();
     if !is_ours(hosts, host) {
-        let why = "this node does not answer to that name; an administrator adds it to console.hosts\n";
+        let why =
+            "this node does not answer to that name; an administrator adds it to console.hosts\n";
         return Some((StatusCode::MISDIRECTED_REQUEST, why));
     }
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {

@@ -7,6 +7,7 @@
 //! | `visitor` | who is signed in, their language |
 //! | `shell` | what every page has around it |
 //! | `words` | every text of the console in both languages |
+//! | `charts` | drawings of figures |
 //! | `cells`, `fields` | a record's values as people read and write them, from its schema |
 //! | `live` | telling open pages that something changed |
 //! | `pages` | a file per page |
@@ -15,6 +16,7 @@
 //! [`fenbu_protocol::access`] where it is done, and again where a button for it is drawn.
 
 mod cells;
+mod charts;
 mod fields;
 mod guard;
 mod live;
@@ -37,7 +39,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-pub use serve::{Address, Console, ConsoleError, bind, serve};
+pub(crate) use serve::{Console, bind, serve};
 
 /// Largest form: a document of a word processor with its pictures, or a sheet.
 const FORM_BYTES_MAX: usize = 32 << 20;
@@ -72,8 +74,8 @@ impl Connected<IncomingStream<'_, TcpListener>> for Origin {
 
 fn router(office: Office) -> Router {
     use pages::{
-        accounts, audit, conflicts, day, figures, meetings, record, records, review, search, sign_in,
-        site, sync,
+        accounts, audit, conflicts, day, figures, meetings, record, records, review, search,
+        sign_in, site, sync,
     };
     let pages = Router::new()
         .route("/", get(day::page))

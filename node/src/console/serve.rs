@@ -10,14 +10,14 @@ use tokio::sync::watch;
 
 /// Where the console listens, as the settings say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Address {
+pub(super) enum Address {
     Off,
     At(SocketAddr),
 }
 
 /// Why there is no console. The node runs without one.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum ConsoleError {
+pub(crate) enum ConsoleError {
     #[error(
         "the console cannot listen on {address}: {why}; set console.listen to an address that is free"
     )]
@@ -30,14 +30,14 @@ pub enum ConsoleError {
 
 /// The console's listener before it serves.
 #[derive(Debug)]
-pub struct Console {
-    pub address: SocketAddr,
+pub(crate) struct Console {
+    pub(crate) address: SocketAddr,
     listener: std::net::TcpListener,
 }
 
 impl Address {
     /// `auto` is loopback, at the port QUIC has for UDP.
-    pub fn of(config: &ConsoleConfig, quic: SocketAddr) -> Self {
+    pub(super) fn of(config: &ConsoleConfig, quic: SocketAddr) -> Self {
         match config.listen.as_str() {
             "off" => Self::Off,
             "auto" => Self::At(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), quic.port())),
@@ -48,7 +48,10 @@ impl Address {
 }
 
 /// Binds the listener; `None` if there is to be no console.
-pub fn bind(config: &ConsoleConfig, quic: SocketAddr) -> Result<Option<Console>, ConsoleError> {
+pub(crate) fn bind(
+    config: &ConsoleConfig,
+    quic: SocketAddr,
+) -> Result<Option<Console>, ConsoleError> {
     let Address::At(address) = Address::of(config, quic) else { return Ok(None) };
     if !address.ip().is_loopback() {
         return Err(ConsoleError::Plain { address });
@@ -61,7 +64,7 @@ pub fn bind(config: &ConsoleConfig, quic: SocketAddr) -> Result<Option<Console>,
 }
 
 /// Serves until `stop` is true; requests under way are finished.
-pub async fn serve(console: Console, daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(console: Console, daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
     let mut hosts: Vec<String> = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
     hosts.push(match console.address.ip() {
         IpAddr::V6(ip) => format!("[{ip}]"),

@@ -91,9 +91,7 @@ impl FromRequestParts<Office> for Visitor {
             })?
         };
         match account {
-            Some(account) => {
-                Ok(Self { account, lang: language(&parts.headers), secret, path })
-            }
+            Some(account) => Ok(Self { account, lang: language(&parts.headers), secret, path }),
             None if parts.method == axum::http::Method::GET => {
                 let to = format!("/sign-in?next={}", encoded(&path));
                 Err(Redirect::to(&to).into_response())

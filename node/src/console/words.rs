@@ -87,16 +87,13 @@ words! {
     Remark: "添加", "Add";
     Print: "打印", "Print";
     Page: "网页", "Page";
-    WordFile: "Word 文档", "Word document";
     FormHint: "每行一项", "One a line";
     PartsHint: "每行一项，各部分用｜隔开：", "One a line, parts divided by |: ";
     MapHint: "每行一项：键：值", "One a line, KEY: VALUE";
     OpenConflict: "有待裁定的不同值", "Has values to be settled";
     NotFound: "没有这个页面", "There is no such page";
-    NotAllowed: "您的角色不能做这件事", "Your roles do not allow this";
     AskAdministrator: "需要时请本单位管理员调整角色。", "If you need it, ask your unit's administrator for the role.";
     GoBack: "返回", "Go back";
-    Failed: "没有办成", "It did not work";
 
     WaitsForYou: "等您处理", "Waiting for you";
     NothingWaits: "现在没有等您处理的事。", "Nothing waits for you now.";
@@ -111,13 +108,11 @@ words! {
     Transfers: "待接收的组织关系", "Transfers to receive";
     DueThisPeriod: "本月、本季应办", "Due this month and quarter";
     OverdueMatters: "逾期事项", "Overdue";
-    SyncLight: "同步情况", "Sync";
     InSync: "已同步", "In sync";
     Alone: "未连接其他节点；照常记录，连上后自动同步", "No other node is connected; go on recording, it syncs by itself later";
     CatchingUp: "正在同步", "Catching up";
     Trouble: "需要管理员处理", "Needs the administrator";
     ConnectedTo: "已连接", "Connected to";
-    Of: "共", "of";
 
     ChooseBranch: "哪个党组织？", "Which branch?";
     ChooseKind: "什么会议？", "What kind of meeting?";
@@ -127,10 +122,6 @@ words! {
     ObserversHint: "每行一位", "One a line";
     MeetingTime: "开始时间", "Started";
     Minutes: "会议记录", "Minutes";
-    Topic: "主题", "Topic";
-    Host: "主持人", "Host";
-    Recorder: "记录人", "Recorder";
-    Place: "地点", "Place";
     RecordHeld: "保存会议", "Save the meeting";
     NoMembersHere: "这个党组织在本节点没有党员名册；可以先记录会议，以后再补签到。", "This node has no roster of this branch; record the meeting now and add attendance later.";
     NoBranches: "本单位还没有党组织，请先建立。", "This unit has no branches yet; make one first.";
@@ -142,11 +133,9 @@ words! {
 
     SettledBy: "裁定", "Settled by";
     Meanwhile: "裁定之前", "Until then";
-    Settle: "裁定", "Settle";
     NoConflicts: "没有待裁定的事。", "Nothing is to be settled.";
     Anyone: "有写入权的单位", "whoever may write there";
 
-    SearchFound: "找到", "Found";
     SearchNothing: "没有找到。", "Nothing was found.";
 
     Period: "时段", "Period";
@@ -154,12 +143,7 @@ words! {
     Fresh: "数据截至", "Data as of";
     NotSynced: "未同步", "not synced";
     RecordsBehind: "数字背后的记录", "Records behind the figure";
-    Complete: "完成", "Complete";
-    Due: "待办", "Due";
-    Overdue: "逾期", "Overdue";
-    NotApplicable: "不适用", "Not applicable";
     Total: "合计", "Total";
-    Download: "下载", "Download";
     TableOfIt: "数据表", "As a table";
     SmallCells: "少于 3 人的格子不显示。", "Cells of fewer than 3 people are not shown.";
 
@@ -173,12 +157,8 @@ words! {
     Why: "原因", "Why";
     Space: "数据范围", "Space";
     Entries: "条目", "Entries";
-    Alarms: "告警", "Alarms";
     NoAlarms: "没有告警。", "No alarms.";
     Never: "从未", "never";
-    Quarantined: "隔离的内容", "Quarantined";
-    DirectoryStopped: "目录已停", "The directory is stopped";
-    Records: "记录", "Records";
 
     Name: "姓名", "Name";
     Roles: "角色", "Roles";
@@ -187,19 +167,7 @@ words! {
     LinkedMember: "党员标识", "Member id";
     NewAccount: "新建账号", "New account";
     ResetPassword: "重设口令", "Set a new password";
-    Created_: "已建立。", "Made.";
-    SignedInAt: "登录于", "Signed in at";
-    From: "来自", "From";
     Sessions: "登录中", "Sessions";
     Tokens: "令牌", "Tokens";
     Disclosures: "个人信息查阅记录", "Who looked at personal data";
-    MakeToken: "签发令牌", "Make a token";
-}
-
-/// A number of something, as the language has it.
-pub(super) fn number_of(lang: Lang, count: usize, zh: &str, en: &str) -> String {
-    match lang {
-        Lang::Zh => format!("{count} {zh}"),
-        Lang::En => format!("{count} {en}"),
-    }
 }

@@ -34,7 +34,7 @@ fn is_harmless(url: &str) -> bool {
 }
 
 /// HTML to be put into a page.
-pub(super) fn html(text: &str) -> String {
+pub(crate) fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 3 / 2);
     pulldown_cmark::html::push_html(&mut out, events(text));
     out

@@ -25,7 +25,7 @@ pub mod export;
 pub mod feed;
 mod guard;
 pub mod import;
-mod markdown;
+pub(crate) mod markdown;
 mod pack;
 pub mod page;
 mod places;
@@ -35,6 +35,7 @@ pub mod xlsx;
 
 pub use export::{Export, ExportError, export, template};
 pub use import::{SheetReport, import};
+pub(crate) use published::published_fields;
 pub use table::{Format, Table, TableError};
 
 #[cfg(test)]

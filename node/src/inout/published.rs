@@ -39,3 +39,11 @@ pub(super) fn published(shown: &Shown) -> Published {
     let fields = approved.as_ref().map_or_else(|| record.to_json(), Record::to_json);
     Published::Out { since_ms, fields }
 }
+
+/// The published version of a post, and since when it is out; `None` while it is not.
+pub(crate) fn published_fields(shown: &Shown) -> Option<(u64, Value)> {
+    match published(shown) {
+        Published::Out { since_ms, fields } => Some((since_ms, fields)),
+        Published::Gone { .. } | Published::Never => None,
+    }
+}

@@ -64,7 +64,7 @@ impl Report {
     }
 
     /// What its lines can stand for, the usual first.
-    fn groupings(self) -> &'static [&'static str] {
+    pub(crate) fn groupings(self) -> &'static [&'static str] {
         match self {
             Self::Posts => &["unit", "month", "author"],
             Self::Attendance | Self::Roster => &["unit", "branch"],

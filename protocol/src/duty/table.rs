@@ -3,6 +3,7 @@
 use super::calendar::Period;
 use super::freshness::Freshness;
 use crate::id::DocId;
+use crate::sheet::Lang;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -96,6 +97,10 @@ pub struct Column {
 impl Column {
     pub fn new(key: &str, zh: &str, en: &str, shown: Shown) -> Self {
         Self { key: key.into(), zh: zh.into(), en: en.into(), shown }
+    }
+
+    pub fn label(&self, lang: Lang) -> &str {
+        lang.pick(&self.zh, &self.en)
     }
 
     pub fn count(key: &str, zh: &str, en: &str) -> Self {

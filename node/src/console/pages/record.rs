@@ -1,11 +1,13 @@
 //! One record: shown, made, changed, taken a step further.
 
-use super::super::cells::{People, is_prose, kind_label, label, prose, safe, tag, time, unit_name, value};
+use super::super::Office;
+use super::super::cells::{
+    People, is_prose, kind_label, label, prose, safe, tag, time, unit_name, value,
+};
 use super::super::fields::{Form, Sent, Suggestion, Wrong, edits};
 use super::super::shell::{flash, page as full_page, trouble};
 use super::super::visitor::{Visitor, encoded};
 use super::super::words::Word;
-use super::super::Office;
 use super::{Refused, ToldTo, blocking, check};
 use crate::api::{Problem, disclose_to, safe_on, schema_of, unit_of, warnings};
 use crate::driver::DriverStatus;
@@ -76,7 +78,14 @@ pub(in crate::console) async fn page(
     let looked = look(&office, &visitor, schema, &id).await?;
     let status = status(&office, &visitor).await?;
     let directory = office.records().shared.directory.now();
-    let view = View { visitor: &visitor, schema, looked: &looked, directory: &directory, status: &status, records: office.records() };
+    let view = View {
+        visitor: &visitor,
+        schema,
+        looked: &looked,
+        directory: &directory,
+        status: &status,
+        records: office.records(),
+    };
     let title = title_of(schema, &looked.json, visitor.lang);
     let body = html! {
         (remarks(schema, &said, visitor.lang))
@@ -97,10 +106,14 @@ pub(super) async fn status(office: &Office, visitor: &Visitor) -> Result<DriverS
 
 /// What a record is recognised by.
 pub(super) fn title_of(schema: &'static Schema, json: &Value, lang: Lang) -> String {
-    let title = schema.title().map(|field| super::super::cells::text(field, &json[field.name], lang));
+    let title =
+        schema.title().map(|field| super::super::cells::text(field, &json[field.name], lang));
     let kind = schema.field("kind").filter(|f| !f.codes().is_empty());
     let kind = kind.map(|f| super::super::cells::text(f, &json["kind"], lang));
-    [title, kind].into_iter().flatten().find(|text| !text.is_empty())
+    [title, kind]
+        .into_iter()
+        .flatten()
+        .find(|text| !text.is_empty())
         .unwrap_or_else(|| kind_label(schema, lang).to_owned())
 }
 
@@ -205,9 +218,13 @@ impl View<'_> {
                     span.tag { (self.member(who)) " " (state) } " "
                 }
             },
-            (Merge::Set, Value::Array(items)) if matches!(field.name, "expected" | "observers" | "members") => html! {
-                (items.iter().filter_map(Value::as_str).map(|who| self.member(who)).collect::<Vec<_>>().join("、"))
-            },
+            (Merge::Set, Value::Array(items))
+                if matches!(field.name, "expected" | "observers" | "members") =>
+            {
+                html! {
+                    (items.iter().filter_map(Value::as_str).map(|who| self.member(who)).collect::<Vec<_>>().join("、"))
+                }
+            }
             _ => value(field, json, lang),
         }
     }
@@ -288,8 +305,11 @@ impl View<'_> {
             self.may(Action::Step(self.schema.name, step.op))
                 && (units.is_empty() || units.contains(&unit))
         };
-        let now: Vec<(&'static Field, &'static Workflow, Course)> = self.schema.workflows()
-            .filter_map(|(field, workflow)| Some((field, workflow, record.course(field)?))).collect();
+        let now: Vec<(&'static Field, &'static Workflow, Course)> = self
+            .schema
+            .workflows()
+            .filter_map(|(field, workflow)| Some((field, workflow, record.course(field)?)))
+            .collect();
         html! {
             @for (field, workflow, course) in &now {
                 div.bar.steps {
@@ -352,7 +372,10 @@ impl View<'_> {
 }
 
 fn step_name(workflow: &Workflow, op: &str, lang: Lang) -> String {
-    let step = workflow.step(op).map(|s| match lang { Lang::Zh => s.zh, Lang::En => s.en });
+    let step = workflow.step(op).map(|s| match lang {
+        Lang::Zh => s.zh,
+        Lang::En => s.en,
+    });
     let own = match (op, lang) {
         (RECORD, Lang::Zh) => Some("登记"),
         (RECORD, Lang::En) => Some("Recorded"),
@@ -374,11 +397,16 @@ pub(super) fn is_empty(value: &Value) -> bool {
 }
 
 /// Branches people choose among, by code.
-pub(super) fn suggestions(records: &Records, schema: &Schema) -> BTreeMap<&'static str, Vec<Suggestion>> {
+pub(super) fn suggestions(
+    records: &Records,
+    schema: &Schema,
+) -> BTreeMap<&'static str, Vec<Suggestion>> {
     let mut out = BTreeMap::new();
     let directory = records.shared.directory.now();
-    let units: Vec<Suggestion> = directory.units()
-        .map(|u| Suggestion { value: u.code.clone(), label: u.name.clone() }).collect();
+    let units: Vec<Suggestion> = directory
+        .units()
+        .map(|u| Suggestion { value: u.code.clone(), label: u.name.clone() })
+        .collect();
     let branches = branches(records, None);
     for field in schema.fields {
         match field.name {
@@ -472,7 +500,11 @@ fn form_page(
         None => format!("/r/{}", schema.plural),
     };
     let title = match id {
-        Some(_) => format!("{}：{}", Word::Edit.say(lang), title_of(schema, &Value::Object(values.clone()), lang)),
+        Some(_) => format!(
+            "{}：{}",
+            Word::Edit.say(lang),
+            title_of(schema, &Value::Object(values.clone()), lang)
+        ),
         None => format!("{}：{}", Word::New.say(lang), kind_label(schema, lang)),
     };
     let body = html! {
@@ -510,7 +542,8 @@ pub(in crate::console) async fn create(
     match made {
         Ok(saved) => {
             let to = format!("/r/{}/{}", schema.plural, saved.document);
-            Ok(Redirect::to(&format!("{to}?said=saved&warning={}", encoded(&warning))).into_response())
+            Ok(Redirect::to(&format!("{to}?said=saved&warning={}", encoded(&warning)))
+                .into_response())
         }
         Err(error) => Ok(again(&Wrong::new(), Some(&lang.say(&error.to_string())))),
     }
@@ -546,7 +579,11 @@ pub(in crate::console) async fn save(
     match saved {
         Ok(saved) => {
             let said = if saved.entry.is_some() { "saved" } else { "unchanged" };
-            let to = format!("/r/{}/{id}?said={said}&came={came}&over={over}&warning={}", schema.plural, encoded(&warning));
+            let to = format!(
+                "/r/{}/{id}?said={said}&came={came}&over={over}&warning={}",
+                schema.plural,
+                encoded(&warning)
+            );
             Ok(Redirect::to(&to).into_response())
         }
         Err(error) => Ok(again(&Wrong::new(), Some(&lang.say(&error.to_string())))),
@@ -569,7 +606,8 @@ fn meanwhile(
     let single = |f: &&'static Field| {
         fields.contains_key(f.name) && matches!(f.merge, Merge::Register | Merge::Contested)
     };
-    let names = |list: Vec<&'static Field>| list.iter().map(|f| f.name).collect::<Vec<_>>().join(",");
+    let names =
+        |list: Vec<&'static Field>| list.iter().map(|f| f.name).collect::<Vec<_>>().join(",");
     let (over, came): (Vec<_>, Vec<_>) = changed.into_iter().partition(single);
     (names(came), names(over))
 }
@@ -727,7 +765,9 @@ pub(in crate::console) async fn history(
 fn changed(schema: &'static Schema, name: &str, change: &Value, lang: Lang) -> Markup {
     let Some(field) = schema.field(name) else { return html! { p { (name) } } };
     let told = match (field.merge, change) {
-        (Merge::Register | Merge::Contested, value) => super::super::cells::text(field, value, lang),
+        (Merge::Register | Merge::Contested, value) => {
+            super::super::cells::text(field, value, lang)
+        }
         _ if field.personal => "***".to_owned(),
         (Merge::Text | Merge::List, parts) => {
             let excerpt = parts["excerpt"].as_str().unwrap_or_default();

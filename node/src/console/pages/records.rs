@@ -1,10 +1,10 @@
 //! Lists of records of a kind.
 
+use super::super::Office;
 use super::super::cells::{kind_label, label, unit_name, value};
 use super::super::shell::page as full_page;
 use super::super::visitor::{Visitor, encoded};
 use super::super::words::Word;
-use super::super::Office;
 use super::{Refused, ToldTo, blocking, check};
 use crate::api::{cells_of, list_query, schema_of};
 use crate::store::ListedRow;
@@ -33,7 +33,8 @@ pub(in crate::console) async fn page(
     let schema = schema_of(&plural).told_to(&visitor)?;
     check(&visitor, Action::Read(schema.name), None)?;
     let directory = office.records().shared.directory.now();
-    let given: Asked = asked.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let given: Asked =
+        asked.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k.clone(), v.clone())).collect();
     let query = list_query(schema, &directory, given.clone()).told_to(&visitor)?;
     let records = office.records().clone();
     let found = blocking(move || records.list(schema, query)).await.told_to(&visitor)?;
@@ -55,8 +56,11 @@ pub(in crate::console) async fn page(
 }
 
 fn address(schema: &Schema, asked: &Asked, after: Option<&str>) -> String {
-    let mut pairs: Vec<(&str, &str)> =
-        asked.iter().filter(|(k, _)| *k != "after").map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let mut pairs: Vec<(&str, &str)> = asked
+        .iter()
+        .filter(|(k, _)| *k != "after")
+        .map(|(k, v)| (k.as_str(), v.as_str()))
+        .collect();
     pairs.extend(after.map(|after| ("after", after)));
     let pairs: Vec<String> =
         pairs.into_iter().map(|(k, v)| format!("{}={}", encoded(k), encoded(v))).collect();
@@ -142,9 +146,11 @@ pub(super) fn table(
     rows: &[ListedRow],
 ) -> Markup {
     let lang = visitor.lang;
-    let fields: Vec<&'static Field> = schema.listed.iter().filter_map(|n| schema.field(n)).collect();
-    // The longest text comes last in lists; it is what a record is recognised by.
-    let main = fields.len().saturating_sub(1);
+    let fields: Vec<&'static Field> =
+        schema.listed.iter().filter_map(|n| schema.field(n)).collect();
+    // What a record is recognised by; else the longest text, which comes last.
+    let title = schema.title().and_then(|title| fields.iter().position(|f| f.name == title.name));
+    let main = title.unwrap_or(fields.len().saturating_sub(1));
     if rows.is_empty() {
         return html! { p.faint { (Word::NothingHere.say(lang)) } };
     }
@@ -188,9 +194,9 @@ pub(super) fn table(
 /// Every kind this person reads.
 fn every_kind(visitor: &Visitor) -> Markup {
     let lang = visitor.lang;
-    let kinds = ALL.into_iter().filter(|s| {
-        visitor.may(Action::Read(s.name)) && !ELSEWHERE.contains(&s.name)
-    });
+    let kinds = ALL
+        .into_iter()
+        .filter(|s| visitor.may(Action::Read(s.name)) && !ELSEWHERE.contains(&s.name));
     let body = html! {
         ul.cards {
             @for schema in kinds {

@@ -33,7 +33,8 @@ pub(in crate::console) struct Credentials {
 
 /// Where to go on: a path of ours, never another site.
 fn ours(next: &str) -> &str {
-    let inside = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\n', '\r']);
+    let inside =
+        next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\n', '\r']);
     if inside { next } else { "/" }
 }
 
@@ -116,7 +117,9 @@ pub(in crate::console) async fn sign_out(
 ) -> Result<Response, Refused> {
     let accounts = office.accounts().clone();
     let leaving = visitor.clone();
-    blocking(move || accounts.sign_out(&leaving.secret, &leaving.account)).await.told_to(&visitor)?;
+    blocking(move || accounts.sign_out(&leaving.secret, &leaving.account))
+        .await
+        .told_to(&visitor)?;
     Ok(without_session("/sign-in"))
 }
 

@@ -1,0 +1,405 @@
+//! Figures: the reports as tables and drawings, each number with the records behind it and how fresh the
+//! data is.
+
+use super::super::Office;
+use super::super::cells::{time, unit_name};
+use super::super::charts;
+use super::super::shell::page as full_page;
+use super::super::visitor::{Visitor, encoded};
+use super::super::words::Word;
+use super::{Refused, ToldTo, blocking, check};
+use crate::api::Problem;
+use crate::reports::{Behind, Made, Report, ReportError, ReportQuery};
+use crate::words::Lang;
+use axum::extract::{Path, Query, State};
+use fenbu_protocol::access::Action;
+use fenbu_protocol::duty::{Cell, Column, Line, Shown, State as How, Table};
+use fenbu_protocol::record::schema_named;
+use maud::{Markup, html};
+use serde::Deserialize;
+use std::sync::atomic::Ordering;
+
+#[derive(Debug, Default, Clone, Deserialize)]
+pub(in crate::console) struct Asked {
+    #[serde(default)]
+    period: String,
+    #[serde(default)]
+    unit: String,
+    #[serde(default)]
+    by: String,
+    #[serde(default)]
+    explain: String,
+}
+
+/// Fewer people than this in a cell name somebody.
+const SMALL: i64 = 3;
+
+fn name_of(report: Report, lang: Lang) -> &'static str {
+    let (zh, en) = match report {
+        Report::Matrix => ("三会一课", "Meetings due and held"),
+        Report::Posts => ("稿件", "Posts"),
+        Report::Attendance => ("出席", "Attendance"),
+        Report::Roster => ("党员", "Roster"),
+        Report::Overdue => ("逾期", "Overdue"),
+        Report::Temporary => ("临时党支部", "Temporary branches"),
+        Report::Programmes => ("党建+", "Programmes"),
+        Report::Directives => ("传达", "Directives"),
+        Report::Ledgers => ("采用与荣誉", "Adoptions and honours"),
+    };
+    match lang {
+        Lang::Zh => zh,
+        Lang::En => en,
+    }
+}
+
+fn check_ready(office: &Office, visitor: &Visitor) -> Result<(), Refused> {
+    let stale = office.daemon.progress.views_stale.load(Ordering::Acquire);
+    let why = "the lists are being filled again after an upgrade; figures can be made once that is done: try again in a few minutes";
+    (!stale).then_some(()).ok_or_else(|| Problem::unavailable(why)).told_to(visitor)
+}
+
+/// The page a quarter ends on: matrix, posts, overdue.
+pub(in crate::console) async fn overview(
+    State(office): State<Office>,
+    visitor: Visitor,
+    Query(asked): Query<Asked>,
+) -> Result<Markup, Refused> {
+    check(&visitor, Action::Reports, None)?;
+    check_ready(&office, &visitor)?;
+    let lang = visitor.lang;
+    let records = office.records().clone();
+    let period =
+        if asked.period.is_empty() { "this-quarter".to_owned() } else { asked.period.clone() };
+    let wanted = period.clone();
+    let made = blocking(move || {
+        [Report::Matrix, Report::Posts, Report::Overdue].map(|report| {
+            let period = (report != Report::Overdue).then(|| wanted.clone());
+            let query = ReportQuery { period, ..ReportQuery::default() };
+            records.report(report, &query)
+        })
+    });
+    let [matrix_made, posts, overdue] = made.await;
+    let (matrix_made, posts, overdue) =
+        (matrix_made.told_to(&visitor)?, posts.told_to(&visitor)?, overdue.told_to(&visitor)?);
+    let body = html! {
+        (tabs(None, lang))
+        (period_bar(&asked, &period, &[], &office, lang))
+        section {
+            h2 { a href=(format!("/figures/matrix?period={period}")) { (name_of(Report::Matrix, lang)) } }
+            (charts::stacked(&counted(&matrix_made.table), lang))
+            (matrix(&matrix_made.table, "matrix", &period, lang))
+        }
+        section {
+            h2 { a href=(format!("/figures/posts?period={period}")) { (name_of(Report::Posts, lang)) } }
+            (charts::bars(&posts.table, lang))
+        }
+        section {
+            h2 { a href="/figures/overdue" { (name_of(Report::Overdue, lang)) } }
+            (charts::bars(&overdue.table, lang))
+        }
+        (fresh(&matrix_made, lang))
+    };
+    Ok(full_page(&visitor, Word::Figures.say(lang), body))
+}
+
+fn tabs(here: Option<Report>, lang: Lang) -> Markup {
+    html! {
+        nav.bar aria-label=(Word::Figures.say(lang)) {
+            a.button href="/figures" aria-current=[here.is_none().then_some("page")] { (Word::All.say(lang)) }
+            @for (name, report) in Report::ALL {
+                a.button href=(format!("/figures/{name}")) aria-current=[(here == Some(report)).then_some("page")] {
+                    (name_of(report, lang))
+                }
+            }
+        }
+    }
+}
+
+fn period_bar(
+    asked: &Asked,
+    period: &str,
+    groupings: &[&str],
+    office: &Office,
+    lang: Lang,
+) -> Markup {
+    let directory = office.records().shared.directory.now();
+    html! {
+        form.bar method="get" {
+            div {
+                label for="period" { (Word::Period.say(lang)) }
+                input #period name="period" value=(period) list="periods" size="14";
+                datalist id="periods" {
+                    @for known in ["this-month", "last-month", "this-quarter", "last-quarter", "this-year", "last-year", "2018", "2018-Q3", "2018-07"] {
+                        option value=(known) {}
+                    }
+                }
+            }
+            div {
+                label for="unit" { (Word::Unit.say(lang)) }
+                select #unit name="unit" {
+                    option value="" { (Word::All.say(lang)) }
+                    @for unit in directory.units() { option value=(unit.code) selected[unit.code == asked.unit] { (unit.name) } }
+                }
+            }
+            @if groupings.len() > 1 {
+                div {
+                    label for="by" { (Word::Show.say(lang)) }
+                    select #by name="by" {
+                        @for by in groupings { option value=(by) selected[*by == asked.by] { (by) } }
+                    }
+                }
+            }
+            button type="submit" { (Word::Show.say(lang)) }
+        }
+    }
+}
+
+pub(in crate::console) async fn page(
+    State(office): State<Office>,
+    visitor: Visitor,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Markup, Refused> {
+    check(&visitor, Action::Reports, None)?;
+    check_ready(&office, &visitor)?;
+    let lang = visitor.lang;
+    let known = || Report::ALL.map(|(name, _)| name).join(", ");
+    let report = Report::named(&name)
+        .ok_or_else(|| ReportError::Unknown(name.clone(), known()))
+        .told_to(&visitor)?;
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let query = ReportQuery {
+        period: some(&asked.period),
+        unit: some(&asked.unit),
+        by: some(&asked.by),
+        explain: None,
+    };
+    let records = office.records().clone();
+    let cell = some(&asked.explain);
+    let (made, behind) = blocking(move || {
+        let made = records.report(report, &query)?;
+        let behind = cell.map(|cell| records.explain(&made, &cell)).transpose()?;
+        Ok::<_, ReportError>((made, behind))
+    })
+    .await
+    .told_to(&visitor)?;
+    let directory = office.records().shared.directory.now();
+    let head = directory.head_office() == office.records().shared.unit();
+    let period = made.period.to_string();
+    let hides = !head && matches!(report, Report::Roster | Report::Attendance);
+    let body = html! {
+        (tabs(Some(report), lang))
+        (period_bar(&asked, &period, report.groupings(), &office, lang))
+        @if let Some(behind) = &behind { (behind_shown(&asked.explain, behind, &directory, lang)) }
+        @match report {
+            Report::Matrix => { (charts::stacked(&counted(&made.table), lang)) (matrix(&made.table, &name, &period, lang)) }
+            _ => { (charts::bars(&made.table, lang)) (table(&made.table, &name, &asked, hides, lang)) }
+        }
+        @if hides { p.faint.small { (Word::SmallCells.say(lang)) } }
+        @for remark in &made.remarks { p.faint { (lang.say(remark)) } }
+        (fresh(&made, lang))
+    };
+    Ok(full_page(&visitor, name_of(report, lang), body))
+}
+
+fn column_label(column: &Column, lang: Lang) -> &str {
+    match lang {
+        Lang::Zh => &column.zh,
+        Lang::En => &column.en,
+    }
+}
+
+fn class(state: Option<How>) -> &'static str {
+    match state {
+        Some(How::Complete) => "good",
+        Some(How::Due) => "warn",
+        Some(How::Overdue) => "bad",
+        Some(How::NotSynced) => "unknown",
+        Some(How::NotApplicable) => "faint",
+        None => "",
+    }
+}
+
+fn state_label(state: How, lang: Lang) -> &'static str {
+    match lang {
+        Lang::Zh => state.label_zh(),
+        Lang::En => state.label_en(),
+    }
+}
+
+/// A figure as text.
+pub(in crate::console) fn told(cell: &Cell, column: &Column, lang: Lang) -> String {
+    if cell.state == Some(How::NotSynced) {
+        return Word::NotSynced.say(lang).to_owned();
+    }
+    if cell.state == Some(How::NotApplicable) {
+        return "—".to_owned();
+    }
+    if let Some(text) = &cell.text {
+        return text.clone();
+    }
+    match (column.shown, cell.required) {
+        (Shown::Ratio, Some(required)) => format!("{}/{required}", cell.done),
+        (Shown::Percent, _) => {
+            cell.permille().map_or_else(|| "—".to_owned(), |p| format!("{}.{}%", p / 10, p % 10))
+        }
+        (Shown::Fen, _) => format!("{}.{:02}", cell.done / 100, cell.done % 100),
+        _ => cell.done.to_string(),
+    }
+}
+
+/// Branches by meeting kinds: done of required, coloured by how it stands and said in words.
+pub(in crate::console) fn matrix(table: &Table, name: &str, period: &str, lang: Lang) -> Markup {
+    html! {
+        div.wide {
+            table {
+                thead { tr {
+                    th scope="col" {}
+                    @for column in &table.columns { th scope="col" { (column_label(column, lang)) } }
+                } }
+                tbody {
+                    @for line in &table.lines {
+                        tr {
+                            th scope="row" { (line.label) }
+                            @for (column, cell) in table.columns.iter().zip(&line.cells) {
+                                td class=(class(cell.state)) title=[cell.state.map(|s| state_label(s, lang))] {
+                                    (linked(line, column, cell, name, period, "", lang))
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn linked(
+    line: &Line,
+    column: &Column,
+    cell: &Cell,
+    name: &str,
+    period: &str,
+    more: &str,
+    lang: Lang,
+) -> Markup {
+    let text = told(cell, column, lang);
+    if cell.ids.is_empty() {
+        return html! { (text) };
+    }
+    let to = format!(
+        "/figures/{name}?period={}&explain={}/{}{more}",
+        encoded(period),
+        encoded(&line.key),
+        encoded(&column.key)
+    );
+    html! { a href=(to) { (text) } }
+}
+
+fn table(table: &Table, name: &str, asked: &Asked, hides: bool, lang: Lang) -> Markup {
+    let more = [("unit", &asked.unit), ("by", &asked.by)];
+    let more: String = more
+        .iter()
+        .filter(|(_, v)| !v.is_empty())
+        .map(|(k, v)| format!("&{k}={}", encoded(v)))
+        .collect();
+    let small = |column: &Column, cell: &Cell| {
+        hides
+            && column.shown == Shown::Count
+            && cell.text.is_none()
+            && (1..SMALL).contains(&cell.done)
+    };
+    html! {
+        div.wide {
+            table {
+                thead { tr {
+                    th scope="col" {}
+                    @for column in &table.columns { th.number scope="col" { (column_label(column, lang)) } }
+                } }
+                tbody {
+                    @for line in &table.lines {
+                        tr {
+                            th scope="row" { (line.label) }
+                            @for (column, cell) in table.columns.iter().zip(&line.cells) {
+                                td class=(format!("number {}", class(cell.state))) {
+                                    @if small(column, cell) { "<" (SMALL) }
+                                    @else { (linked(line, column, cell, name, &asked.period, &more, lang)) }
+                                }
+                            }
+                        }
+                    }
+                }
+                @if let Some(total) = &table.total {
+                    tfoot { tr {
+                        th scope="row" { (Word::Total.say(lang)) }
+                        @for (column, cell) in table.columns.iter().zip(total) {
+                            td.number { strong { (told(cell, column, lang)) } }
+                        }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+/// How many cells of each meeting kind stand how.
+fn counted(table: &Table) -> Vec<charts::Stack> {
+    let of =
+        |at: usize, how: How| table.lines.iter().filter(|l| l.cells[at].state == Some(how)).count();
+    table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| charts::Stack {
+            zh: column.zh.clone(),
+            en: column.en.clone(),
+            parts: [How::Complete, How::Due, How::Overdue, How::NotSynced]
+                .map(|how| (how, of(at, how))),
+        })
+        .collect()
+}
+
+fn behind_shown(
+    cell: &str,
+    behind: &[Behind],
+    directory: &fenbu_protocol::directory::Directory,
+    lang: Lang,
+) -> Markup {
+    html! {
+        section.card {
+            h2 { (Word::RecordsBehind.say(lang)) " " (cell) span.count { (behind.len()) } }
+            ul {
+                @for one in behind.iter().take(200) {
+                    @if let Some(schema) = schema_named(one.kind) {
+                        li {
+                            a href=(format!("/r/{}/{}", schema.plural, one.id)) {
+                                (super::super::cells::kind_label(schema, lang)) " " (one.id.to_string().get(..8).unwrap_or_default())
+                            }
+                            " " span.faint { (unit_name(directory, one.unit.as_deref())) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How fresh each unit's data is that the figures rest on.
+fn fresh(made: &Made, lang: Lang) -> Markup {
+    html! {
+        details.small {
+            summary { (Word::Fresh.say(lang)) }
+            ul {
+                @for unit in &made.units {
+                    li {
+                        (unit.name) "："
+                        @match unit.freshness.as_of_ms {
+                            Some(ms) => (time(ms)),
+                            None => span.tag.unknown { (Word::NotSynced.say(lang)) },
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
