@@ -131,8 +131,18 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
         "bytes_received": totals.stream_bytes_in,
         "udp_bytes_sent": totals.udp_bytes_out,
         "udp_bytes_received": totals.udp_bytes_in,
+        "console": console(&daemon, lang),
         "alarms": alarms(&driver, &stored, &directory).iter().map(|alarm| lang.say(alarm)).collect::<Vec<_>>(),
     })))
+}
+
+/// Where the console is, or why there is none; null where there is to be none.
+fn console(daemon: &Daemon, lang: Lang) -> Value {
+    match daemon.console.get() {
+        Some(Ok(Some(address))) => json!({ "url": format!("http://{address}/") }),
+        Some(Err(why)) => json!({ "why": lang.say(why) }),
+        Some(Ok(None)) | None => Value::Null,
+    }
 }
 
 /// How old the directory here is; see [`crate::freshness`].
