@@ -71,7 +71,7 @@ pub struct Daemon {
     pub admission: Admission,
     pub accounts: Accounts,
     /// Where the console is, or why there is none.
-    pub console: OnceLock<Result<Option<SocketAddr>, String>>,
+    pub console: OnceLock<Result<Option<String>, String>>,
     pub endpoint: Endpoint,
     pub config: Config,
     pub progress: Arc<Progress>,
@@ -485,7 +485,7 @@ async fn serve(
 fn console(config: &Config, daemon: &Daemon) -> Option<crate::console::Console> {
     let bound = crate::console::bind(&config.console, daemon.local_addr());
     let told = match &bound {
-        Ok(console) => Ok(console.as_ref().map(|console| console.address)),
+        Ok(console) => Ok(console.as_ref().map(crate::console::Console::url)),
         Err(error) => {
             tracing::error!(%error, "there is no console");
             Err(error.to_string())

@@ -31,13 +31,10 @@ use crate::daemon::Daemon;
 use crate::records::Records;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::extract::connect_info::Connected;
 use axum::middleware;
 use axum::routing::{get, post};
-use axum::serve::IncomingStream;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 
 pub(crate) use serve::{Console, bind, serve};
 
@@ -65,12 +62,6 @@ impl Office {
 /// Where a visitor comes from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin(SocketAddr);
-
-impl Connected<IncomingStream<'_, TcpListener>> for Origin {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
 
 fn router(office: Office) -> Router {
     use pages::{
