@@ -223,8 +223,9 @@ impl Daemon {
         tokio::spawn(hand_out_keys(admission.clone()));
         let records = Records { shared, writer: handle, rebuilder };
         tokio::spawn(crate::reports::keep_marks(records.clone(), stop.subscribe()));
+        let accounts_directory = records.shared.directory.clone();
         let accounts = Accounts::new(records.clone(), Desk::open(folder.path())?);
-        tokio::spawn(share_credentials(accounts.clone(), stop.subscribe()));
+        tokio::spawn(share_credentials(accounts.clone(), accounts_directory, stop.subscribe()));
         Ok(Self {
             records,
             admission,
@@ -350,7 +351,11 @@ async fn hand_out_keys(admission: Admission) {
 }
 
 /// Gives nodes of this unit that came later their copies of its people's passwords.
-async fn share_credentials(accounts: Accounts, mut stop: watch::Receiver<bool>) {
+async fn share_credentials(
+    accounts: Accounts,
+    mut directory: DirectoryView,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
         let shared = accounts.clone();
         let outcome = tokio::task::spawn_blocking(move || shared.share_credentials()).await;
@@ -362,6 +367,8 @@ async fn share_credentials(accounts: Accounts, mut stop: watch::Receiver<bool>) 
         let wait = tokio::time::sleep(CREDENTIALS_EVERY);
         tokio::select! {
             () = wait => {}
+            // A node of the unit may have come.
+            going_on = directory.changes() => if !going_on { return },
             // An error means that the daemon is gone.
             _ = stop.wait_for(|stopping| *stopping) => return,
         }

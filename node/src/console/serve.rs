@@ -116,11 +116,7 @@ fn tls_config(certificate: &str, key: &str) -> Result<ServerConfig, ConsoleError
 }
 
 /// Serves until `stop` is true; requests under way are finished.
-pub(crate) async fn serve(
-    console: Console,
-    daemon: Arc<Daemon>,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(crate) async fn serve(console: Console, daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
     let mut hosts: Vec<String> = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
     hosts.push(match console.address.ip() {
         IpAddr::V6(ip) => format!("[{ip}]"),

@@ -266,8 +266,7 @@ async fn what_people_type_is_text_wherever_it_is_shown() {
     for path in &pages {
         let (status, page) = house.ask(&Method::GET, path, Some(&cookie), "").await;
         assert_eq!(status, StatusCode::OK, "{path}: {page:.300}");
-        for hostile in ["<script>alert", "<img", "<a href=\"javascript:"]
-        {
+        for hostile in ["<script>alert", "<img", "<a href=\"javascript:"] {
             assert!(!page.contains(hostile), "{path} has {hostile}");
         }
     }
