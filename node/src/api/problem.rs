@@ -137,6 +137,21 @@ impl From<RecordError> for Problem {
             RecordError::Exists { .. } => {
                 Self::new(StatusCode::CONFLICT, "exists", "It exists already", detail)
             }
+            RecordError::Overtaken { .. } => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "changed",
+                "It has changed meanwhile",
+                detail,
+            ),
+            RecordError::OtherRequest => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "key-reused",
+                "The key stands for another request",
+                detail,
+            ),
+            RecordError::DoneBefore => {
+                Self::new(StatusCode::CONFLICT, "done-before", "It was done before", detail)
+            }
             RecordError::Edit(_) | RecordError::Sealed | RecordError::NoWay { .. } => {
                 Self::bad_request(detail)
             }

@@ -152,6 +152,7 @@ impl Bench {
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
             ledger: Arc::default(),
+            turns: Arc::default(),
             search: crate::search::Search::default(),
             changes: crate::changes::Changes::default(),
         };

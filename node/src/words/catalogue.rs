@@ -17,6 +17,12 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("Ambiguous id", "标识不唯一"),
     ("It exists already", "已经存在"),
     ("The record is damaged", "记录已损坏"),
+    ("It has changed meanwhile", "已被修改"),
+    ("The key stands for another request", "这个键已用于另一个请求"),
+    ("It was done before", "已经做过"),
+    ("{kind} {id} has changed since it was read: read it again and say what is to change now, or leave If-Match out and both changes are merged", "{kind} {id} 在读取之后又被修改：请重新读取，再写明要改什么；或者不带 If-Match，两边的修改会合并"),
+    ("this Idempotency-Key was used for another request within the last day; use a new key for each request", "这个 Idempotency-Key 一天之内已用于另一个请求；每个请求请用新的键"),
+    ("this request was carried out before, and what came of it cannot be read any more", "这个请求以前已经执行，当时的结果现在读不出来"),
 
     // What is asked of the API.
     ("there is no such path here", "这里没有这个路径"),
