@@ -1,14 +1,18 @@
 //! The control API: HTTP with JSON under `/api/v1`, over the node's unix socket.
 //!
-//! One file per noun. Errors are problem details (RFC 9457) with a hint that says what to do. The
+//! One file per noun; `routes` is the table of all of them, of which the router and `openapi.json` are
+//! made. `API.md` beside this crate's manifest is for whoever calls from outside. Errors are problem details (RFC 9457) with a hint that says what to do. The
 //! socket is the account's own (mode 0600); who called is taken from its peer credentials.
 
 mod admin;
+mod changes;
 mod conflicts;
 mod doctor;
 mod forks;
 mod inout;
+mod limits;
 mod metrics;
+mod openapi;
 mod personal;
 mod problem;
 mod quarantine;
@@ -16,17 +20,18 @@ mod records;
 mod repair;
 mod reports;
 mod root;
+mod routes;
 mod search;
 mod spaces;
 mod status;
 mod trust;
+mod versions;
 
 use crate::daemon::Daemon;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::extract::connect_info::Connected;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::serve::IncomingStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -35,9 +40,7 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 
 pub use problem::Problem;
-
-/// Largest request body: an import of 50,000 records.
-const BODY_BYTES_MAX: usize = 256 << 20;
+pub use routes::{Needs, PREFIX, ROUTES, Route, find};
 
 /// Who is at the other end of the socket.
 #[derive(Debug, Clone, Copy)]
@@ -58,55 +61,17 @@ impl Caller {
     }
 }
 
-/// Every route.
+/// Every route of the table, and those that are for whoever watches over the node.
 pub fn router(daemon: Arc<Daemon>) -> Router {
-    let api = Router::new()
-        .route("/status", get(status::status))
-        .route("/peers", get(status::peers))
-        .route("/sync", get(status::sync))
-        .route("/directory", get(admin::directory))
-        .route("/invites", post(admin::invite))
-        .route("/admissions", post(admin::admit))
-        .route("/directory/revoke", post(trust::revoke))
-        .route("/directory/spaces", post(spaces::change))
-        .route("/directory/spaces/{label}", get(spaces::show))
-        .route("/directory/limits", post(spaces::limits))
-        .route("/directory/root/appoint", post(root::appoint))
-        .route("/directory/root/recover", post(root::recover))
-        .route("/directory/root/take", post(root::take))
-        .route("/quarantine", get(quarantine::list))
-        .route("/quarantine/reviewed", post(quarantine::reviewed))
-        .route("/conflicts", get(conflicts::list))
-        .route("/conflicts/{id}", get(conflicts::show))
-        .route("/conflicts/{id}/settle", post(conflicts::settle))
-        .route("/config", get(admin::config))
-        .route("/doctor", get(doctor::doctor))
-        .route("/schema", get(admin::schema))
-        .route("/search", get(search::search))
-        .route("/import", post(inout::import))
-        .route("/export", get(inout::export))
-        .route("/template/{kind}", get(inout::template))
-        .route("/calendar.ics", get(inout::calendar))
-        .route("/feed.atom", get(inout::feed))
-        .route("/repair/views", post(repair::views))
-        .route("/repair/documents", post(repair::documents))
-        .route("/freshness", get(reports::units))
-        .route("/reports/{name}", get(reports::report))
-        .route("/reports/{name}/seal", post(reports::seal))
-        .route("/sealed-reports/{id}/compare", get(reports::compare))
-        .route("/{plural}", get(records::list).post(records::create))
-        .route("/{plural}/{id}", get(records::show).patch(records::edit))
-        .route("/{plural}/{id}/reveal", post(personal::reveal))
-        .route("/{plural}/{id}/history", get(records::history))
-        .route("/{plural}/{id}/docx", get(inout::docx_of))
-        .route("/{plural}/{id}/page", get(inout::page_of));
+    let held =
+        |router: Router<_>, route: &'static Route| router.route(route.path, limits::held(route));
+    let api = ROUTES.iter().fold(Router::new(), held);
     Router::new()
-        .nest("/api/v1", api)
+        .nest(PREFIX, api)
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(status::ready))
         .route("/metrics", get(metrics::metrics))
         .fallback(|| async { Problem::not_found("there is no such path here") })
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(problem::in_the_readers_language))
         .with_state(daemon)
 }
@@ -136,10 +101,13 @@ pub fn bind(path: &Path) -> Result<UnixListener, SocketError> {
 
 /// Serves until `stop` is true; requests under way are finished.
 pub async fn serve(listener: UnixListener, daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
+    let changes = daemon.records.shared.changes.clone();
     let service = router(daemon).into_make_service_with_connect_info::<Caller>();
     let stopped = async move {
         // An error means that the sender is gone, which is a stop too.
         let _ = stop.wait_for(|s| *s).await;
+        // Those who follow for good would be waited for.
+        changes.end();
     };
     if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
         tracing::error!(%error, "the control socket failed");
@@ -158,3 +126,6 @@ async fn blocking<T: Send + 'static>(
     }
     tokio::task::spawn_blocking(work).await.map_err(|_| Problem::stopping())
 }
+
+#[cfg(test)]
+mod tests;

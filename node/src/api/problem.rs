@@ -66,6 +66,28 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now", detail)
     }
 
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(super) fn too_large(mib: usize) -> Self {
+        let why = format!("this path takes at most {mib} MiB at once; send less, or in parts");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", why)
+    }
+
+    pub(super) fn headers_too_large(kib: usize) -> Self {
+        let why = format!("the request's headers have more than {kib} KiB; send fewer");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Self::new(status, "headers-too-large", "Too large", why)
+    }
+
+    pub(super) fn too_slow(seconds: u64) -> Self {
+        let why = format!(
+            "not answered within {seconds} s; it may have been done all the same: look before you ask again, or ask again with the same Idempotency-Key"
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-slow", "Took too long", why)
+    }
+
     fn not_allowed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "not-allowed", "Not allowed", detail)
     }
