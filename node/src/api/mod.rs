@@ -1,8 +1,9 @@
 //! The control API: HTTP with JSON under `/api/v1`, over the node's unix socket.
 //!
 //! One file per noun; `routes` is the table of all of them, of which the router and `openapi.json` are
-//! made. `API.md` beside this crate's manifest is for whoever calls from outside. Errors are problem details (RFC 9457) with a hint that says what to do. The
-//! socket is the account's own (mode 0600); who called is taken from its peer credentials.
+//! made. `API.md` beside this crate's manifest is for whoever calls from outside. Errors are problem
+//! details (RFC 9457) with a hint that says what to do. The socket is the account's own (mode 0600); who
+//! called is taken from its peer credentials.
 
 mod admin;
 mod changes;
