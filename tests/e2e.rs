@@ -8,6 +8,7 @@ mod consoles;
 mod damage;
 mod directing;
 mod faults;
+mod following;
 mod forked;
 mod healing;
 mod joining;

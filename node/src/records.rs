@@ -4,12 +4,13 @@
 //! write holds its document's lock from reading the last version until the new one is durable.
 
 use crate::rebuild::Rebuilder;
+use crate::receipts::{Once, Pledge};
 use crate::shared::{DocumentGuard, Shared};
 use crate::store::{ListQuery, Page, Place, StoreError, StoredDocument};
 use crate::views::update_of;
 use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
 use fenbu_protocol::directory::{Directory, Template};
-use fenbu_protocol::id::{DocId, SpaceId};
+use fenbu_protocol::id::{DocId, Hash, SpaceId, hex};
 use fenbu_protocol::record::{EditError, Edits, HistoryItem, Home, Record, Schema};
 use fenbu_protocol::seal::NoKey;
 use serde_json::Value;
@@ -27,6 +28,16 @@ pub enum RecordError {
     Ambiguous { prefix: String, candidates: Vec<String> },
     #[error("a {kind} with the id {id} exists already: edit it instead")]
     Exists { kind: &'static str, id: DocId },
+    #[error(
+        "{kind} {id} has changed since it was read: read it again and say what is to change now, or leave If-Match out and both changes are merged"
+    )]
+    Overtaken { kind: &'static str, id: DocId },
+    #[error(
+        "this Idempotency-Key was used for another request within the last day; use a new key for each request"
+    )]
+    OtherRequest,
+    #[error("this request was carried out before, and what came of it cannot be read any more")]
+    DoneBefore,
     #[error("a sealed report never changes; seal another one")]
     Sealed,
     #[error(
@@ -76,6 +87,20 @@ pub struct Save {
     pub space: SpaceId,
     pub document: DocId,
     pub edits: Edits,
+}
+
+/// On what terms a record is written.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// Only over one of these versions, see [`version_of`].
+    pub over: Option<Vec<String>>,
+    /// Once, however often it is asked for.
+    pub once: Option<Once>,
+}
+
+/// What names a record's version: 32 hex digits, the same for the same heads.
+pub fn version_of(heads: &[[u8; 32]]) -> String {
+    hex(&Hash::of("fenbu/version/1", &[heads.as_flattened()]).0[..16])
 }
 
 impl Save {
@@ -160,14 +185,29 @@ impl Records {
         unit: Option<&str>,
         account: &str,
     ) -> Result<Saved, RecordError> {
+        self.create_on(schema, fields, id, unit, account, &Terms::default())
+    }
+
+    /// The same, on terms.
+    pub fn create_on(
+        &self,
+        schema: &'static Schema,
+        fields: &Value,
+        id: Option<DocId>,
+        unit: Option<&str>,
+        account: &str,
+        terms: &Terms,
+    ) -> Result<Saved, RecordError> {
         let edits = Edits::from_json(schema, fields)?;
-        let space = self.home(schema, unit)?;
-        let document = id.unwrap_or_else(Self::new_id);
-        if id.is_some() && !self.find(schema, &document.to_string())?.is_empty() {
-            return Err(RecordError::Exists { kind: schema.name, id: document });
-        }
-        let save = Save { schema, space, document, edits };
-        self.save_all(&[save], account).map(|mut saved| saved.remove(0))
+        let made = self.once(terms.once, || {
+            let space = self.home(schema, unit)?;
+            let document = id.unwrap_or_else(Self::new_id);
+            if id.is_some() && !self.find(schema, &document.to_string())?.is_empty() {
+                return Err(RecordError::Exists { kind: schema.name, id: document });
+            }
+            self.save_on(&[Save { schema, space, document, edits }], account, terms)
+        });
+        made.map(|mut saved| saved.remove(0))
     }
 
     /// Changes fields of a record at its current heads.
@@ -178,21 +218,44 @@ impl Records {
         fields: &Value,
         account: &str,
     ) -> Result<Saved, RecordError> {
+        self.edit_on(schema, prefix, fields, account, &Terms::default())
+    }
+
+    /// The same, on terms.
+    pub fn edit_on(
+        &self,
+        schema: &'static Schema,
+        prefix: &str,
+        fields: &Value,
+        account: &str,
+        terms: &Terms,
+    ) -> Result<Saved, RecordError> {
         if schema.name == "sealed-report" {
             return Err(RecordError::Sealed);
         }
         let edits = Edits::from_json(schema, fields)?;
-        let (space, document) = self.resolve(schema, prefix)?;
-        self.check_writer(space)?;
-        let save = Save { schema, space, document, edits };
-        self.save_all(&[save], account).map(|mut saved| saved.remove(0))
+        let made = self.once(terms.once, || {
+            let (space, document) = self.resolve(schema, prefix)?;
+            self.check_writer(space)?;
+            self.save_on(&[Save { schema, space, document, edits }], account, terms)
+        });
+        made.map(|mut saved| saved.remove(0))
     }
 
     /// Writes several records in one commit, all or none; no document may occur twice.
     pub fn save_all(&self, saves: &[Save], account: &str) -> Result<Vec<Saved>, RecordError> {
+        self.save_on(saves, account, &Terms::default())
+    }
+
+    fn save_on(
+        &self,
+        saves: &[Save],
+        account: &str,
+        terms: &Terms,
+    ) -> Result<Vec<Saved>, RecordError> {
         self.healing(|| {
             loop {
-                match self.try_save_all(saves, account) {
+                match self.try_save_all(saves, account, terms) {
                     Err(RecordError::Write(WriteError::LogLeft)) => {}
                     other => return other,
                 }
@@ -207,7 +270,7 @@ impl Records {
         self.healing(|| {
             let guard = self.shared.documents.lock([save.place()]);
             let now_ms = self.shared.clock.now_ms();
-            Ok(self.change(save, now_ms, account, &guard)?.is_some())
+            Ok(self.change(save, now_ms, account, &Terms::default(), &guard)?.is_some())
         })
     }
 
@@ -241,17 +304,27 @@ impl Records {
             .map_err(|why| RecordError::Damaged { place: stored.place(), why: why.to_string() })
     }
 
-    fn try_save_all(&self, saves: &[Save], account: &str) -> Result<Vec<Saved>, RecordError> {
+    fn try_save_all(
+        &self,
+        saves: &[Save],
+        account: &str,
+        terms: &Terms,
+    ) -> Result<Vec<Saved>, RecordError> {
         let guard = self.shared.documents.lock(saves.iter().map(Save::place));
         let now_ms = self.shared.clock.now_ms();
         let mut writes = Vec::with_capacity(saves.len());
         let mut changed = Vec::with_capacity(saves.len());
         for save in saves {
-            let write = self.change(save, now_ms, account, &guard)?;
+            let write = self.change(save, now_ms, account, terms, &guard)?;
             changed.push(write.is_some());
             writes.extend(write);
         }
-        let mut written = self.write(writes)?.into_iter();
+        let pledge = terms.once.map(|once| {
+            let of =
+                saves.iter().zip(&changed).map(|(save, new)| (save.space, save.document, *new));
+            Pledge::new(once, now_ms, of.collect())
+        });
+        let mut written = self.write(writes, pledge)?.into_iter();
         drop(guard);
         let saved = saves.iter().zip(changed).map(|(save, changed)| Saved {
             space: save.space,
@@ -266,9 +339,16 @@ impl Records {
         save: &Save,
         now_ms: u64,
         account: &str,
+        terms: &Terms,
         _held: &DocumentGuard,
     ) -> Result<Option<LocalWrite>, RecordError> {
         let stored = self.document(save.place())?;
+        let version = stored.as_ref().map(|stored| version_of(&stored.heads));
+        if let Some(over) = &terms.over
+            && version.is_none_or(|version| !over.contains(&version))
+        {
+            return Err(RecordError::Overtaken { kind: save.schema.name, id: save.document });
+        }
         let before = stored.as_ref().map(|s| &s.snapshot[..]);
         let mut record = match &stored {
             Some(stored) => Self::load(save.schema, stored)?,
@@ -284,12 +364,16 @@ impl Records {
         Ok(Some(LocalWrite { schema: save.schema, log, body, update, anew_of: None }))
     }
 
-    fn write(&self, writes: Vec<LocalWrite>) -> Result<Vec<Written>, WriteError> {
-        if writes.is_empty() {
+    fn write(
+        &self,
+        writes: Vec<LocalWrite>,
+        pledge: Option<Pledge>,
+    ) -> Result<Vec<Written>, WriteError> {
+        if writes.is_empty() && pledge.is_none() {
             return Ok(Vec::new());
         }
         let (reply, answer) = oneshot::channel();
-        self.writer.send(Command::Write { writes, reply })?;
+        self.writer.send(Command::Write { writes, pledge, reply })?;
         answer.blocking_recv().map_err(|_| crate::writer::Stopping)?
     }
 

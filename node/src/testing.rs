@@ -119,6 +119,7 @@ impl Bench {
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
             ledger: Arc::default(),
+            turns: Arc::default(),
             search,
             changes: Changes::default(),
         };

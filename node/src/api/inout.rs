@@ -176,7 +176,7 @@ fn disclose_all(
     let Some(reason) = reveal else { return Ok(()) };
     let personal = |s: &&&Schema| s.fields.iter().any(|f| f.personal);
     let mut schemas = schemas.iter().filter(personal);
-    schemas.try_for_each(|schema| disclose(records, schema, "*", "export", reason, caller))
+    schemas.try_for_each(|schema| disclose(records, schema, "*", "export", reason, caller.clone()))
 }
 
 async fn export_lines(

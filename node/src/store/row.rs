@@ -21,6 +21,17 @@ pub struct Row {
     pub updated_ms: u64,
 }
 
+impl Row {
+    /// As a database gives it back: times beyond what it holds are at its end.
+    pub(super) fn stored(&self) -> Self {
+        Self {
+            cells: self.cells.clone(),
+            created_ms: self.created_ms.min(i64::MAX as u64),
+            updated_ms: self.updated_ms.min(i64::MAX as u64),
+        }
+    }
+}
+
 /// One column of a view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewColumn {

@@ -1,12 +1,14 @@
 //! What every store must do, run on each. A case sees only [`Store`] and [`Reader`], and files that
 //! outlive the process.
 
+mod changes;
 mod conflicts;
 mod forks;
 mod logs;
 mod records;
 
 use super::*;
+use changes::*;
 use conflicts::*;
 use fenbu_protocol::id::HashPrefix;
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Lane, Shape};
@@ -89,6 +91,9 @@ cases!(
     documents_and_sums_agree,
     documents_are_forgotten_and_made_again,
     documents_are_found_by_prefix_and_walked,
+    a_document_stands_where_it_last_changed,
+    numbers_never_come_twice,
+    receipts_come_with_what_they_are_for_and_go_after_a_day,
     lists_filter_count_and_page,
     what_is_the_same_as_another_is_counted_once,
     keys_are_shared_while_two_documents_have_them,

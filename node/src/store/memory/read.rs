@@ -5,9 +5,9 @@ use crate::store::query::{Key, Resolved, page, prefix_range};
 use crate::store::row::{text_of, view_of};
 use crate::store::runs::{self, Room};
 use crate::store::{
-    Cell, Counts, Cursor, Digests, EntryRef, FOUND_MAX, Inspected, ListQuery, ListedRow,
-    LostBranch, Page, Pending, Place, Reader, Refusal, Row, Scanned, SharedKey, StoreError,
-    StoredDocument, StoredEntry, StoredLog, ViewSpec,
+    Cell, Change, Counts, Cursor, Digests, EntryRef, FOUND_MAX, Inspected, ListQuery, ListedRow,
+    LostBranch, Page, Pending, Place, Reader, Receipt, Refusal, Row, Scanned, SharedKey,
+    StoreError, StoredDocument, StoredEntry, StoredLog, ViewSpec,
 };
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, Run, StateDigest, Tip};
@@ -92,6 +92,23 @@ impl Reader for MemoryReader {
             out.push(run);
         }
         Ok(out)
+    }
+
+    fn changes(
+        &self,
+        after: u64,
+        kind: Option<Kind>,
+        limit: usize,
+    ) -> Result<Vec<Change>, StoreError> {
+        Ok(read(&self.state).changes_after(after, kind, limit))
+    }
+
+    fn last_change(&self, kind: Option<Kind>) -> Result<u64, StoreError> {
+        Ok(read(&self.state).last_change(kind))
+    }
+
+    fn receipt(&self, key: &[u8; 32]) -> Result<Option<Receipt>, StoreError> {
+        Ok(read(&self.state).receipts.get(key).cloned())
     }
 
     fn document(&self, place: Place) -> Result<Option<StoredDocument>, StoreError> {
