@@ -61,5 +61,6 @@ fn authors(
         units: units.collect(),
         head_office: directory.head_office().to_owned(),
         home: directory.space(&space).and_then(|s| s.unit.clone()),
+        everyones: directory.everyones() == Some(space),
     })
 }

@@ -6,6 +6,7 @@ use crate::shared::{Readers, Shared, lock};
 use crate::store::{
     DocumentUpdate, EntryRef, Material, Place, Reader, Refusal, StoreError, WriteBatch,
 };
+use crate::views::row_of;
 use fenbu_protocol::directory::{Directory, Standing};
 use fenbu_protocol::id::{Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::limits::PENDING_PER_LOG_MAX;
@@ -472,7 +473,7 @@ fn document_update(place: Place, schema: &'static Schema, outcome: &Outcome) -> 
         snapshot: outcome.snapshot.as_slice().into(),
         heads: outcome.heads.clone(),
         conflicts: row.conflicts,
-        row: row.into(),
+        row: row_of(schema, row).into(),
         keys: outcome.record.matches(place.space, place.document),
     }
 }

@@ -27,6 +27,10 @@ pub enum RecordError {
     Ambiguous { prefix: String, candidates: Vec<String> },
     #[error("a {kind} with the id {id} exists already: edit it instead")]
     Exists { kind: &'static str, id: DocId },
+    #[error(
+        "the draft of this {kind} is kept by unit '{unit}': it is changed there and at head office"
+    )]
+    KeptElsewhere { kind: &'static str, unit: String },
     #[error("a sealed report never changes; seal another one")]
     Sealed,
     #[error(
@@ -92,6 +96,16 @@ pub fn home_name(directory: &Directory, space: &SpaceId) -> Option<String> {
     if temporary { Some(space.label.clone()) } else { space.unit.clone() }
 }
 
+impl Shown {
+    /// The unit it belongs to: what is published of a record names it, else it is as [`home_name`] says.
+    pub fn home_name(&self, directory: &Directory) -> Option<String> {
+        match self.record.is_publication() {
+            true => self.record.owner(),
+            false => home_name(directory, &self.space),
+        }
+    }
+}
+
 /// The record service of one node.
 #[derive(Debug, Clone)]
 pub struct Records {
@@ -107,10 +121,8 @@ impl Records {
         let directory = self.shared.directory.now();
         let refused = |why: &str| RecordError::NotAllowed(why.into());
         let space = match schema.home {
-            Home::Federation => {
-                directory.spaces().find(|s| s.template == Template::FEDERATION).map(|s| s.id)
-            }
-            Home::Unit => {
+            Home::Federation => directory.everyones(),
+            Home::Unit | Home::Published => {
                 let own = self.shared.unit();
                 let unit = unit.unwrap_or(&own);
                 let temporary = directory.space_labelled(unit);
@@ -200,6 +212,22 @@ impl Records {
         })
     }
 
+    /// Who does not read the draft of a record changes nothing of it.
+    fn check_kept_here(&self, save: &Save) -> Result<(), RecordError> {
+        if save.schema.home != Home::Published {
+            return Ok(());
+        }
+        let shown = self.published(save.schema, save.document)?;
+        let unit = shown.and_then(|shown| shown.record.owner());
+        let here = self.shared.directory.now().space(&save.space).and_then(|s| s.unit.clone());
+        let published = Some(save.space) == self.shared.everyones();
+        if !published && unit.as_ref().is_none_or(|unit| here.as_ref() == Some(unit)) {
+            return Ok(());
+        }
+        let (kind, unit) = (save.schema.name, unit.unwrap_or_default());
+        Err(RecordError::KeptElsewhere { kind, unit })
+    }
+
     /// Whether a write would say something new. It is made as if it were meant, and thrown away: what
     /// would refuse it refuses it here.
     pub fn check(&self, save: &Save, account: &str) -> Result<bool, RecordError> {
@@ -207,7 +235,7 @@ impl Records {
         self.healing(|| {
             let guard = self.shared.documents.lock([save.place()]);
             let now_ms = self.shared.clock.now_ms();
-            Ok(self.change(save, now_ms, account, &guard)?.is_some())
+            Ok(self.change(save, now_ms, account, &guard)?.0.is_some())
         })
     }
 
@@ -242,15 +270,19 @@ impl Records {
     }
 
     fn try_save_all(&self, saves: &[Save], account: &str) -> Result<Vec<Saved>, RecordError> {
-        let guard = self.shared.documents.lock(saves.iter().map(Save::place));
+        let places = saves.iter().flat_map(|save| [Some(save.place()), self.published_at(save)]);
+        let guard = self.shared.documents.lock(places.flatten());
         let now_ms = self.shared.clock.now_ms();
         let mut writes = Vec::with_capacity(saves.len());
         let mut changed = Vec::with_capacity(saves.len());
+        let mut publications = Vec::new();
         for save in saves {
-            let write = self.change(save, now_ms, account, &guard)?;
+            let (write, record) = self.change(save, now_ms, account, &guard)?;
             changed.push(write.is_some());
             writes.extend(write);
+            publications.extend(self.publication(save, &record, now_ms, account, &guard)?);
         }
+        writes.append(&mut publications);
         let mut written = self.write(writes)?.into_iter();
         drop(guard);
         let saved = saves.iter().zip(changed).map(|(save, changed)| Saved {
@@ -267,20 +299,60 @@ impl Records {
         now_ms: u64,
         account: &str,
         _held: &DocumentGuard,
-    ) -> Result<Option<LocalWrite>, RecordError> {
+    ) -> Result<(Option<LocalWrite>, Record), RecordError> {
         let stored = self.document(save.place())?;
         let before = stored.as_ref().map(|s| &s.snapshot[..]);
         let mut record = match &stored {
             Some(stored) => Self::load(save.schema, stored)?,
             None => Record::new(save.schema),
         };
+        if stored.is_none() || Some(save.space) == self.shared.everyones() {
+            self.check_kept_here(save)?;
+        }
         let log = self.writer.log_of(save.space);
         record = self.shared.name_for(record, save.space, log.actor())?;
         let Some(body) = record.edit(log.actor(), now_ms, account, &save.edits)? else {
-            return Ok(None);
+            return Ok((None, record));
         };
         let saved = record.saved_after(before, &body);
         let update = update_of(save.space, save.document, &record, saved);
+        let write = LocalWrite { schema: save.schema, log, body, update, anew_of: None };
+        Ok((Some(write), record))
+    }
+
+    /// Where what is published of a record lies, if its kind is published.
+    fn published_at(&self, save: &Save) -> Option<Place> {
+        let space = self.shared.everyones().filter(|space| *space != save.space)?;
+        (save.schema.home == Home::Published).then(|| Place { space, ..save.place() })
+    }
+
+    /// What has to be said to everybody now that a draft is as it is.
+    fn publication(
+        &self,
+        save: &Save,
+        draft: &Record,
+        now_ms: u64,
+        account: &str,
+        _held: &DocumentGuard,
+    ) -> Result<Option<LocalWrite>, RecordError> {
+        let Some(place) = self.published_at(save).filter(|_| draft.has_steps()) else {
+            return Ok(None);
+        };
+        let stored = self.document(place)?;
+        let before = stored.as_ref().map(|s| &s.snapshot[..]);
+        let record = match &stored {
+            Some(stored) => Self::load(save.schema, stored)?,
+            None => Record::new(save.schema),
+        };
+        let log = self.writer.log_of(place.space);
+        let mut record = self.shared.name_for(record, place.space, log.actor())?;
+        let Some(step) = draft.due(&record) else { return Ok(None) };
+        self.check_writer(place.space)?;
+        let Some(body) = record.publish(log.actor(), now_ms, account, &step)? else {
+            return Ok(None);
+        };
+        let saved = record.saved_after(before, &body);
+        let update = update_of(place.space, place.document, &record, saved);
         Ok(Some(LocalWrite { schema: save.schema, log, body, update, anew_of: None }))
     }
 
@@ -297,7 +369,16 @@ impl Records {
         let found = self.shared.readers.with(|r| r.find_document(Some(schema.kind), prefix))?;
         let readable = self.shared.readable();
         let found = found.into_iter().filter(|place| readable.contains(&place.space));
-        Ok(found.map(|place| (place.space, place.document)).collect())
+        let mut found: Vec<_> = found.map(|place| (place.space, place.document)).collect();
+        if schema.home == Home::Published {
+            // Who reads the draft reads the record there.
+            let everyones = self.shared.everyones();
+            let is_draft = |space: &SpaceId| Some(*space) != everyones;
+            let drafts = found.iter().filter(|(space, _)| is_draft(space));
+            let drafts: BTreeSet<DocId> = drafts.map(|(_, document)| *document).collect();
+            found.retain(|(space, document)| is_draft(space) || !drafts.contains(document));
+        }
+        Ok(found)
     }
 
     /// The one record whose id begins with `prefix`.
@@ -360,13 +441,57 @@ impl Records {
         Ok(self.shared.readers.with(|r| r.list(schema.kind, &query))?)
     }
 
-    /// Every record of a kind, in the order of their ids, a page at a time.
+    /// What is published of a record, if this node has it.
+    pub fn published(
+        &self,
+        schema: &'static Schema,
+        document: DocId,
+    ) -> Result<Option<Shown>, RecordError> {
+        let Some(space) = self.shared.everyones() else { return Ok(None) };
+        self.record(schema, Place { document, space, kind: schema.kind })
+    }
+
+    /// Every record of a kind, in the order of their ids, a page at a time; of those whose drafts are kept
+    /// elsewhere what is out.
     pub fn each(
         &self,
         schema: &'static Schema,
         mut visit: impl FnMut(&Shown),
     ) -> Result<(), RecordError> {
-        let readable = self.shared.readable();
+        let mut error = None;
+        self.each_in(schema, &self.shared.readable(), |shown| {
+            let beside = || self.find(schema, &shown.document.to_string());
+            let once = match shown.record.is_publication() {
+                true => beside().map(|found| {
+                    shown.record.is_out() && found.contains(&(shown.space, shown.document))
+                }),
+                false => Ok(true),
+            };
+            match once {
+                Ok(true) => visit(shown),
+                Ok(false) => {}
+                Err(why) => error = Some(why),
+            }
+        })?;
+        error.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Everything that is or was published of a kind.
+    pub fn each_published(
+        &self,
+        schema: &'static Schema,
+        visit: impl FnMut(&Shown),
+    ) -> Result<(), RecordError> {
+        let space: Vec<SpaceId> = self.shared.everyones().into_iter().collect();
+        self.each_in(schema, &space, visit)
+    }
+
+    fn each_in(
+        &self,
+        schema: &'static Schema,
+        spaces: &[SpaceId],
+        mut visit: impl FnMut(&Shown),
+    ) -> Result<(), RecordError> {
         let mut after = None;
         loop {
             let page = self.shared.readers.with(|r| r.places(None, after, EXPORT_PLACES))?;
@@ -374,7 +499,7 @@ impl Records {
             after = Some(*last);
             for place in page {
                 if place.kind == schema.kind
-                    && readable.contains(&place.space)
+                    && spaces.contains(&place.space)
                     && let Some(shown) = self.record(schema, place)?
                 {
                     visit(&shown);

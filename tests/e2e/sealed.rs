@@ -21,7 +21,7 @@ fn a_carrier_holds_no_readable_byte() {
         let alice = cluster.node("alice");
         let member = alice.writes("members", json!({"name": SECRET, "job": SECRET}))?;
         alice.edits("members", &member, json!({"education": SECRET}))?;
-        alice.writes("posts", json!({"title": PUBLIC}))?;
+        alice.writes("topics", json!({"title": PUBLIC}))?;
         cluster.settle()?;
         for name in ["head", "alice"] {
             let shown = cluster.node(name).shows("members", &member)?;

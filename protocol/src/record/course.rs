@@ -32,6 +32,8 @@ pub struct Authors {
     pub head_office: String,
     /// The unit whose space this is; none for the federation's.
     pub home: Option<String>,
+    /// Whether this is the space that every node reads.
+    pub everyones: bool,
 }
 
 impl Authors {
@@ -60,7 +62,8 @@ impl Authors {
     }
 }
 
-static NOBODY: Authors = Authors { units: BTreeMap::new(), head_office: String::new(), home: None };
+static NOBODY: Authors =
+    Authors { units: BTreeMap::new(), head_office: String::new(), home: None, everyones: false };
 
 /// Why a step does not count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +78,8 @@ pub enum Ignored {
     SamePerson { op: &'static str },
     #[error("it needs a note that says why")]
     NoNote,
+    #[error("what it published had been taken back")]
+    TakenBack,
     #[error("how things stood before can only be said first")]
     NotFirst,
     #[error("there is nothing to settle, or '{state}' is none of the states in question")]
@@ -119,6 +124,12 @@ pub struct Course {
 }
 
 impl Course {
+    /// Whether anything that counted once was released; of publications.
+    pub fn was_released(&self) -> bool {
+        let taken_back = |s: &Happened| matches!(s.outcome, Err(Ignored::TakenBack));
+        self.state == "published" || self.steps.iter().any(taken_back)
+    }
+
     pub(super) fn new(workflow: &Workflow) -> Self {
         let state = workflow.initial.to_owned();
         Self { state, steps: Vec::new(), rivals: Vec::new(), version: None, revised: false }
@@ -376,9 +387,13 @@ impl Record {
         keys.filter_map(|key| unhex(key.get(..32)?).ok()).collect()
     }
 
-    /// The unit the record belongs to: its space's, or the one that made it.
+    /// The unit the record belongs to: its space's, or the one that made it; of a publication the one it
+    /// names.
     pub fn owner(&self) -> Option<String> {
         let authors = self.authors.as_deref()?;
+        if self.is_publication() {
+            return self.publisher();
+        }
         authors.home.clone().or_else(|| authors.units.get(&self.maker()?).cloned())
     }
 
@@ -396,6 +411,9 @@ impl Record {
     /// What the steps of a workflow's field come to; `None` if it is no such field.
     pub fn course(&self, field: &'static Field) -> Option<Course> {
         let workflow = field.workflow()?;
+        if self.is_publication() {
+            return self.publication_course(field);
+        }
         let mut course = Course::new(workflow);
         let events = self.events(field);
         if events.is_empty() {

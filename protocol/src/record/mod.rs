@@ -13,6 +13,7 @@
 //! | [`personal`] | what is masked, and what does not belong in free text |
 //! | [`search`] | what a record is found by |
 //! | `course`, `steps` | the state of a record, derived from the steps taken, and taking one |
+//! | `publication` | what everybody reads of a record whose draft stays with its unit |
 //! | `conflict` | what merging cannot settle, and the ways to settle it |
 //! | `genesis` | the change every document of a kind begins from |
 //! | `edits`, `create`, `writing`, `doc`, `show`, `said`, `history` | writing, reading, looking back |
@@ -44,6 +45,7 @@ mod kind;
 mod materialise;
 mod past;
 pub mod personal;
+mod publication;
 mod replay;
 mod rescue;
 mod said;
@@ -64,6 +66,7 @@ pub(crate) use edits::{days_of, instant_ms_of};
 pub use gate::{Inspected, KEY_BYTES_MAX, Refusal, inspect};
 pub use history::HistoryItem;
 pub use materialise::{Incoming, Outcome, materialise};
+pub use publication::Publication;
 pub use rescue::rescued;
 pub use schema::{
     ALL, ATTENDANCE_ROWS, Code, Field, HIDDEN, Hidden, Home, Merge, Schema, ValueType, schema,

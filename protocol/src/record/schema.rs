@@ -207,6 +207,9 @@ pub enum Home {
     Federation,
     /// The space of the unit that writes the record.
     Unit,
+    /// The draft in the space of the unit that writes it; in the federation's, under the same id, what is
+    /// published. See [`super::Record::is_publication`].
+    Published,
 }
 
 /// A kind of record.

@@ -18,7 +18,7 @@ const BATCH: u8 = 8;
 pub(super) const LANE: u8 = 3;
 
 pub(super) fn post() -> &'static Schema {
-    schema_named("post").expect("there are posts")
+    schema_named("topic").expect("there are posts")
 }
 
 /// The space every node writes.

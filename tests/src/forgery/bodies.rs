@@ -8,7 +8,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 fn post() -> &'static Schema {
-    schema_named("post").expect("there are posts")
+    schema_named("topic").expect("there are posts")
 }
 
 /// A new post, as an honest node writes it; `n` tells it from others.

@@ -70,7 +70,7 @@ pub(super) fn alices() -> SpaceId {
 }
 
 pub(super) fn post() -> &'static Schema {
-    schema_named("post").expect("there are posts")
+    schema_named("topic").expect("there are posts")
 }
 
 /// The directory all of them share.

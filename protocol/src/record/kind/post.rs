@@ -182,7 +182,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     genesis: 1,
     genesis_bytes: include_bytes!("../genesis/post.1"),
     lane: Lane::POSTS,
-    home: Home::Federation,
+    home: Home::Published,
     written_by: By::Anyone,
     hidden: &[("status", "withdrawn"), ("status", HIDDEN), ("secrecy", "not_public")],
     fields: FIELDS,

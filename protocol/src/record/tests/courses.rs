@@ -9,7 +9,7 @@ pub(super) const CAROL: u8 = 3;
 pub(super) const HEAD: u8 = 9;
 
 /// Alice and Bob of one unit, Carol of another, and head office.
-fn authors() -> Arc<Authors> {
+pub(super) fn authors() -> Arc<Authors> {
     let unit = |who: u8, unit: &str| (log(who).actor(), unit.to_owned());
     let units = [
         unit(ALICE, "nt"),
@@ -18,7 +18,11 @@ fn authors() -> Arc<Authors> {
         unit(HEAD, "head"),
         unit(HEAD + 1, "head"),
     ];
-    Arc::new(Authors { units: BTreeMap::from(units), head_office: "head".into(), home: None })
+    Arc::new(Authors {
+        units: BTreeMap::from(units),
+        head_office: "head".into(),
+        ..Authors::default()
+    })
 }
 
 pub(super) struct Office {

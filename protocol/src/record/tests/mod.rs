@@ -6,6 +6,7 @@ mod courses;
 mod kinds;
 mod order;
 mod people;
+mod publications;
 mod strangers;
 mod trust;
 

@@ -235,7 +235,7 @@ impl Stage {
         let mut document = [0; 16];
         document.copy_from_slice(&Hash::of("fenbu/scenario/1", &[title.as_bytes()]).0[..16]);
         let required: &[(&str, &str)] = match schema.name {
-            "post" => &[("title", &title)],
+            "topic" => &[("title", &title)],
             "member" => &[("name", &title)],
             _ => &[("kind", "general"), ("branch", &title)],
         };
