@@ -49,6 +49,7 @@ mod ledger;
 mod links;
 mod making;
 pub mod materialiser;
+mod publishing;
 pub mod rebuild;
 pub mod records;
 mod removal;

@@ -254,11 +254,15 @@ impl Job<'_> {
         if incoming.is_empty() {
             return Ok(made);
         }
-        let mut outcome = materialise(schema, snapshot, &incoming)
-            .map_err(|why| Unmade::Damaged(place, why.to_string()))?;
         let offering = |c: &&Candidate| (c.header.log.actor(), c.author);
         let mut also: Vec<_> = candidates.iter().map(offering).collect();
         also.dedup();
+        let authors = match schema.guards_contents() {
+            true => Some(self.authors.of(place.space, self.directory, self.readers, &also)?),
+            false => None,
+        };
+        let mut outcome = materialise(schema, authors.as_deref(), snapshot, &incoming)
+            .map_err(|why| Unmade::Damaged(place, why.to_string()))?;
         outcome.record =
             self.authors.name(outcome.record, place.space, self.directory, self.readers, &also)?;
         made.take(place, schema, outcome);
@@ -473,7 +477,7 @@ fn document_update(place: Place, schema: &'static Schema, outcome: &Outcome) -> 
         snapshot: outcome.snapshot.as_slice().into(),
         heads: outcome.heads.clone(),
         conflicts: row.conflicts,
-        row: row_of(schema, row).into(),
+        row: row_of(schema, row),
         keys: outcome.record.matches(place.space, place.document),
     }
 }

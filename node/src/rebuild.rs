@@ -342,7 +342,7 @@ impl Rebuilder {
             let Ok(record) = stored else { continue };
             let record = self.shared.name(record, place.space)?;
             let (row, keys) = (record.row(), record.matches(place.space, place.document));
-            let (conflicts, row) = (row.conflicts, row_of(schema, row).into());
+            let (conflicts, row) = (row.conflicts, row_of(schema, row));
             let update = RowUpdate { place, conflicts, row, keys };
             let before = self.shared.readers.with(|r| r.row(place)).ok().flatten();
             let same =

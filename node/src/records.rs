@@ -83,7 +83,7 @@ pub struct Save {
 }
 
 impl Save {
-    fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         Place { document: self.document, space: self.space, kind: self.schema.kind }
     }
 }
@@ -212,22 +212,6 @@ impl Records {
         })
     }
 
-    /// Who does not read the draft of a record changes nothing of it.
-    fn check_kept_here(&self, save: &Save) -> Result<(), RecordError> {
-        if save.schema.home != Home::Published {
-            return Ok(());
-        }
-        let shown = self.published(save.schema, save.document)?;
-        let unit = shown.and_then(|shown| shown.record.owner());
-        let here = self.shared.directory.now().space(&save.space).and_then(|s| s.unit.clone());
-        let published = Some(save.space) == self.shared.everyones();
-        if !published && unit.as_ref().is_none_or(|unit| here.as_ref() == Some(unit)) {
-            return Ok(());
-        }
-        let (kind, unit) = (save.schema.name, unit.unwrap_or_default());
-        Err(RecordError::KeptElsewhere { kind, unit })
-    }
-
     /// Whether a write would say something new. It is made as if it were meant, and thrown away: what
     /// would refuse it refuses it here.
     pub fn check(&self, save: &Save, account: &str) -> Result<bool, RecordError> {
@@ -254,7 +238,7 @@ impl Records {
     }
 
     /// A document as it is stored.
-    fn document(&self, place: Place) -> Result<Option<StoredDocument>, RecordError> {
+    pub(crate) fn document(&self, place: Place) -> Result<Option<StoredDocument>, RecordError> {
         match self.shared.readers.with(|r| r.document(place)) {
             Err(StoreError::Corrupted { what, .. }) => {
                 Err(RecordError::Damaged { place, why: what })
@@ -264,7 +248,10 @@ impl Records {
     }
 
     /// A stored document as a record.
-    fn load(schema: &'static Schema, stored: &StoredDocument) -> Result<Record, RecordError> {
+    pub(crate) fn load(
+        schema: &'static Schema,
+        stored: &StoredDocument,
+    ) -> Result<Record, RecordError> {
         Record::load(schema, &stored.snapshot)
             .map_err(|why| RecordError::Damaged { place: stored.place(), why: why.to_string() })
     }
@@ -318,42 +305,6 @@ impl Records {
         let update = update_of(save.space, save.document, &record, saved);
         let write = LocalWrite { schema: save.schema, log, body, update, anew_of: None };
         Ok((Some(write), record))
-    }
-
-    /// Where what is published of a record lies, if its kind is published.
-    fn published_at(&self, save: &Save) -> Option<Place> {
-        let space = self.shared.everyones().filter(|space| *space != save.space)?;
-        (save.schema.home == Home::Published).then(|| Place { space, ..save.place() })
-    }
-
-    /// What has to be said to everybody now that a draft is as it is.
-    fn publication(
-        &self,
-        save: &Save,
-        draft: &Record,
-        now_ms: u64,
-        account: &str,
-        _held: &DocumentGuard,
-    ) -> Result<Option<LocalWrite>, RecordError> {
-        let Some(place) = self.published_at(save).filter(|_| draft.has_steps()) else {
-            return Ok(None);
-        };
-        let stored = self.document(place)?;
-        let before = stored.as_ref().map(|s| &s.snapshot[..]);
-        let record = match &stored {
-            Some(stored) => Self::load(save.schema, stored)?,
-            None => Record::new(save.schema),
-        };
-        let log = self.writer.log_of(place.space);
-        let mut record = self.shared.name_for(record, place.space, log.actor())?;
-        let Some(step) = draft.due(&record) else { return Ok(None) };
-        self.check_writer(place.space)?;
-        let Some(body) = record.publish(log.actor(), now_ms, account, &step)? else {
-            return Ok(None);
-        };
-        let saved = record.saved_after(before, &body);
-        let update = update_of(place.space, place.document, &record, saved);
-        Ok(Some(LocalWrite { schema: save.schema, log, body, update, anew_of: None }))
     }
 
     fn write(&self, writes: Vec<LocalWrite>) -> Result<Vec<Written>, WriteError> {
@@ -441,16 +392,6 @@ impl Records {
         Ok(self.shared.readers.with(|r| r.list(schema.kind, &query))?)
     }
 
-    /// What is published of a record, if this node has it.
-    pub fn published(
-        &self,
-        schema: &'static Schema,
-        document: DocId,
-    ) -> Result<Option<Shown>, RecordError> {
-        let Some(space) = self.shared.everyones() else { return Ok(None) };
-        self.record(schema, Place { document, space, kind: schema.kind })
-    }
-
     /// Every record of a kind, in the order of their ids, a page at a time; of those whose drafts are kept
     /// elsewhere what is out.
     pub fn each(
@@ -476,17 +417,7 @@ impl Records {
         error.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Everything that is or was published of a kind.
-    pub fn each_published(
-        &self,
-        schema: &'static Schema,
-        visit: impl FnMut(&Shown),
-    ) -> Result<(), RecordError> {
-        let space: Vec<SpaceId> = self.shared.everyones().into_iter().collect();
-        self.each_in(schema, &space, visit)
-    }
-
-    fn each_in(
+    pub(crate) fn each_in(
         &self,
         schema: &'static Schema,
         spaces: &[SpaceId],

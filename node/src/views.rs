@@ -24,7 +24,7 @@ pub fn update_of(
         snapshot: snapshot.into(),
         heads: record.heads(),
         conflicts: row.conflicts,
-        row: row_of(schema, row).into(),
+        row: row_of(schema, row),
         keys: record.matches(space, document),
     }
 }

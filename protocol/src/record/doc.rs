@@ -1,6 +1,6 @@
 //! A record: an Automerge document seen through its schema.
 
-use super::course::Authors;
+use super::authors::Authors;
 use super::create::{Created, create};
 use super::edits::{EditError, Edits};
 use super::gate::guarded;

@@ -125,7 +125,7 @@ impl Record {
     }
 
     fn standing<'a>(&self, events: &'a [Event]) -> Standing<'a> {
-        let says = |event: &'a Event| event.taken.publication.as_ref();
+        let says = |event: &'a Event| event.taken.publication.as_deref();
         let allowed = |event: &Event, owner: &str| {
             self.may(By::OwnerOrHeadOffice, event.actor, Some(owner), |_| None)
         };
@@ -186,7 +186,7 @@ impl Record {
         let after: BTreeSet<String> = taken_back.iter().map(|hash| hex(hash)).collect();
         let events = publication.events(status);
         let said =
-            || events.iter().filter_map(|e| Some((&e.taken.op, e.taken.publication.as_ref()?)));
+            || events.iter().filter_map(|e| Some((&e.taken.op, e.taken.publication.as_deref()?)));
         let unit = self.owner()?;
         if OUT.contains(&course.state.as_str()) && !self.is_hidden(status, &course.state) {
             let of = course.version.or_else(|| course.steps.first().map(|s| s.change))?;
@@ -242,7 +242,7 @@ impl Record {
 }
 
 fn taken(op: &str, publication: Publication) -> Taken {
-    Taken { publication: Some(publication), ..Taken::plain(op) }
+    Taken { publication: Some(Box::new(publication)), ..Taken::plain(op) }
 }
 
 fn happened(event: &Event, outcome: Result<String, Ignored>) -> Happened {

@@ -228,8 +228,8 @@ pub struct Schema {
     pub genesis_bytes: &'static [u8],
     pub lane: Lane,
     pub home: Home,
-    /// Which of those who may write the space changes the record's contents. Held to by whoever writes;
-    /// steps are judged on every node.
+    /// Which of those who may write the space changes the record's contents; held to on every node, see
+    /// `writers`. Steps say for themselves by whom they are taken.
     pub written_by: By,
     /// Fields and states in which no list, feed or search shows a record, unless it asks for the state.
     pub hidden: &'static [(&'static str, &'static str)],

@@ -28,7 +28,7 @@ pub struct Taken {
     /// The day it really happened on, where that is not the day it was written down.
     pub on: Option<String>,
     /// What a step of a publication says beside that.
-    pub publication: Option<Publication>,
+    pub publication: Option<Box<Publication>>,
 }
 
 impl Taken {
@@ -45,7 +45,7 @@ impl Taken {
             to: part("to"),
             note: part("note"),
             on: part("on"),
-            publication: Publication::read(&value),
+            publication: Publication::read(&value).map(Box::new),
         })
     }
 
@@ -63,7 +63,7 @@ impl Taken {
                 out.insert(name.into(), value.as_str().into());
             }
         }
-        if let Some(Value::Object(says)) = self.publication.as_ref().map(Publication::to_json) {
+        if let Some(Value::Object(says)) = self.publication.as_ref().map(|says| says.to_json()) {
             out.extend(says);
         }
         Value::Object(out)

@@ -1,7 +1,7 @@
 //! Steps of workflows: which count, what happens when several are taken at once.
 
 use super::*;
-use crate::record::course::Authors;
+use crate::record::authors::Authors;
 use std::sync::Arc;
 
 pub(super) const CAROL: u8 = 3;
@@ -61,7 +61,7 @@ impl Office {
                 .iter()
                 .map(|(a, seq, body)| Incoming { log: log(*a), seq: *seq, body })
                 .collect();
-            let outcome = materialise(schema, None, &incoming).unwrap();
+            let outcome = materialise(schema, None, None, &incoming).unwrap();
             assert_eq!((outcome.refused, outcome.waiting), (vec![], vec![]));
             outcome.record.by(&authors())
         };

@@ -2,7 +2,7 @@
 
 use super::courses::{CAROL, HEAD, authors};
 use super::*;
-use crate::record::course::Authors;
+use crate::record::authors::Authors;
 use std::sync::Arc;
 
 /// The authors of the unit's space, where drafts are, or of everybody's.
@@ -29,7 +29,7 @@ fn made(entries: &Entries, everyones: bool) -> Record {
             Incoming { log: *log, seq: *seq, body }
         };
         let incoming: Vec<_> = order.iter().map(one).collect();
-        let outcome = materialise(post(), None, &incoming).unwrap();
+        let outcome = materialise(post(), None, None, &incoming).unwrap();
         assert_eq!((outcome.refused, outcome.waiting), (vec![], vec![]));
         outcome.record.by(&of(everyones))
     };
@@ -189,7 +189,7 @@ fn nobody_else_releases_retracts_or_writes_into_what_is_published() {
         let mut desk = base.clone();
         let mut record = desk.publication();
         let says = Publication::read(&says).unwrap();
-        let taken = Taken { publication: Some(says), ..Taken::plain(step) };
+        let taken = Taken { publication: Some(Box::new(says)), ..Taken::plain(step) };
         let body = record.publish(log(CAROL).actor(), 9, "x", &taken).unwrap().unwrap();
         push(&mut desk.publication, CAROL, body);
         let steps = desk.publication().to_json()["courses"]["status"]["steps"].clone();
