@@ -17,6 +17,7 @@ mod languages;
 mod mistakes;
 mod pages;
 mod partition;
+mod publishing;
 mod restoring;
 mod revoked;
 mod sealed;

@@ -54,6 +54,7 @@ mod ledger;
 mod links;
 mod making;
 pub mod materialiser;
+mod publishing;
 pub mod rebuild;
 pub mod receipts;
 pub mod records;

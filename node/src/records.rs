@@ -38,6 +38,10 @@ pub enum RecordError {
     OtherRequest,
     #[error("this request was carried out before, and what came of it cannot be read any more")]
     DoneBefore,
+    #[error(
+        "the draft of this {kind} is kept by unit '{unit}': it is changed there and at head office"
+    )]
+    KeptElsewhere { kind: &'static str, unit: String },
     #[error("a sealed report never changes; seal another one")]
     Sealed,
     #[error(
@@ -104,7 +108,7 @@ pub fn version_of(heads: &[[u8; 32]]) -> String {
 }
 
 impl Save {
-    fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         Place { document: self.document, space: self.space, kind: self.schema.kind }
     }
 }
@@ -115,6 +119,16 @@ pub fn home_name(directory: &Directory, space: &SpaceId) -> Option<String> {
     let space = directory.space(space)?;
     let temporary = space.template == Template::TEMPORARY;
     if temporary { Some(space.label.clone()) } else { space.unit.clone() }
+}
+
+impl Shown {
+    /// The unit it belongs to: what is published of a record names it, else it is as [`home_name`] says.
+    pub fn home_name(&self, directory: &Directory) -> Option<String> {
+        match self.record.is_publication() {
+            true => self.record.owner(),
+            false => home_name(directory, &self.space),
+        }
+    }
 }
 
 /// The record service of one node.
@@ -132,10 +146,8 @@ impl Records {
         let directory = self.shared.directory.now();
         let refused = |why: &str| RecordError::NotAllowed(why.into());
         let space = match schema.home {
-            Home::Federation => {
-                directory.spaces().find(|s| s.template == Template::FEDERATION).map(|s| s.id)
-            }
-            Home::Unit => {
+            Home::Federation => directory.everyones(),
+            Home::Unit | Home::Published => {
                 let own = self.shared.unit();
                 let unit = unit.unwrap_or(&own);
                 let temporary = directory.space_labelled(unit);
@@ -270,7 +282,7 @@ impl Records {
         self.healing(|| {
             let guard = self.shared.documents.lock([save.place()]);
             let now_ms = self.shared.clock.now_ms();
-            Ok(self.change(save, now_ms, account, &Terms::default(), &guard)?.is_some())
+            Ok(self.change(save, now_ms, account, &Terms::default(), &guard)?.0.is_some())
         })
     }
 
@@ -289,7 +301,7 @@ impl Records {
     }
 
     /// A document as it is stored.
-    fn document(&self, place: Place) -> Result<Option<StoredDocument>, RecordError> {
+    pub(crate) fn document(&self, place: Place) -> Result<Option<StoredDocument>, RecordError> {
         match self.shared.readers.with(|r| r.document(place)) {
             Err(StoreError::Corrupted { what, .. }) => {
                 Err(RecordError::Damaged { place, why: what })
@@ -299,7 +311,10 @@ impl Records {
     }
 
     /// A stored document as a record.
-    fn load(schema: &'static Schema, stored: &StoredDocument) -> Result<Record, RecordError> {
+    pub(crate) fn load(
+        schema: &'static Schema,
+        stored: &StoredDocument,
+    ) -> Result<Record, RecordError> {
         Record::load(schema, &stored.snapshot)
             .map_err(|why| RecordError::Damaged { place: stored.place(), why: why.to_string() })
     }
@@ -310,15 +325,19 @@ impl Records {
         account: &str,
         terms: &Terms,
     ) -> Result<Vec<Saved>, RecordError> {
-        let guard = self.shared.documents.lock(saves.iter().map(Save::place));
+        let places = saves.iter().flat_map(|save| [Some(save.place()), self.published_at(save)]);
+        let guard = self.shared.documents.lock(places.flatten());
         let now_ms = self.shared.clock.now_ms();
         let mut writes = Vec::with_capacity(saves.len());
         let mut changed = Vec::with_capacity(saves.len());
+        let mut publications = Vec::new();
         for save in saves {
-            let write = self.change(save, now_ms, account, terms, &guard)?;
+            let (write, record) = self.change(save, now_ms, account, terms, &guard)?;
             changed.push(write.is_some());
             writes.extend(write);
+            publications.extend(self.publication(save, &record, now_ms, account, &guard)?);
         }
+        writes.append(&mut publications);
         let pledge = terms.once.map(|once| {
             let of =
                 saves.iter().zip(&changed).map(|(save, new)| (save.space, save.document, *new));
@@ -341,7 +360,7 @@ impl Records {
         account: &str,
         terms: &Terms,
         _held: &DocumentGuard,
-    ) -> Result<Option<LocalWrite>, RecordError> {
+    ) -> Result<(Option<LocalWrite>, Record), RecordError> {
         let stored = self.document(save.place())?;
         let version = stored.as_ref().map(|stored| version_of(&stored.heads));
         if let Some(over) = &terms.over
@@ -354,14 +373,18 @@ impl Records {
             Some(stored) => Self::load(save.schema, stored)?,
             None => Record::new(save.schema),
         };
+        if stored.is_none() || Some(save.space) == self.shared.everyones() {
+            self.check_kept_here(save)?;
+        }
         let log = self.writer.log_of(save.space);
         record = self.shared.name_for(record, save.space, log.actor())?;
         let Some(body) = record.edit(log.actor(), now_ms, account, &save.edits)? else {
-            return Ok(None);
+            return Ok((None, record));
         };
         let saved = record.saved_after(before, &body);
         let update = update_of(save.space, save.document, &record, saved);
-        Ok(Some(LocalWrite { schema: save.schema, log, body, update, anew_of: None }))
+        let write = LocalWrite { schema: save.schema, log, body, update, anew_of: None };
+        Ok((Some(write), record))
     }
 
     fn write(
@@ -381,7 +404,16 @@ impl Records {
         let found = self.shared.readers.with(|r| r.find_document(Some(schema.kind), prefix))?;
         let readable = self.shared.readable();
         let found = found.into_iter().filter(|place| readable.contains(&place.space));
-        Ok(found.map(|place| (place.space, place.document)).collect())
+        let mut found: Vec<_> = found.map(|place| (place.space, place.document)).collect();
+        if schema.home == Home::Published {
+            // Who reads the draft reads the record there.
+            let everyones = self.shared.everyones();
+            let is_draft = |space: &SpaceId| Some(*space) != everyones;
+            let drafts = found.iter().filter(|(space, _)| is_draft(space));
+            let drafts: BTreeSet<DocId> = drafts.map(|(_, document)| *document).collect();
+            found.retain(|(space, document)| is_draft(space) || !drafts.contains(document));
+        }
+        Ok(found)
     }
 
     /// The one record whose id begins with `prefix`.
@@ -444,13 +476,37 @@ impl Records {
         Ok(self.shared.readers.with(|r| r.list(schema.kind, &query))?)
     }
 
-    /// Every record of a kind, in the order of their ids, a page at a time.
+    /// Every record of a kind, in the order of their ids, a page at a time; of those whose drafts are kept
+    /// elsewhere what is out.
     pub fn each(
         &self,
         schema: &'static Schema,
         mut visit: impl FnMut(&Shown),
     ) -> Result<(), RecordError> {
-        let readable = self.shared.readable();
+        let mut error = None;
+        self.each_in(schema, &self.shared.readable(), |shown| {
+            let beside = || self.find(schema, &shown.document.to_string());
+            let once = match shown.record.is_publication() {
+                true => beside().map(|found| {
+                    shown.record.is_out() && found.contains(&(shown.space, shown.document))
+                }),
+                false => Ok(true),
+            };
+            match once {
+                Ok(true) => visit(shown),
+                Ok(false) => {}
+                Err(why) => error = Some(why),
+            }
+        })?;
+        error.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    pub(crate) fn each_in(
+        &self,
+        schema: &'static Schema,
+        spaces: &[SpaceId],
+        mut visit: impl FnMut(&Shown),
+    ) -> Result<(), RecordError> {
         let mut after = None;
         loop {
             let page = self.shared.readers.with(|r| r.places(None, after, EXPORT_PLACES))?;
@@ -458,7 +514,7 @@ impl Records {
             after = Some(*last);
             for place in page {
                 if place.kind == schema.kind
-                    && readable.contains(&place.space)
+                    && spaces.contains(&place.space)
                     && let Some(shown) = self.record(schema, place)?
                 {
                     visit(&shown);

@@ -112,6 +112,11 @@ impl Shared {
         self.authors.name(record, space, &self.directory.now(), &self.readers, &also)
     }
 
+    /// The space that every node reads, once the directory says so.
+    pub fn everyones(&self) -> Option<SpaceId> {
+        self.directory.now().everyones()
+    }
+
     /// Spaces whose documents this node makes and shows.
     pub fn readable(&self) -> Vec<SpaceId> {
         let directory = self.directory.now();

@@ -9,7 +9,8 @@ use super::{Problem, blocking};
 use crate::changes::Cursor;
 use crate::daemon::Daemon;
 use crate::records::{RecordError, Records};
-use crate::store::{Cell, Change, ListedRow};
+use crate::store::{Cell, Change, ListedRow, Place};
+use crate::views::row_of;
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, header};
@@ -17,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::SpaceId;
 use fenbu_protocol::log::Kind;
-use fenbu_protocol::record::{Schema, schema, schema_named};
+use fenbu_protocol::record::{Home, Schema, schema, schema_named};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -266,8 +267,8 @@ fn told(
     directory: &Directory,
     change: &Change,
 ) -> Result<Option<Value>, RecordError> {
-    let place = change.place;
-    let Some(schema) = schema(place.kind) else { return Ok(None) };
+    let Some(schema) = schema(change.place.kind) else { return Ok(None) };
+    let place = place_shown(records, schema, change.place)?;
     let mut out = json!({
         "change": change.number,
         "kind": schema.name,
@@ -276,7 +277,7 @@ fn told(
     });
     let readable: BTreeSet<SpaceId> = records.shared.readable().into_iter().collect();
     let row = match readable.contains(&place.space) {
-        true => row(records, schema, change)?,
+        true => row(records, schema, place)?,
         false => None,
     };
     match row {
@@ -289,13 +290,30 @@ fn told(
     Ok(Some(out))
 }
 
+/// Where a record is read of which something changed: its draft, where both that and what is published of
+/// it can be read here, as in lists.
+fn place_shown(
+    records: &Records,
+    schema: &'static Schema,
+    place: Place,
+) -> Result<Place, RecordError> {
+    let everyones = records.shared.everyones();
+    if schema.home != Home::Published || Some(place.space) != everyones {
+        return Ok(place);
+    }
+    let id = place.document.to_string();
+    let found = records.shared.readers.with(|r| r.find_document(Some(place.kind), &id))?;
+    let readable = records.shared.readable();
+    let draft = |p: &Place| Some(p.space) != everyones && readable.contains(&p.space);
+    Ok(found.into_iter().find(draft).unwrap_or(place))
+}
+
 /// The record's row, made of the record itself where lists are still to be filled.
 fn row(
     records: &Records,
     schema: &'static Schema,
-    change: &Change,
+    place: Place,
 ) -> Result<Option<ListedRow>, RecordError> {
-    let place = change.place;
     if let Some(row) = records.shared.readers.with(|r| r.row(place))? {
         return Ok(Some(row));
     }
@@ -303,7 +321,7 @@ fn row(
     Ok(shown.map(|shown| {
         let row = shown.record.row();
         let conflicts = row.conflicts;
-        ListedRow { space: place.space, document: place.document, row: row.into(), conflicts }
+        ListedRow { space: place.space, document: place.document, row: row_of(schema, row), conflicts }
     }))
 }
 

@@ -339,6 +339,10 @@ fn export_all(
     let directory = records.shared.directory.now();
     for schema in schemas {
         let outcome = records.each(schema, |shown| {
+            // What others keep the drafts of is not this node's to bring back.
+            if shown.record.is_publication() {
+                return;
+            }
             let mut fields = shown.record.to_json();
             if let Some(fields) = fields.as_object_mut() {
                 fields.remove("conflicts");

@@ -198,6 +198,7 @@ impl From<RecordError> for Problem {
             }
             RecordError::NotAllowed(_)
             | RecordError::NotSettler { .. }
+            | RecordError::KeptElsewhere { .. }
             | RecordError::NoKey(_)
             | RecordError::Write(WriteError::NoKey(_) | WriteError::Limit(_)) => {
                 Self::not_allowed(detail)

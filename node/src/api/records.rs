@@ -17,7 +17,7 @@ use fenbu_protocol::access::Action;
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{DocId, NodeId, SpaceId};
 use fenbu_protocol::record::personal::{drop_masks, mask_fields, masked};
-use fenbu_protocol::record::{ALL, Field, HIDDEN, Schema, ValueType};
+use fenbu_protocol::record::{ALL, Field, HIDDEN, Home, Schema, ValueType};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -183,6 +183,10 @@ pub(super) async fn show(
     let safe = safe_on(&status, &shown);
     let authors = Authors::of(&status, &shown.space);
     let row = shown.record.row();
+    let unit = match shown.record.is_publication() {
+        true => shown.record.owner(),
+        false => unit_of(&directory, &shown.space),
+    };
     let mut json = shown.record.to_json();
     mask_fields(schema, &mut json);
     let mut fields = match json {
@@ -195,7 +199,7 @@ pub(super) async fn show(
         "schema": format!("fenbu.{}/1", schema.name),
         "id": shown.document,
         "kind": schema.name,
-        "unit": unit_of(&directory, &shown.space),
+        "unit": unit,
         "space": shown.space,
         "fields": fields,
         "conflicts": authors.name_conflicts(&directory, conflicts),
@@ -370,6 +374,7 @@ pub(crate) fn list_query(
                     Problem::not_found(format!("there is no unit '{value}'; see the directory"))
                 })?;
                 query.spaces = Some(vec![space.id]);
+                query.published_by = (schema.home == Home::Published).then_some(value);
             }
             "q" => {
                 let columns = schema.columns.iter().map(|c| (*c).to_owned()).collect();
@@ -399,7 +404,13 @@ fn cursor(text: &str) -> Result<Cursor, Problem> {
 pub(super) fn row_json(schema: &Schema, directory: &Directory, row: &ListedRow) -> Value {
     let mut out = Map::new();
     out.insert("id".into(), row.document.to_string().into());
-    out.insert("unit".into(), json!(unit_of(directory, &row.space)));
+    // Beside the schema's columns stand whoever made it and, of what is published, its unit.
+    let publisher = match (schema.home, row.row.cells.last()) {
+        (Home::Published, Some(Cell::Text(unit))) => Some(unit.clone()),
+        _ => None,
+    };
+    let unit = publisher.or_else(|| unit_of(directory, &row.space));
+    out.insert("unit".into(), json!(unit));
     if let Value::Object(cells) = cells_of(schema, row) {
         out.extend(cells);
     }

@@ -62,6 +62,7 @@ impl Asked {
             from: self.from,
             to: self.to,
             spaces: records.shared.readable(),
+            everyones: records.shared.everyones(),
             after: after.transpose()?,
             limit: self.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, FOUND_MAX),
         })

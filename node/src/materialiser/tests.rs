@@ -305,7 +305,7 @@ fn a_long_queue_moves_on_window_by_window() {
     };
     say(&mut directory, &key(AUTHOR), &Act::DefineSpace(space.clone()));
     hand_out_keys(&mut directory, &mut keyring);
-    let schema = schema_named("post").unwrap();
+    let schema = schema_named("topic").unwrap();
     let shape = Shape {
         version: HEADER_VERSION,
         lane: schema.lane,

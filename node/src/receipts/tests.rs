@@ -18,9 +18,9 @@ fn once(key: &str, request: &str) -> Terms {
 #[test]
 fn what_comes_again_is_written_once_and_answered_the_same() {
     let bench = bench();
-    let post = schema_named("post").unwrap();
+    let topic = schema_named("topic").unwrap();
     let fields = json!({ "title": "一次" });
-    let create = |terms: &Terms| bench.records.create_on(post, &fields, None, None, "a", terms);
+    let create = |terms: &Terms| bench.records.create_on(topic, &fields, None, None, "a", terms);
     let first = create(&once("k1", "body")).unwrap();
     assert!(first.entry.is_some());
     assert_eq!(create(&once("k1", "body")).unwrap(), first);
@@ -33,9 +33,9 @@ fn what_comes_again_is_written_once_and_answered_the_same() {
 #[test]
 fn a_record_made_under_an_id_of_its_own_does_not_exist_already_the_second_time() {
     let bench = bench();
-    let post = schema_named("post").unwrap();
+    let topic = schema_named("topic").unwrap();
     let (fields, id) = (json!({ "title": "一次" }), Some(Records::new_id()));
-    let create = |terms: &Terms| bench.records.create_on(post, &fields, id, None, "a", terms);
+    let create = |terms: &Terms| bench.records.create_on(topic, &fields, id, None, "a", terms);
     let first = create(&once("k", "b")).unwrap();
     assert_eq!(create(&once("k", "b")).unwrap(), first);
     assert!(matches!(create(&Terms::default()), Err(RecordError::Exists { .. })));
@@ -44,27 +44,27 @@ fn a_record_made_under_an_id_of_its_own_does_not_exist_already_the_second_time()
 #[test]
 fn an_edit_that_changed_nothing_changes_nothing_later() {
     let bench = bench();
-    let post = schema_named("post").unwrap();
-    let id = bench.post("甲").unwrap().document.to_string();
+    let topic = schema_named("topic").unwrap();
+    let id = bench.topic("甲").unwrap().document.to_string();
     let edit = |title: &str, terms: &Terms| {
-        bench.records.edit_on(post, &id, &json!({ "title": title }), "a", terms).unwrap()
+        bench.records.edit_on(topic, &id, &json!({ "title": title }), "a", terms).unwrap()
     };
     let first = edit("甲", &once("k", "甲"));
     assert_eq!(first.entry, None);
     edit("乙", &Terms::default());
     assert_eq!(edit("甲", &once("k", "甲")), first);
-    let shown = bench.records.show(post, &id).unwrap();
+    let shown = bench.records.show(topic, &id).unwrap();
     assert_eq!(shown.record.to_json()["title"], "乙");
 }
 
 #[test]
 fn many_at_once_are_one() {
     let bench = bench();
-    let post = schema_named("post").unwrap();
+    let topic = schema_named("topic").unwrap();
     let fields = json!({ "title": "一次" });
     let made: BTreeSet<DocId> = std::thread::scope(|scope| {
         let create =
-            || bench.records.create_on(post, &fields, None, None, "a", &once("k", "b")).unwrap();
+            || bench.records.create_on(topic, &fields, None, None, "a", &once("k", "b")).unwrap();
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(create)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap().document).collect()
     });
@@ -74,21 +74,21 @@ fn many_at_once_are_one() {
 #[test]
 fn an_edit_over_another_version_is_refused() {
     let bench = bench();
-    let post = schema_named("post").unwrap();
-    let id = bench.post("甲").unwrap().document.to_string();
+    let topic = schema_named("topic").unwrap();
+    let id = bench.topic("甲").unwrap().document.to_string();
     let version = || {
-        let record = bench.records.show(post, &id).unwrap().record;
+        let record = bench.records.show(topic, &id).unwrap().record;
         crate::records::version_of(&record.heads())
     };
     let seen = version();
     let over = |versions: Vec<String>| Terms { over: Some(versions), ..Terms::default() };
     let edit = |title: &str, terms: &Terms| {
-        bench.records.edit_on(post, &id, &json!({ "title": title }), "a", terms)
+        bench.records.edit_on(topic, &id, &json!({ "title": title }), "a", terms)
     };
     edit("乙", &over(vec!["x".into(), seen.clone()])).unwrap();
     assert_ne!(version(), seen);
     assert!(matches!(edit("丙", &over(vec![seen])), Err(RecordError::Overtaken { .. })));
-    assert_eq!(bench.records.show(post, &id).unwrap().record.to_json()["title"], "乙");
+    assert_eq!(bench.records.show(topic, &id).unwrap().record.to_json()["title"], "乙");
     edit("丙", &Terms::default()).unwrap();
 }
 
@@ -99,10 +99,10 @@ fn what_was_done_before_a_crash_is_not_done_again_after_it() {
     let path = folder.path().join("fenbu.db");
     let begin =
         || Bench::start(Box::new(SqliteStore::open(&path, &specs()).unwrap()), Clock::start());
-    let post = schema_named("post").unwrap();
+    let topic = schema_named("topic").unwrap();
     let fields = json!({ "title": "一次" });
     let create = |bench: &Bench| {
-        bench.records.create_on(post, &fields, None, None, "a", &once("k", "b")).unwrap()
+        bench.records.create_on(topic, &fields, None, None, "a", &once("k", "b")).unwrap()
     };
     let bench = begin();
     let first = create(&bench);

@@ -210,11 +210,13 @@ pub trait Reader: Send {
     /// Rows of a view in these spaces; in all that are stored if `None`.
     fn count(&self, kind: Kind, spaces: Option<&[SpaceId]>) -> Result<u64, StoreError>;
 
-    /// Rows for each value of a column; numbers in decimal, empty cells under the empty text.
+    /// Rows for each value of a column, of those in which another has a value if one is named; numbers in
+    /// decimal, empty cells under the empty text.
     fn count_by(
         &self,
         kind: Kind,
         column: &str,
+        where_is: Option<(&str, &str)>,
         spaces: Option<&[SpaceId]>,
     ) -> Result<BTreeMap<String, u64>, StoreError>;
 

@@ -77,6 +77,10 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("the unit it names, or head office", "它指定的单位或局机关"),
     ("somebody else has to take it than who took '{op}'", "不能由走了“{op}”这一步的同一个人来走"),
     ("it needs a note that says why", "需要写明理由"),
+    ("this node wrote in the place of what a peer sent", "本节点已在对方所发内容的位置写入"),
+    ("what it published had been taken back", "所发布的内容已被撤回"),
+    ("what would be published is too long: shorten it to 250,000 characters", "要发布的内容太长：请缩短到 25 万字以内"),
+    ("the draft of this {kind} is kept by unit '{unit}': it is changed there and at head office", "这份{kind}的草稿由单位“{unit}”保管：请在该单位或局机关修改"),
     ("how things stood before can only be said first", "补录原有状态只能在最先"),
     ("there is nothing to settle, or '{state}' is none of the states in question", "没有需要裁定的，或“{state}”不在争议的状态之中"),
     ("only an author itself writes under its name", "只有作者本人能以自己的名义写入"),
@@ -96,7 +100,6 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("there is no cell '{cell}': say LINE/COLUMN, as -o json names them, or total/COLUMN", "没有单元格“{cell}”：写 行/列（名称见 -o json），合计写 total/列"),
     ("{period} is not over before {end}: figures are sealed after it", "{period} 到 {end} 才结束：期间结束后才能封存"),
     ("{count} meetings are in no line: their branch '{code}' is not in the tree of branches; add it, or correct them", "{count} 次会议没有计入：所属党组织“{code}”不在组织树中；请添加该党组织或更正会议"),
-    ("{count} posts are in no unit's line: their authors' logs have not arrived yet", "{count} 篇稿件没有计入任何单位：作者节点的日志尚未到达"),
     // Sheets.
     ("a sheet does not say what its rows are: name their kind", "表格本身不说明是哪种记录：请指明类型"),
     ("a sheet holds one kind of record: name which", "一个表格只放一种记录：请指明是哪种"),

@@ -76,7 +76,7 @@ fn bar(visitor: &Visitor, schema: &'static Schema, asked: &Asked, directory: &Di
     let get = |name: &str| asked.get(name).map_or("", String::as_str);
     let filters = schema.filters.iter().filter_map(|name| schema.field(name));
     let filters = filters.filter(|f| !matches!(f.value, ValueType::Id(_)));
-    let by_unit = schema.home == Home::Unit || schema.field("unit").is_some();
+    let by_unit = schema.home != Home::Federation || schema.field("unit").is_some();
     html! {
         form.bar method="get" {
             @for field in filters.filter(|f| f.name != "unit") { (filter(field, get(field.name), lang)) }
@@ -154,7 +154,7 @@ pub(super) fn table(
     if rows.is_empty() {
         return html! { p.faint { (Word::NothingHere.say(lang)) } };
     }
-    let of_unit = schema.home == Home::Unit;
+    let of_unit = schema.home != Home::Federation;
     html! {
         div.wide {
             table.stack {

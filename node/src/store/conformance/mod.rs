@@ -124,6 +124,7 @@ pub(super) fn views() -> Vec<ViewSpec> {
         table: "people".into(),
         columns: vec![column("name", false, false), column("same_as", false, true)],
         covered: vec![],
+        publisher: None,
         alias: Some("same_as".into()),
     };
     let posts = ViewSpec {
@@ -133,7 +134,9 @@ pub(super) fn views() -> Vec<ViewSpec> {
             column("status", false, true),
             column("title", false, false),
             column("words", true, true),
+            column("publisher", false, true),
         ],
+        publisher: Some("publisher".into()),
         alias: None,
         covered: vec!["words".into(), "status".into()],
     };
@@ -193,6 +196,7 @@ fn row(status: &str, title: &str, words: Option<i64>, updated_ms: u64) -> Row {
         Cell::Text(status.into()),
         Cell::Text(title.into()),
         words.map_or(Cell::Null, Cell::Int),
+        Cell::Null,
     ];
     Row { cells, created_ms: 10_000 - updated_ms.min(10_000), updated_ms }
 }

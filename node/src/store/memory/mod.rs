@@ -9,17 +9,17 @@ mod forks;
 mod read;
 
 use super::batch::{self, Extension, other_statement, unknown_document};
-use super::row::check_specs;
+use super::row::{Cell, check_specs};
 use super::runs::{self, SMALL_RUNS_MAX};
 use super::{
     Digests, DocumentUpdate, EntryRef, Loaded, LostBranch, Pending, Place, Reader, Receipt,
     Refusal, Row, RowUpdate, Store, StoreError, StoredDocument, StoredLog, ViewSpec, WriteBatch,
 };
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Kind, Proof, Run, StateDigest};
+use fenbu_protocol::log::{Proof, Run, StateDigest};
 use fenbu_protocol::record::conflict::Match;
 use read::MemoryReader;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// See the module. A clone is a copy of the disk: what happens to one does not happen to the other.
@@ -353,13 +353,25 @@ impl State {
 
     fn rows(
         &self,
-        kind: Kind,
+        view: &ViewSpec,
         spaces: Option<&[SpaceId]>,
+        by: Option<&str>,
     ) -> impl Iterator<Item = (&StoredDocument, &Row)> {
-        self.documents.values().filter_map(move |held| {
-            let wanted = held.stored.kind == kind
-                && spaces.is_none_or(|spaces| spaces.contains(&held.stored.space));
-            held.row.as_deref().filter(|_| wanted).map(|row| (&held.stored, row))
+        let (kind, publisher) = (view.kind, view.publisher());
+        let publisher = move |row: &Row| publisher.map_or(Cell::Null, |at| row.cells[at].clone());
+        let all = move || {
+            let held = self.documents.values().filter(move |held| held.stored.kind == kind);
+            held.filter_map(|held| Some((&held.stored, held.row.as_deref()?)))
+        };
+        let records = all().filter(move |(_, row)| publisher(row) == Cell::Null);
+        let records: BTreeSet<_> = records.map(|(document, _)| document.document).collect();
+        all().filter(move |(document, row)| {
+            let published = publisher(row);
+            let by = by.is_some_and(|by| published == Cell::Text(by.into()));
+            let wanted = spaces.is_none_or(|spaces| spaces.contains(&document.space)) || by;
+            let once =
+                || published != Cell::Text(String::new()) && !records.contains(&document.document);
+            wanted && (published == Cell::Null || once())
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use super::run_rows::{behind, joined_run, log_row, run_with};
 use super::{Fault, Shared, changes, forks, keys, mend, views};
-use crate::store::query::{page, prefix_range};
+use crate::store::query::{equal, page, prefix_range};
 use crate::store::row::view_of;
 use crate::store::{
     Change, Counts, Digests, EntryRef, FOUND_MAX, Inspected, ListQuery, ListedRow, Loaded,
@@ -339,11 +339,13 @@ impl Reader for SqliteReader {
         &self,
         kind: Kind,
         column: &str,
+        where_is: Option<(&str, &str)>,
         spaces: Option<&[SpaceId]>,
     ) -> Result<BTreeMap<String, u64>, StoreError> {
         let view = view_of(&self.shared.views, kind)?;
         let column = view.column(column)?;
-        self.ask("counting records", |c| views::count_by(c, view, column, spaces))
+        let is = where_is.map(|(column, value)| equal(view, column, value)).transpose()?;
+        self.ask("counting records", |c| views::count_by(c, view, column, is.as_ref(), spaces))
     }
 
     fn statements(&self, from_epoch: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
