@@ -20,6 +20,7 @@ mod revoked;
 mod sealed;
 mod stopping;
 mod strangers;
+mod task_force;
 
 use anyhow::{Result, ensure};
 use fenbu_tests::cluster::{Cluster, Ended};

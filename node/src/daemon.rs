@@ -131,6 +131,7 @@ impl Daemon {
             authors: Arc::default(),
             ledger: Arc::default(),
             search,
+            tasks_changed: Arc::default(),
         };
         let indexer = indexer.map(|seed| seed.with(shared.clone()));
         let (urgent, inputs) = mpsc::unbounded_channel();
@@ -215,6 +216,8 @@ impl Daemon {
         tokio::spawn(hand_out_keys(admission.clone()));
         let records = Records { shared, writer: handle, rebuilder };
         tokio::spawn(crate::reports::keep_marks(records.clone(), stop.subscribe()));
+        let (keeper, kept) = (admission.clone(), progress.clone());
+        tokio::spawn(crate::temporary::keep(records.clone(), keeper, kept, stop.subscribe()));
         Ok(Self {
             records,
             admission,
@@ -252,6 +255,7 @@ impl Daemon {
         let Some(Running { driver, threads }) = lock(&self.running).take() else { return };
         // A driver that panicked has been reported; the rest is stopped all the same.
         let _ = driver.await;
+        self.records.rebuilder.stop();
         let _ = self.wake.send(Wake::Stop);
         self.scrub.stop();
         let _ = self.records.writer.send(Command::Stop);

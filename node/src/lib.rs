@@ -21,6 +21,7 @@
 //! | [`search`] | full text, in an index beside the store |
 //! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
+//! | [`temporary`] | spaces, credits and the end of temporary branches |
 //! | [`inout`] | sheets and documents in and out |
 //! | [`admission`] | what the admin node says: letting nodes in, ending them, spaces, keys |
 //! | [`root`] | the root key as a file, and signing with it |
@@ -61,6 +62,7 @@ pub mod setup;
 pub mod shared;
 mod states;
 pub mod store;
+pub mod temporary;
 #[cfg(test)]
 mod testing;
 pub mod transport;

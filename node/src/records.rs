@@ -6,6 +6,7 @@
 use crate::rebuild::Rebuilder;
 use crate::shared::{DocumentGuard, Shared};
 use crate::store::{ListQuery, Page, Place, StoreError, StoredDocument};
+use crate::temporary;
 use crate::views::update_of;
 use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
 use fenbu_protocol::directory::{Directory, Template};
@@ -27,6 +28,26 @@ pub enum RecordError {
     Ambiguous { prefix: String, candidates: Vec<String> },
     #[error("a {kind} with the id {id} exists already: edit it instead")]
     Exists { kind: &'static str, id: DocId },
+    #[error("there is no temporary branch '{0}'; see `fenbu temporary-branch list`")]
+    NoTask(String),
+    #[error("'{0}' labels the space of something else: give the temporary branch another code")]
+    CodeTaken(String),
+    #[error(
+        "this node does not read what temporary branch '{0}' keeps; ask its host unit, or head office"
+    )]
+    TaskUnread(String),
+    #[error(
+        "this node does not read what unit '{0}' keeps for itself; ask that unit, or head office"
+    )]
+    UnitUnread(String),
+    #[error("unit '{unit}' has lent nobody to '{code}'")]
+    LentNobody { unit: String, code: String },
+    #[error(
+        "'{op}' is not possible yet; still open: {points}. `fenbu temporary checklist {code}` says what"
+    )]
+    NotYet { op: String, points: String, code: String },
+    #[error("this is not an archive of what '{0}' has now: write another")]
+    OldArchive(String),
     #[error("a sealed report never changes; seal another one")]
     Sealed,
     #[error(
@@ -106,6 +127,12 @@ impl Records {
     pub fn home(&self, schema: &Schema, unit: Option<&str>) -> Result<SpaceId, RecordError> {
         let directory = self.shared.directory.now();
         let refused = |why: &str| RecordError::NotAllowed(why.into());
+        let moves = schema.home == Home::Unit || temporary::may_move_in(schema);
+        let labelled = unit.filter(|_| moves);
+        if let Some(space) = labelled.and_then(|label| temporary::space_of(&directory, label)) {
+            self.check_writer(space.id)?;
+            return Ok(space.id);
+        }
         let space = match schema.home {
             Home::Federation => {
                 directory.spaces().find(|s| s.template == Template::FEDERATION).map(|s| s.id)
@@ -113,12 +140,6 @@ impl Records {
             Home::Unit => {
                 let own = self.shared.unit();
                 let unit = unit.unwrap_or(&own);
-                let temporary = directory.space_labelled(unit);
-                let temporary = temporary.filter(|s| s.template == Template::TEMPORARY);
-                if let Some(space) = temporary {
-                    self.check_writer(space.id)?;
-                    return Ok(space.id);
-                }
                 if directory.unit(unit).is_none() {
                     return Err(refused(&format!(
                         "there is no unit '{unit}'; see `fenbu directory`"
@@ -161,7 +182,12 @@ impl Records {
         account: &str,
     ) -> Result<Saved, RecordError> {
         let edits = Edits::from_json(schema, fields)?;
-        let space = self.home(schema, unit)?;
+        let directory = self.shared.directory.now();
+        if schema.name == "temporary-branch" {
+            temporary::check_code(&directory, fields["code"].as_str().unwrap_or_default())?;
+        }
+        let named = temporary::moved_in(&directory, schema, fields);
+        let space = self.home(schema, unit.or(named.as_deref()))?;
         let document = id.unwrap_or_else(Self::new_id);
         if id.is_some() && !self.find(schema, &document.to_string())?.is_empty() {
             return Err(RecordError::Exists { kind: schema.name, id: document });
@@ -184,6 +210,9 @@ impl Records {
         let edits = Edits::from_json(schema, fields)?;
         let (space, document) = self.resolve(schema, prefix)?;
         self.check_writer(space)?;
+        if schema.name == "temporary-branch" {
+            self.check_ending(document, fields)?;
+        }
         let save = Save { schema, space, document, edits };
         self.save_all(&[save], account).map(|mut saved| saved.remove(0))
     }
@@ -274,6 +303,7 @@ impl Records {
             Some(stored) => Self::load(save.schema, stored)?,
             None => Record::new(save.schema),
         };
+        temporary::check(&self.shared.directory.now(), save, &record)?;
         let log = self.writer.log_of(save.space);
         record = self.shared.name_for(record, save.space, log.actor())?;
         let Some(body) = record.edit(log.actor(), now_ms, account, &save.edits)? else {

@@ -83,6 +83,8 @@ pub struct Shared {
     pub(crate) authors: Arc<KnownAuthors>,
     pub(crate) ledger: Arc<Ledger>,
     pub search: Search,
+    /// Stirs when records changed that temporary branches depend on.
+    pub(crate) tasks_changed: Arc<watch::Sender<()>>,
 }
 
 impl Shared {

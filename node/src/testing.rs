@@ -119,6 +119,7 @@ impl Bench {
             authors: Arc::default(),
             ledger: Arc::default(),
             search,
+            tasks_changed: Arc::default(),
         };
         let (inputs, engine) = mpsc::unbounded_channel();
         let reader = store.reader().unwrap();

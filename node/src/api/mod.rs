@@ -19,6 +19,7 @@ mod root;
 mod search;
 mod spaces;
 mod status;
+mod temporary;
 mod trust;
 
 use crate::daemon::Daemon;
@@ -90,7 +91,10 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/feed.atom", get(inout::feed))
         .route("/repair/views", post(repair::views))
         .route("/repair/documents", post(repair::documents))
-        .route("/freshness", get(reports::units))
+        .route("/freshness", get(reports::units).post(reports::mark))
+        .route("/temporary/{code}/checklist", get(temporary::checklist))
+        .route("/temporary/{code}/archive", get(temporary::archive).post(temporary::archived))
+        .route("/temporary/{code}/extract", get(temporary::extract).post(temporary::extracted))
         .route("/reports/{name}", get(reports::report))
         .route("/reports/{name}/seal", post(reports::seal))
         .route("/sealed-reports/{id}/compare", get(reports::compare))

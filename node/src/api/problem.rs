@@ -127,9 +127,10 @@ impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
         let detail = error.to_string();
         match error {
-            RecordError::NotFound { .. } | RecordError::NoConflict { .. } => {
-                Self::not_found(detail)
-            }
+            RecordError::NotFound { .. }
+            | RecordError::NoConflict { .. }
+            | RecordError::NoTask(_)
+            | RecordError::LentNobody { .. } => Self::not_found(detail),
             RecordError::Ambiguous { candidates, .. } => Self {
                 candidates,
                 ..Self::new(StatusCode::CONFLICT, "ambiguous", "Ambiguous id", detail)
@@ -137,10 +138,15 @@ impl From<RecordError> for Problem {
             RecordError::Exists { .. } => {
                 Self::new(StatusCode::CONFLICT, "exists", "It exists already", detail)
             }
-            RecordError::Edit(_) | RecordError::Sealed | RecordError::NoWay { .. } => {
-                Self::bad_request(detail)
-            }
+            RecordError::Edit(_)
+            | RecordError::Sealed
+            | RecordError::CodeTaken(_)
+            | RecordError::NotYet { .. }
+            | RecordError::OldArchive(_)
+            | RecordError::NoWay { .. } => Self::bad_request(detail),
             RecordError::NotAllowed(_)
+            | RecordError::TaskUnread(_)
+            | RecordError::UnitUnread(_)
             | RecordError::NotSettler { .. }
             | RecordError::NoKey(_)
             | RecordError::Write(WriteError::NoKey(_) | WriteError::Limit(_)) => {

@@ -153,6 +153,7 @@ impl Bench {
             authors: Arc::default(),
             ledger: Arc::default(),
             search: crate::search::Search::default(),
+            tasks_changed: Arc::default(),
         };
         let (inputs, engine) = tokio_mpsc::unbounded_channel();
         let loaded = store.load().unwrap();

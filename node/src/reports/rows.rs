@@ -6,8 +6,8 @@ use crate::store::{Cell, Scanned};
 use crate::views::MAKER;
 use fenbu_protocol::directory::Template;
 use fenbu_protocol::duty::{
-    Activity, Adoption, Attended, Branch, Conveyed, Day, Directive, Honour, Meeting, Member, Packs,
-    Post, TemporaryBranch, Term, Transfer, Unit, meets,
+    Activity, Adoption, Attended, Branch, Conveyed, Credited, Day, Directive, Honour, Meeting,
+    Member, Packs, Post, TemporaryBranch, Term, Transfer, Unit, meets,
 };
 use fenbu_protocol::id::{DocId, SpaceId, hex};
 use fenbu_protocol::record::schema_named;
@@ -15,28 +15,28 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A row, read by place.
-pub(super) struct Row(pub(super) Scanned);
+pub(crate) struct Row(pub(crate) Scanned);
 
 impl Row {
-    pub(super) fn text(&self, at: usize) -> Option<&str> {
+    pub(crate) fn text(&self, at: usize) -> Option<&str> {
         match &self.0.cells[at] {
             Cell::Text(text) if !text.is_empty() => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn own(&self, at: usize) -> String {
+    pub(crate) fn own(&self, at: usize) -> String {
         self.text(at).unwrap_or_default().to_owned()
     }
 
-    pub(super) fn int(&self, at: usize) -> Option<i64> {
+    pub(crate) fn int(&self, at: usize) -> Option<i64> {
         match self.0.cells[at] {
             Cell::Int(n) => Some(n),
             _ => None,
         }
     }
 
-    pub(super) fn day(&self, at: usize) -> Option<Day> {
+    pub(crate) fn day(&self, at: usize) -> Option<Day> {
         self.text(at).and_then(Day::parse)
     }
 
@@ -45,7 +45,7 @@ impl Row {
         Day::of_ms(self.0.created_ms as i64)
     }
 
-    pub(super) fn json(&self, at: usize) -> Value {
+    pub(crate) fn json(&self, at: usize) -> Value {
         self.text(at).and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
     }
 
@@ -252,6 +252,21 @@ impl Look<'_> {
             status: row.own(6),
         });
         Ok(transfers.collect())
+    }
+
+    /// Attendance at temporary branches that was credited at home.
+    pub(super) fn credited(&self) -> Result<Vec<Credited>, ReportError> {
+        let rows = self.scan("attendance-credit", &["home_branch", "date", "attendance"])?;
+        let credited = rows.iter().filter_map(|row| {
+            Some(Credited {
+                id: row.0.document,
+                unit: self.unit_of_space(&row.0.space)?,
+                home_branch: row.text(0).map(str::to_owned),
+                day: row.day(1)?,
+                attendance: row.text(2)?.to_owned(),
+            })
+        });
+        Ok(credited.collect())
     }
 
     /// Terms that were approved, also those that have ended since.

@@ -51,6 +51,8 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("a phone number", "电话号码"),
     ("field '{field}' holds what looks like {what}: whoever reads the record reads it; personal data has fields of its own", "字段“{field}”里像是有{what}：凡能读这条记录的人都看得到；个人信息请填在专门的字段里"),
     ("field '{field}' is written by {by} alone", "字段“{field}”只由{by}填写"),
+    ("a temporary branch has no members of its own: they stay on the roster at home and are lent with `fenbu secondment add`", "临时党支部没有自己的党员：人员仍在原单位名册，用 fenbu secondment add 办理抽调"),
+    ("a temporary branch does not elect: its leaders are appointed, with terms of basis 'appointed'", "临时党支部不进行选举：负责人由任命产生（任职的产生方式为 appointed）"),
     ("this version knows no such step", "本版本没有这个步骤"),
     ("it cannot be taken from the state '{state}'", "不能从“{state}”状态走这一步"),
     ("only {by} may take it", "只有{by}可以走这一步"),
@@ -68,6 +70,13 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("only an author itself writes under its name", "只有作者本人能以自己的名义写入"),
     ("what was said there cannot be taken back", "在那里说过的不能收回"),
 
+    // Temporary branches.
+    ("there is no temporary branch '{code}'; see `fenbu temporary-branch list`", "没有临时党支部“{code}”；见 fenbu temporary-branch list"),
+    ("'{code}' labels the space of something else: give the temporary branch another code", "“{code}”已是另一个数据范围的标签：请给临时党支部换一个代码"),
+    ("this node does not read what temporary branch '{code}' keeps; ask its host unit, or head office", "本节点不读取临时党支部“{code}”的数据；请询问承办单位或局机关"),
+    ("unit '{unit}' has lent nobody to '{code}'", "单位“{unit}”没有向“{code}”抽调人员"),
+    ("'{op}' is not possible yet; still open: {points}. `fenbu temporary checklist {code}` says what", "现在还不能“{op}”；尚未完成：{points}。详见 fenbu temporary checklist {code}"),
+    ("this is not an archive of what '{code}' has now: write another", "这不是“{code}”现有内容的归档：请重新生成"),
     // Reports.
     ("rule pack '{title}' has no effective date", "规则“{title}”没有生效日期"),
     ("rule pack '{title}', duty '{code}': times is 0 to 31, per is month, quarter, half or year", "规则“{title}”的应开会议“{code}”：次数为 0 到 31，周期为 month、quarter、half 或 year"),

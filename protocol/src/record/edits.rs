@@ -50,6 +50,14 @@ pub enum EditError {
         "too much for one save; save parts of at most {EDIT_BYTES_MAX} bytes and {CHANGE_OPS_MAX} characters"
     )]
     TooLarge,
+    #[error(
+        "a temporary branch has no members of its own: they stay on the roster at home and are lent with `fenbu secondment add`"
+    )]
+    Admits,
+    #[error(
+        "a temporary branch does not elect: its leaders are appointed, with terms of basis 'appointed'"
+    )]
+    Elects,
     #[error("the document is full: begin a new one")]
     Full,
     #[error("the document could not be edited: {0}")]
@@ -177,6 +185,8 @@ impl EditError {
             Self::Required { field, .. }
             | Self::NotYours { field, .. }
             | Self::Masked { field, .. } => Some(field),
+            Self::Admits => Some("branch"),
+            Self::Elects => Some("kind"),
             Self::NotAnObject | Self::TooLarge | Self::Full | Self::Document(_) => None,
         }
     }

@@ -269,7 +269,7 @@ impl Schema {
 }
 
 /// Every kind this version knows, by kind number.
-pub static ALL: [&Schema; 23] = [
+pub static ALL: [&Schema; 24] = [
     &kind::post::SCHEMA,
     &kind::member::SCHEMA,
     &kind::meeting::SCHEMA,
@@ -293,6 +293,7 @@ pub static ALL: [&Schema; 23] = [
     &kind::mark::SCHEMA,
     &kind::disclosure::SCHEMA,
     &kind::settlement::SCHEMA,
+    &kind::attendance_credit::SCHEMA,
 ];
 
 /// The form of attendance sheets, see there.

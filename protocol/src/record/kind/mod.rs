@@ -9,6 +9,7 @@ use super::workflow::{By, Step, Workflow};
 
 pub(super) mod activity;
 pub(super) mod adoption;
+pub(super) mod attendance_credit;
 pub(super) mod branch;
 pub(super) mod care_visit;
 pub(super) mod collection;
