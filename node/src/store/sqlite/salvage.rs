@@ -16,7 +16,7 @@ const DOING: &str = "bringing over what can be read";
 /// Settings that are looked for by name, should a list of all break off.
 const NAMED: [&str; 2] = ["incarnation", crate::store::FORK_SETTING];
 /// Made again, or made anew.
-const LEFT: [&str; 3] = ["continuity", "removals", "settled"];
+const LEFT: [&str; 4] = ["continuity", "removals", "settled", crate::rebuild::FILLED_SETTING];
 
 /// What was brought over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -41,6 +41,8 @@ pub(super) fn prepare(connection: &mut Connection, views: &[ViewSpec]) -> Result
         tx.execute_batch(&format!("DROP TABLE \"{table}\""))?;
     }
     tx.execute_batch(&ddl)?;
+    // How far other views were filled says nothing of these.
+    tx.execute("DELETE FROM settings WHERE name = ?1", [crate::rebuild::FILLED_SETTING])?;
     let empty: bool =
         tx.query_row("SELECT NOT EXISTS (SELECT 1 FROM documents)", [], |row| row.get(0))?;
     tx.execute(
