@@ -13,6 +13,7 @@ mod joining;
 mod kill;
 mod languages;
 mod mistakes;
+mod once;
 mod pages;
 mod partition;
 mod restoring;

@@ -20,6 +20,7 @@
 //! | `states` | what the records come to, for peers to compare |
 //! | [`search`] | full text, in an index beside the store |
 //! | `authors` | who stands behind a record's actors |
+//! | `standing` | a member whose standing ends is not transferred |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`temporary`] | spaces, credits and the end of temporary branches |
 //! | [`inout`] | sheets and documents in and out |
@@ -60,6 +61,7 @@ pub mod scrub;
 pub mod search;
 pub mod setup;
 pub mod shared;
+mod standing;
 mod states;
 pub mod store;
 pub mod temporary;

@@ -213,8 +213,11 @@ impl Records {
         if schema.name == "temporary-branch" {
             self.check_ending(document, fields)?;
         }
-        let save = Save { schema, space, document, edits };
-        self.save_all(&[save], account).map(|mut saved| saved.remove(0))
+        let mut saves = vec![Save { schema, space, document, edits }];
+        if schema.name == "member" {
+            saves.extend(self.freezing(document, fields)?);
+        }
+        self.save_all(&saves, account).map(|mut saved| saved.remove(0))
     }
 
     /// Writes several records in one commit, all or none; no document may occur twice.

@@ -131,7 +131,7 @@ fn live(cluster: &Cluster, force: &mut Force) -> Result<()> {
     bob.writes("meetings", home)?;
     cluster.settle()?;
     let space = cluster.node("head").space("qiufeng")?;
-    ensure!(space["documents"] == 5, "four meetings and an issue: {space}");
+    ensure!(space["entries"] == 6, "four meetings, an edit and an issue: {space}");
     let there = bob.lists("meetings")?;
     ensure!(there.len() == 1 && bob.lists("journal-issues")?.is_empty(), "{there:?}");
     Ok(())

@@ -10,6 +10,7 @@ use fenbu_protocol::duty::{
     Member, Packs, Post, TemporaryBranch, Term, Transfer, Unit, meets,
 };
 use fenbu_protocol::id::{DocId, SpaceId, hex};
+use fenbu_protocol::record::conflict::Case;
 use fenbu_protocol::record::schema_named;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -241,6 +242,14 @@ impl Look<'_> {
     pub(super) fn transfers(&self) -> Result<Vec<Transfer>, ReportError> {
         let columns = ["member", "from_unit", "to_unit", "to_branch", "issued", "expiry", "status"];
         let rows = self.scan("transfer", &columns)?;
+        // Until somebody decides the member stays at the source.
+        let disputed = self.disputed_transfers()?;
+        let status = |row: &Row| match row.own(6) {
+            received if received == "received" && disputed.contains(&row.0.document) => {
+                "frozen".to_owned()
+            }
+            status => status,
+        };
         let transfers = rows.iter().map(|row| Transfer {
             id: row.0.document,
             member: row.own(0),
@@ -249,9 +258,17 @@ impl Look<'_> {
             to_branch: row.text(3).map(str::to_owned),
             issued: row.day(4),
             expiry: row.day(5),
-            status: row.own(6),
+            status: status(row),
         });
         Ok(transfers.collect())
+    }
+
+    /// Transfers that stand against another, or against their member's standing.
+    fn disputed_transfers(&self) -> Result<BTreeSet<DocId>, ReportError> {
+        let cases = [Case::TwoTransfers, Case::TransferOfSuspended];
+        let open = self.records.conflicts()?;
+        let open = open.into_iter().filter(|open| cases.contains(&open.conflict.case));
+        Ok(open.flat_map(|open| open.conflict.records).map(|of| of.document).collect())
     }
 
     /// Attendance at temporary branches that was credited at home.
