@@ -102,7 +102,8 @@ fn a_member_who_is_suspended_stays_where_they_are() {
             "standing wins"
         );
         let (head, (_, id)) = (cluster.node("head"), open(cluster.node("head"))?.remove(0));
-        head.fenbu(&["conflicts", "settle", &id, "stand", "--note", "已核实"])?.ok()?;
+        head.fenbu(&["conflicts", "settle", &id, "received", "--note", "已核实"])?.ok()?;
+        assert_eq!(cases(head)?, Vec::<String>::new());
         assert_eq!((people(cluster, "head")?, people(cluster, "lianyungang")?), (1, 1));
         Ok(())
     });

@@ -12,7 +12,7 @@ use fenbu_protocol::directory::{Directory, Template};
 use fenbu_protocol::duty::Secondment;
 use fenbu_protocol::id::{DocId, SpaceId, hex};
 use fenbu_protocol::record::personal::masked;
-use fenbu_protocol::record::{ALL, HistoryItem, Schema};
+use fenbu_protocol::record::{HistoryItem, Schema, schema};
 use serde_json::{Map, Value, json};
 
 /// A full archive.
@@ -144,15 +144,11 @@ impl Records {
     }
 
     fn add_space(&self, lines: &mut Lines, space: SpaceId) -> Result<(), RecordError> {
-        for schema in ALL {
-            let rows = self.rows(schema.name, &[], &[space])?;
-            let mut ids: Vec<DocId> = rows.iter().map(|row| row.0.document).collect();
-            ids.sort_unstable();
-            for document in ids {
-                let place = crate::store::Place { document, space, kind: schema.kind };
-                if let Some(shown) = self.record(schema, place)? {
-                    lines.add(&shown, &[], true);
-                }
+        // Aliases too: everything there is.
+        for place in self.shared.readers.with(|r| r.places(Some(space), None, usize::MAX))? {
+            let Some(schema) = schema(place.kind) else { continue };
+            if let Some(shown) = self.record(schema, place)? {
+                lines.add(&shown, &[], true);
             }
         }
         Ok(())

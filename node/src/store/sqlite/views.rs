@@ -291,6 +291,7 @@ pub(super) fn scan(
         let wanted = spaces.iter().map(|s| Value::Blob(s.0.to_vec()));
         sql.and(&format!("+space IN ({marks})"), wanted);
     }
+    sql.own(view, &[]);
     let mut statement = connection.prepare_cached(&sql.text)?;
     let mut rows = statement.query(rusqlite::params_from_iter(&sql.values))?;
     let mut out = Vec::new();

@@ -7,7 +7,9 @@
 
 use super::Case;
 use crate::id::{DocId, Hash, SpaceId};
+use crate::record::course::Happened;
 use crate::record::doc::Record;
+use crate::record::workflow::SETTLE;
 use serde_json::Value;
 
 /// A clock further ahead than this is called far ahead, in milliseconds: a day, which no time zone and
@@ -100,7 +102,13 @@ impl Keys<'_> {
         if ["issued", "frozen", "received"].contains(&state.as_str()) {
             self.add(Case::TwoTransfers, true, &[&member, &from]);
         }
-        if ["issued", "received"].contains(&state.as_str()) {
+        // Where freezing it is already in question, or was settled, it says so by itself.
+        let course = self.record.schema().field("status").and_then(|f| self.record.course(f));
+        let weighed = course.is_some_and(|course| {
+            let settled = |s: &Happened| s.outcome.is_ok() && s.taken.op == SETTLE;
+            !course.rivals.is_empty() || course.steps.iter().any(settled)
+        });
+        if !weighed && ["issued", "received"].contains(&state.as_str()) {
             self.add(Case::TransferOfSuspended, false, &[&member]);
         }
     }
