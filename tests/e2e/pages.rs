@@ -5,7 +5,7 @@ use fenbu_tests::cluster::page;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "conflicts",
     "getting-started",
     "import-export",
@@ -14,6 +14,7 @@ const PAGES: [&str; 8] = [
     "reports",
     "spaces-and-root-key",
     "status-and-doctor",
+    "temporary-branches",
 ];
 
 fn folder() -> PathBuf {
@@ -64,6 +65,11 @@ fn joining_by_files() {
 #[test]
 fn spaces_and_root_key() {
     perform("spaces-and-root-key");
+}
+
+#[test]
+fn temporary_branches() {
+    perform("temporary-branches");
 }
 
 #[test]
