@@ -321,6 +321,7 @@ catalogue! {
     SheetKind: "表格本身不说明是哪种记录：加 --kind，如 --kind member", "a sheet does not say what its rows are: add --kind, such as --kind member";
     PicturesLeft: "文档里有 {count} 张图片未导入", "{count} pictures of the document are not in it";
     NotASheet: "{path} 应以 .xlsx 或 .csv 结尾", "{path} should end in .xlsx or .csv";
+    Marked: "已在 {spaces} 个数据范围声明数据截至此刻", "marked in {spaces} spaces: all there was to say up to now has been said";
     ArchiveNoted: "已登记：本单位存有 {code} 的归档", "noted: this unit holds the archive of {code}";
     ExtractNoted: "已登记：{unit} 已有 {code} 的摘录", "noted: {unit} has its extract of {code}";
     Written: "已写入 {path}", "Written to {path}";

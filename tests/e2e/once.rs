@@ -42,6 +42,9 @@ fn one_person_on_two_rosters_is_found_by_head_office_alone_and_merged_until_it_s
         for name in ["alice", "bob"] {
             assert_eq!(cases(cluster.node(name))?, Vec::<String>::new(), "{name} learns nothing");
         }
+        let guess = Route::new("members").query("birth", "1965-09-21");
+        let guess = head.get(guess).unwrap_err().to_string();
+        ensure!(guess.contains("is personal"), "a masked value is not confirmed: {guess}");
         let (_, id) = open(head)?.remove(0);
         let shown = head.fenbu(&["conflicts", "show", &id])?.ok()?;
         ensure!(!shown.contains("19650921"), "the number itself is not shown: {shown}");

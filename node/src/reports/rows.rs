@@ -224,7 +224,7 @@ impl Look<'_> {
     }
 
     pub(super) fn members(&self) -> Result<Vec<Member>, ReportError> {
-        let columns = ["branch", "stage", "standing", "joined", "gender", "groups"];
+        let columns = ["branch", "stage", "standing", "joined", "gender", "groups", "birth"];
         let rows = self.scan("member", &columns)?;
         let members = rows.iter().map(|row| Member {
             id: row.0.document,
@@ -235,6 +235,7 @@ impl Look<'_> {
             joined: row.day(3),
             gender: row.text(4).map(str::to_owned),
             groups: row.texts(5),
+            birth: row.day(6),
         });
         Ok(members.collect())
     }

@@ -46,6 +46,7 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("field '{field}': a note has at most {NOTE_BYTES_MAX} bytes", "字段“{field}”：说明最多 {NOTE_BYTES_MAX} 字节"),
     ("field '{field}': '{text}' is masked; leave the field out, or give the whole value", "字段“{field}”：“{text}”是遮盖后的值；请不填，或写完整的值"),
     ("'{field}' is no personal field of {plural}; there are: {known}", "“{field}”不是{plural}的个人信息字段；有：{known}"),
+    ("'{field}' is personal: no list is asked for by it", "“{field}”是个人信息：不能按它查列表"),
     ("personal data is shown with a reason: say why", "查阅个人信息须写明理由"),
     ("an id number", "身份证号"),
     ("a phone number", "电话号码"),

@@ -143,6 +143,7 @@ fn member(n: u8, unit: &str, stage: &str, standing: &str) -> Member {
         stage: stage.into(),
         standing: standing.into(),
         joined: Some(day("2010-07-01")),
+        birth: None,
         gender: None,
         groups: Vec::new(),
     }
@@ -412,4 +413,26 @@ fn who_is_with_a_temporary_branch_is_excluded_at_home_and_credited() {
         assert_eq!(table.cell(&format!("{line}/excluded")).unwrap().ids, [id(31)]);
         assert_eq!(ratio("credited"), (1, 2));
     }
+}
+
+#[test]
+fn the_roster_tells_ages_and_how_many_of_the_people_are_members() {
+    let born = |n: u8, on: &str, stage: &str| Member {
+        birth: Day::parse(on),
+        ..member(n, "nt", stage, "normal")
+    };
+    let members = [
+        born(1, "1983-11-25", "full"),
+        born(2, "1983-11-24", "full"),
+        born(3, "1950-01-01", "full"),
+        born(4, "", "full"),
+        born(5, "1999-01-01", "activist"),
+    ];
+    let lines = [("nt".to_owned(), "nt".to_owned(), "NT".to_owned())];
+    let table = roster(&lines, false, &members, &[], day(NOW));
+    let ids = |column: &str| table.cell(&format!("nt/{column}")).unwrap().ids.clone();
+    assert_eq!((ids("years_0"), ids("years_35")), (vec![id(1)], vec![id(2)]), "35 today");
+    assert_eq!((ids("years_45"), ids("years_60")), (vec![], vec![id(3)]));
+    let coverage = table.cell("nt/coverage").unwrap();
+    assert_eq!((coverage.done, coverage.required, coverage.permille()), (4, Some(5), Some(800)));
 }
