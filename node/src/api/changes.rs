@@ -321,7 +321,12 @@ fn row(
     Ok(shown.map(|shown| {
         let row = shown.record.row();
         let conflicts = row.conflicts;
-        ListedRow { space: place.space, document: place.document, row: row_of(schema, row), conflicts }
+        ListedRow {
+            space: place.space,
+            document: place.document,
+            row: row_of(schema, row),
+            conflicts,
+        }
     }))
 }
 
