@@ -4,7 +4,8 @@
 //! [`Record`] is a document seen through one; [`Edits`] checks what a person changes, and
 //! [`Record::edit`] turns it into exactly one change, whose bytes are an entry's body. On the way
 //! in, a body passes the gate: [`inspect`] judges it by itself, [`materialise`] by its causal past,
-//! and only then is it Automerge's.
+//! and only then is it Automerge's. A [`Bench`] asks first who may write ([`crate::directory`]) and what
+//! can be read ([`crate::seal`]).
 //!
 //! | file | noun |
 //! |---|---|
@@ -16,9 +17,9 @@
 //! | `genesis` | the change every document of a kind begins from |
 //! | `edits`, `create`, `writing`, `doc`, `show`, `history` | writing, reading, looking back |
 //! | `column`, `chunk`, `gate`, `past`, `materialise`, `assemble`, `replay`, `rescue` | what a stranger's change must survive |
+//! | `judge` | which entries are offered at all: rights, keys, and who waits |
 //!
-//! This module knows no network, no disk and no clock, and not who may write: times and accounts
-//! come in as arguments, rights are [`crate::directory`]'s.
+//! This module knows no network, no disk and no clock: times and accounts come in as arguments.
 
 mod assemble;
 mod chunk;
@@ -31,6 +32,7 @@ mod encode;
 mod gate;
 mod genesis;
 mod history;
+mod judge;
 mod kind;
 mod materialise;
 mod past;
@@ -51,6 +53,7 @@ pub use doc::{LoadError, Record};
 pub use edits::{EDIT_BYTES_MAX, EditError, Edits};
 pub use gate::{Inspected, KEY_BYTES_MAX, Refusal, inspect};
 pub use history::HistoryItem;
+pub use judge::{Bench, Candidate, Judgement, NoJudgement, Objection};
 pub use materialise::{Incoming, Outcome, materialise};
 pub use rescue::rescued;
 pub use schema::{ALL, Code, Field, Home, Merge, Schema, ValueType, schema, schema_named};
