@@ -236,6 +236,9 @@ impl Engine {
         self.unpersisted_bytes += run.as_bytes().len();
         self.in_flight.insert(ticket, InFlight { log, run: run.clone(), tip, from: link });
         self.progressed(link, log, tip.seq);
+        if planted!(SentBeforeStored) {
+            self.grew(log, &run, Some(link));
+        }
         self.output(Output::Persist { ticket, item: Item::Run { space, run, tip } });
     }
 
@@ -243,7 +246,9 @@ impl Engine {
         self.directory_in_flight.remove(&ticket);
         let Some(done) = self.in_flight.remove(&ticket) else { return };
         self.unpersisted_bytes -= done.run.as_bytes().len();
-        self.logs.set_durable(done.log, done.tip);
+        let early = planted!(StoredTooSoon);
+        let tip = if early { self.logs.received(&done.log) } else { done.tip };
+        self.logs.set_durable(done.log, tip);
         self.grew(done.log, &done.run, Some(done.from));
         if self.logs.get(&done.log).is_some_and(|s| s.author == self.me) {
             self.output(Output::OwnLogAhead { log: done.log, seq: done.tip.seq });
@@ -257,14 +262,16 @@ impl Engine {
         self.directory_waiting.splice(0..0, statements.into_values());
         self.in_flight.clear();
         self.unpersisted_bytes = 0;
-        self.logs.forget_unpersisted();
+        if !planted!(RefusalForgotten) {
+            self.logs.forget_unpersisted();
+        }
         self.storage_retry_at = Some(self.now + self.settings.storage_retry_ms);
         self.want_everything();
         self.notice(Notice::StorageFailed { reason });
     }
 
     pub(super) fn retry_storage(&mut self) {
-        if self.storage_retry_at.is_some_and(|at| at <= self.now) {
+        if self.storage_retry_at.is_some_and(|at| at <= self.now && !planted!(NoRetry)) {
             self.storage_retry_at = None;
             self.persist_waiting();
         }
