@@ -2,8 +2,10 @@
 
 use super::disk::Done;
 use super::world::{Event, World};
+use super::writes::Started;
 use fenbu_protocol::id::LogId;
 use fenbu_protocol::log::Run;
+use fenbu_protocol::record::Objection;
 use fenbu_protocol::sync::{Input, LinkId, Loaded, Ticket};
 
 impl World {
@@ -41,12 +43,12 @@ impl World {
         }
         let started = match self.nodes[node].start_jobs() {
             Ok(started) => started,
+            // Its own concern.
+            Err(_) if node >= self.mix.nodes => return,
             Err(what) => return self.breach(("store", format!("node {node}: {what}"))),
         };
-        self.markers.waiting_released += started.released;
-        for state in &started.states {
-            let result = self.ledger.state(state);
-            self.check(result);
+        if node < self.mix.nodes {
+            self.judged(node, &started);
         }
         let (least, most) = self.mix.sync_ms;
         let slow = if self.nodes[node].slow_disk { 100 } else { 1 };
@@ -61,11 +63,42 @@ impl World {
         }
     }
 
+    /// What an honest node makes of entries, held against the truth.
+    fn judged(&mut self, node: usize, started: &Started) {
+        self.markers.waiting_released += started.released;
+        self.markers.rights_taken_back += started.made_again;
+        self.markers.adversary_entry_waits += started.foreign_waiting;
+        for objection in &started.objections {
+            match objection {
+                Objection::NoRight(_) => self.markers.adversary_lacked_right += 1,
+                Objection::Body(_) => self.markers.adversary_body_refused += 1,
+                Objection::Gate(_) => self.markers.adversary_met_gate += 1,
+            }
+        }
+        let known = self.nodes[node].directory().map_or(0, |d| d.epoch());
+        for (space, author, header) in &started.counted {
+            if self.oracle.is_outsider(author) {
+                self.markers.adversary_entry_counts += 1;
+            }
+            if let Some(why) = self.oracle.objection(author, space, header, known) {
+                let (log, seq) = (header.log.short(), header.seq);
+                self.breach(("I4", format!("node {node} counts seq {seq} of log {log}: {why}")));
+            }
+        }
+        for state in &started.states {
+            let result = self.ledger.state(state);
+            self.check(result);
+        }
+    }
+
     pub(super) fn synced(&mut self, node: usize) {
         for done in self.nodes[node].disk.end_sync() {
             match done {
                 Done::Persisted { ticket, run } => self.persisted(node, ticket, run),
                 Done::Refused { ticket } => self.refused(node, ticket),
+                Done::Local { run, tip, .. } if node >= self.mix.nodes => {
+                    self.handle(node, Input::Appended { run, tip });
+                }
                 Done::Local { write, run, tip } => {
                     self.trace
                         .note(self.now, node, "wrote", [run.last(), 0], || format!("{run:?}"));
@@ -85,6 +118,7 @@ impl World {
                 }
                 Done::Declared { act, signed } => {
                     for statement in signed {
+                        self.oracle.hears(&statement);
                         self.handle(node, Input::Declared { statement });
                     }
                     self.declared(&act);
@@ -98,8 +132,12 @@ impl World {
     }
 
     fn persisted(&mut self, node: usize, ticket: Ticket, run: Option<Run>) {
-        let me = &mut self.nodes[node];
         if let Some(run) = run {
+            if node < self.mix.nodes && !self.oracle.is_authentic(&run, &self.ledger.acknowledged) {
+                let what = format!("node {node} stored {run:?}, which its author never signed");
+                return self.breach(("I4", what));
+            }
+            let me = &mut self.nodes[node];
             me.unpersisted -= run.as_bytes().len();
             me.disk.behind = true;
             if me.refused.get(&run.log()).is_some_and(|seq| *seq <= run.last()) {
