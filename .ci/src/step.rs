@@ -43,7 +43,8 @@ pub(crate) const STEPS: &[Step] = &[
     step("clippy", "no warnings, in tests and binaries too", clippy),
     step("test", "every test of the workspace", test),
     step("doc", "documentation builds without warnings", doc),
-    step("sim", "300 seeds of the simulator hold the invariants", sim),
+    step("sim", "300 seeds hold the invariants, and planted mistakes break them", sim),
+    step("fuzz", "a few seconds of every fuzz target find nothing", fuzz),
     step("demo", "a federation of four on this machine converges", demo),
 ];
 
@@ -137,6 +138,18 @@ fn doc(out: &mut dyn Write) -> Outcome {
 fn sim(out: &mut dyn Write) -> Outcome {
     let line =
         "cargo run --quiet --release --locked --package fenbu-tests --bin sim -- --seeds 300";
+    let outcome = command(out, &Invocation::new(line), BUILD_LIMIT);
+    if !matches!(outcome, Outcome::Passed(_)) {
+        return outcome;
+    }
+    let line =
+        "cargo run --quiet --release --locked --package fenbu-tests --bin sim -- --planted --quick";
+    command(out, &Invocation::new(line), QUICK_LIMIT)
+}
+
+/// Built apart from the workspace, and nothing but the protocol.
+fn fuzz(out: &mut dyn Write) -> Outcome {
+    let line = "cargo run --quiet --locked --package fenbu-ci --bin fuzz-all -- --seconds 5";
     command(out, &Invocation::new(line), BUILD_LIMIT)
 }
 
