@@ -3,9 +3,11 @@
 mod adversary;
 mod away;
 mod carry;
+mod conflicts;
 mod damage;
 mod directing;
 mod faults;
+mod healing;
 mod joining;
 mod kill;
 mod languages;

@@ -30,6 +30,7 @@ stories! {
     a_restored_backup_begins_anew,
     a_stalled_range_moves,
     a_third_party_carries,
+    a_wrong_record_is_found_and_made_again,
     meeting_again_with_nothing_new,
     pushes_are_pruned,
     simultaneous_dials_keep_one_link,

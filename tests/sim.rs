@@ -27,7 +27,7 @@ const ADVERSARIAL: [u64; 6] = [6, 9, 13, 20, 26, 50];
 #[test]
 fn seeds_keep_every_promise_and_meet_every_trouble() {
     let mut markers = Markers::default();
-    for outcome in check((1..=24).chain([OVERLOADED]), None) {
+    for outcome in check((1..=32).chain([OVERLOADED]), None) {
         assert!(outcome.writes > 0, "seed {} wrote nothing", outcome.seed);
         markers.add(&outcome.markers);
     }

@@ -317,6 +317,12 @@ catalogue! {
     ImportNothing:
         "有坏行，什么也没有导入；加 --partial 可导入好的行",
         "Because of the bad lines nothing was imported; --partial imports the good ones";
+    SheetKind: "表格本身不说明是哪种记录：加 --kind，如 --kind member", "a sheet does not say what its rows are: add --kind, such as --kind member";
+    PicturesLeft: "文档里有 {count} 张图片未导入", "{count} pictures of the document are not in it";
+    NotASheet: "{path} 应以 .xlsx 或 .csv 结尾", "{path} should end in .xlsx or .csv";
+    Written: "已写入 {path}", "Written to {path}";
+    PreviewNew: "第 {line} 行：新增 {title}", "row {line}: new {title}";
+    PreviewChanged: "第 {line} 行：{title} 的{label}由 {before} 改为 {after}", "row {line}: {title}, {label}: {before} -> {after}";
     Warning: "注意：{text}", "Note: {text}";
     RecordAdded: "已新增", "Added";
     RecordEdited: "已修改", "Edited";
@@ -414,6 +420,8 @@ catalogue! {
     LabelMaterialising: "整理中", "Working in";
     LabelMoved: "流量", "Traffic";
     LabelImported: "已导入", "Imported";
+    LabelNew: "新增", "New";
+    LabelChanged: "改动", "Changed";
     LabelUnchanged: "未变", "Unchanged";
     LabelRefused: "被拒", "Refused";
     LabelId: "标识", "Id";

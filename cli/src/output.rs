@@ -24,6 +24,7 @@ pub enum Format {
     Wide,
     Json,
     Ndjson,
+    Csv,
     Name,
 }
 
@@ -184,8 +185,20 @@ impl Output {
             Format::Name => {
                 list.items.iter().try_for_each(|item| self.line(&text(item, list.name)))
             }
+            Format::Csv => self.csv(&list.columns, &list.items),
             Format::Table | Format::Wide => self.table(&list.columns, &list.items),
         }
+    }
+
+    /// The columns of a wide table, as CSV.
+    fn csv(&mut self, columns: &[Column], items: &[Value]) -> Result<()> {
+        let view = self.view;
+        let header: Vec<String> = columns.iter().map(|c| c.header.render(view.lang)).collect();
+        self.raw(csv_line(&header).as_bytes())?;
+        items.iter().try_for_each(|item| {
+            let row: Vec<String> = columns.iter().map(|c| (c.cell)(item, view)).collect();
+            self.raw(csv_line(&row).as_bytes())
+        })
     }
 
     /// Only the table, for answers made of several.
@@ -199,6 +212,10 @@ impl Output {
             Format::Json | Format::Ndjson => self.json(detail.schema, &detail.answer),
             Format::Name => self.line(&text(&detail.answer, detail.name)),
             Format::Table | Format::Wide => self.labelled(&detail.rows),
+            Format::Csv => detail.rows.iter().try_for_each(|(label, value)| {
+                let row = [label.render(self.lang()), value.clone()];
+                self.raw(csv_line(&row).as_bytes())
+            }),
         }
     }
 
@@ -275,6 +292,20 @@ pub fn tagged(schema: &str, value: &Value) -> Value {
 
 fn clone_pair((key, value): (&String, &Value)) -> (String, Value) {
     (key.clone(), value.clone())
+}
+
+/// A line of CSV (RFC 4180). What a spreadsheet would take for a formula gets an apostrophe before it.
+pub fn csv_line(fields: &[String]) -> String {
+    let quoted = fields.iter().map(|field| {
+        let formula =
+            field.starts_with(['=', '+', '-', '@', '\t']) && field.parse::<f64>().is_err();
+        let field = if formula { format!("'{field}") } else { field.clone() };
+        match field.contains([',', '"', '\n', '\r']) {
+            true => format!("\"{}\"", field.replace('"', "\"\"")),
+            false => field,
+        }
+    });
+    quoted.collect::<Vec<_>>().join(",") + "\r\n"
 }
 
 /// One line without control characters: record texts come from other offices, and an escape
@@ -406,6 +437,12 @@ mod tests {
             tagged("fenbu.x/1", &json!([1])).to_string(),
             r#"{"schema":"fenbu.x/1","items":[1]}"#
         );
+    }
+
+    #[test]
+    fn csv_is_quoted_and_starts_no_formula() {
+        let fields = ["党建,\"x\"", "=1+1", "-3", "-x", "a\nb"].map(str::to_owned);
+        assert_eq!(csv_line(&fields), "\"党建,\"\"x\"\"\",'=1+1,-3,'-x,\"a\nb\"\r\n");
     }
 
     #[test]

@@ -92,6 +92,12 @@ pub struct StoreConfig {
     pub reader_cache_bytes: u64,
     /// Loaded documents kept in memory, least recently used going first.
     pub document_cache_bytes: u64,
+    /// Free space on the disk below which nothing is written; 0 keeps none.
+    pub free_bytes_min: u64,
+    /// How fast everything stored is looked through for damage.
+    pub scrub_bytes_per_s: u64,
+    /// From the end of one such pass to the beginning of the next.
+    pub scrub_every_s: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,6 +155,9 @@ impl Default for StoreConfig {
             writer_cache_bytes: 16 * MIB,
             reader_cache_bytes: 8 * MIB,
             document_cache_bytes: 48 * MIB,
+            free_bytes_min: 64 * MIB,
+            scrub_bytes_per_s: 2 * MIB,
+            scrub_every_s: 24 * 60 * 60,
         }
     }
 }
@@ -360,6 +369,9 @@ impl Config {
         self.range("store.writer_cache_bytes", s.writer_cache_bytes, MIB, 65_536 * MIB)?;
         self.range("store.reader_cache_bytes", s.reader_cache_bytes, MIB, 65_536 * MIB)?;
         self.range("store.document_cache_bytes", s.document_cache_bytes, MIB, 65_536 * MIB)?;
+        self.range("store.free_bytes_min", s.free_bytes_min, 0, MIB * MIB)?;
+        self.range("store.scrub_bytes_per_s", s.scrub_bytes_per_s, 4096, 65_536 * MIB)?;
+        self.range("store.scrub_every_s", s.scrub_every_s, 1, 365 * 24 * 60 * 60)?;
         self.check_socket()
     }
 

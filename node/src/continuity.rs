@@ -7,13 +7,21 @@
 //! in every space, whose numbers nobody has seen. Writing need not wait for any peer then; what the
 //! node had written after the backup comes back from those that hold it, like anybody's entries.
 //!
+//! A database that has lost what it wrote last (its write-ahead log was deleted, or an older copy from the
+//! same start was put in its place) holds fewer entries of this node's than are noted beside it
+//! (`written`), and begins anew as well.
+//!
 //! What this cannot see is a folder that was copied or rolled back whole, this file included. Peers
 //! see it: they hold more of this node's log than it does, or another history of it, and either begins a
 //! new incarnation too.
 
+mod written;
+
+pub(crate) use written::{Extent, Mark};
+
 use crate::clock::wall_ms;
 use crate::folder::{Folder, FolderError};
-use crate::store::{Loaded, Reader, Store, StoreError, WriteBatch};
+use crate::store::{Loaded, Reader, Store, StoreError, StoredLog, WriteBatch};
 use fenbu_protocol::id::NodeId;
 use fenbu_protocol::log::Opening;
 
@@ -37,6 +45,10 @@ pub enum Why {
     SecondCopy,
     /// The directory was recovered to, or stopped at, an epoch before what its logs have cited.
     DirectoryBack,
+    /// It holds less than this node had written on this very disk.
+    Older,
+    /// The database was damaged, at or before the end of one of this node's logs.
+    Damaged,
 }
 
 impl Why {
@@ -51,6 +63,12 @@ impl Why {
             }
             Self::DirectoryBack => {
                 "the directory went back to before what this node had cited: it writes on in new logs, and what it wrote before still counts"
+            }
+            Self::Older => {
+                "this node's database has lost what was written last: it writes on in new logs, and gets back from its peers what they hold of it"
+            }
+            Self::Damaged => {
+                "this node's database was damaged: it writes on in new logs, and gets back from its peers what cannot be read here"
             }
             Self::PeersAhead => {
                 "this node's disk was older than what it had told its peers: it writes on in new logs, and gets back from them what it had written since"
@@ -95,6 +113,8 @@ impl Incarnation {
                 Why::PeersAhead => 2,
                 Why::SecondCopy => 3,
                 Why::DirectoryBack => 4,
+                Why::Damaged => 5,
+                Why::Older => 6,
             });
             bytes.extend(at_ms.to_be_bytes());
         }
@@ -113,6 +133,8 @@ impl Incarnation {
             2 => Why::PeersAhead,
             3 => Why::SecondCopy,
             4 => Why::DirectoryBack,
+            5 => Why::Damaged,
+            6 => Why::Older,
             _ => return Err(damaged()),
         };
         let at_ms = u64::from_be_bytes(at_ms.try_into().map_err(|_| damaged())?);
@@ -145,6 +167,26 @@ pub(crate) fn resume(
     store: &mut dyn Store,
     loaded: &Loaded,
     me: &NodeId,
+) -> Result<(Incarnation, Mark), ContinuityError> {
+    let (written, noted) = Mark::open(folder)?;
+    let incarnation = incarnation(folder, store, loaded, me, noted)?;
+    written.note(extent(loaded, me, incarnation.number));
+    Ok((incarnation, written))
+}
+
+/// How far our logs of an incarnation have come.
+fn extent(loaded: &Loaded, me: &NodeId, incarnation: u32) -> Extent {
+    let ours = |log: &&StoredLog| log.opening.node == *me && log.opening.incarnation == incarnation;
+    let entries = loaded.logs.iter().filter(ours).map(|log| log.tip.seq).sum();
+    Extent { incarnation, entries }
+}
+
+fn incarnation(
+    folder: &Folder,
+    store: &mut dyn Store,
+    loaded: &Loaded,
+    me: &NodeId,
+    noted: Option<Extent>,
 ) -> Result<Incarnation, ContinuityError> {
     let stored = loaded.settings.get(NONCE_SETTING);
     let beside = folder.continuity()?;
@@ -152,7 +194,11 @@ pub(crate) fn resume(
         Some(bytes) => Incarnation::from_bytes(bytes)?,
         None => Incarnation::default(),
     };
-    if let Some(nonce) = same(stored.map(Vec::as_slice), beside.as_deref()) {
+    let held = extent(loaded, me, named.number);
+    let lost = noted
+        .is_some_and(|noted| noted.incarnation != held.incarnation || noted.entries > held.entries);
+    let nonce = same(stored.map(Vec::as_slice), beside.as_deref());
+    if let Some(nonce) = nonce.filter(|_| !lost) {
         if let Err(error) = rotate(folder, store, nonce, Vec::new()) {
             tracing::warn!(%error, "this start leaves no mark beside the database");
         }
@@ -160,9 +206,11 @@ pub(crate) fn resume(
     }
     let own = loaded.logs.iter().filter(|log| log.opening.node == *me);
     let highest = own.map(|log| log.opening.incarnation).max().unwrap_or(0);
-    let incarnation = named.next(highest, Why::OtherDisk);
+    let why = if nonce.is_some() { Why::Older } else { Why::OtherDisk };
+    let highest = highest.max(noted.map_or(0, |noted| noted.incarnation));
+    let incarnation = named.next(highest, why);
     rotate(folder, store, [0; NONCE_LEN], vec![incarnation.setting()])?;
-    tracing::warn!(incarnation = incarnation.number, "{}", Why::OtherDisk.describe());
+    tracing::warn!(incarnation = incarnation.number, "{}", why.describe());
     Ok(incarnation)
 }
 

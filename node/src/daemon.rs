@@ -5,23 +5,27 @@ use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{Driver, DriverStatus, Question};
+use crate::floor::Floor;
 use crate::folder::{Folder, FolderError, Lock};
 use crate::freshness::Heard;
 use crate::materialiser::{Materialiser, Progress, Wake};
 use crate::rebuild::Rebuilder;
 use crate::records::Records;
+use crate::scrub::{Scrub, ScrubSettings, Scrubber};
 use crate::search::Search;
 use crate::setup::stored_directory;
 use crate::shared::{DirectoryView, DocumentLocks, Keys, Readers, Shared, lock};
+use crate::states;
 use crate::store::{FORK_SETTING, Loaded, SqliteStore, Store, StoreError};
 use crate::transport::{Endpoint, TransportError, advertised};
 use crate::writer::{Command, Writer};
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::NodeId;
-use fenbu_protocol::sync::{Engine, PaceSettings, Settings, StoredLog};
+use fenbu_protocol::sync::{Engine, Input, PaceSettings, Settings, StoredLog};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc as std_mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Why a daemon does not start.
@@ -39,8 +43,21 @@ pub enum StartError {
     Directory(String),
     #[error("this folder's key is not a node of its federation; join again in a new folder")]
     NotAMember,
+    #[error("the damaged database cannot be made anew: {0}")]
+    Salvage(crate::salvage::SalvageError),
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),
+}
+
+impl StartError {
+    /// Whether the database itself is what keeps the node from starting.
+    fn is_damage(&self) -> bool {
+        use crate::continuity::ContinuityError;
+        let (Self::Store(error) | Self::Continuity(ContinuityError::Store(error))) = self else {
+            return matches!(self, Self::Directory(_));
+        };
+        matches!(error, StoreError::Corrupted { .. })
+    }
 }
 
 /// A node that runs. Dropping it stops nothing cleanly: call [`Daemon::stop`].
@@ -51,6 +68,7 @@ pub struct Daemon {
     pub endpoint: Endpoint,
     pub config: Config,
     pub progress: Arc<Progress>,
+    pub scrub: Scrub,
     questions: mpsc::UnboundedSender<Question>,
     stop: watch::Sender<bool>,
     wake: std_mpsc::Sender<Wake>,
@@ -70,6 +88,7 @@ impl Daemon {
     pub fn start(config: Config) -> Result<Self, StartError> {
         let folder = Folder::open(&config.dir)?;
         let held = folder.lock()?;
+        crate::salvage::finish(&folder)?;
         let key = folder.node_key()?;
         let me = NodeId(key.verifying_key().to_bytes());
         let mut store: Box<dyn Store> =
@@ -86,7 +105,7 @@ impl Daemon {
             return Err(StartError::NotAMember);
         }
         let endpoint = Endpoint::bind(config.listen, &key, &config.transport)?;
-        crate::continuity::resume(&folder, store.as_mut(), &loaded, &me)?;
+        let (_, mark) = crate::continuity::resume(&folder, store.as_mut(), &loaded, &me)?;
 
         let (directory_sender, directory_view) = watch::channel(Arc::new(directory.clone()));
         let readers = Readers::new(store.reader()?, config.store.readers.max(2))?;
@@ -116,11 +135,21 @@ impl Daemon {
         let indexer = indexer.map(|seed| seed.with(shared.clone()));
         let (urgent, inputs) = mpsc::unbounded_channel();
         let reader = store.reader()?;
-        let (writer, handle) =
-            Writer::new(store, shared.clone(), &loaded.logs, reader.as_ref(), urgent.clone())?;
+        let (scrub, orders) = Scrub::new();
+        let (mut writer, handle) = Writer::new(
+            store,
+            shared.clone(),
+            &loaded.logs,
+            reader.as_ref(),
+            urgent.clone(),
+            scrub.clone(),
+        )?;
+        writer.notes_in(mark);
+        writer.keeps(Floor::new(folder.database(), config.store.free_bytes_min));
         let heard = Heard::stored(reader.as_ref())?;
         let (wake, woken) = std_mpsc::channel();
-        let progress = Arc::new(Progress::default());
+        let settled = Mutex::new(states::remembered(&loaded.settings));
+        let progress = Arc::new(Progress { settled, ..Progress::default() });
         let stale = loaded.views_stale;
         let rebuilder = Rebuilder::new(shared.clone(), handle.clone(), progress.clone());
         let materialiser = Materialiser::new(
@@ -129,17 +158,34 @@ impl Daemon {
             rebuilder.clone(),
             woken,
             progress.clone(),
+            scrub.clone(),
             stale,
         );
+        let scrubber = Scrubber {
+            shared: shared.clone(),
+            writer: handle.clone(),
+            rebuilder: rebuilder.clone(),
+            scrub: scrub.clone(),
+            settings: ScrubSettings {
+                bytes_per_s: config.store.scrub_bytes_per_s,
+                every: Duration::from_secs(config.store.scrub_every_s),
+            },
+            engine: urgent.clone(),
+            wake: wake.clone(),
+            orders,
+        };
         let mut threads = vec![
             thread("fenbu-writer", move || writer.run())?,
             thread("fenbu-views", move || materialiser.run())?,
+            thread("fenbu-scrub", move || scrubber.run())?,
         ];
         if let Some(indexer) = indexer {
             threads.push(thread(SEARCH_THREAD, move || indexer.run())?);
         }
 
-        let engine = engine(&config, me, directory, &loaded, clock);
+        let mut engine = engine(&config, me, directory, &loaded, clock);
+        let states = states::read(&shared, &progress)?;
+        engine.handle(clock.now_ms(), Input::States { states });
         let (joins, knocks) = mpsc::unbounded_channel();
         let (questions, asked) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
@@ -153,6 +199,9 @@ impl Daemon {
             shared.clone(),
             handle.clone(),
             wake.clone(),
+            rebuilder.clone(),
+            progress.clone(),
+            scrub.clone(),
             directory_sender,
             urgent,
             joins,
@@ -164,12 +213,15 @@ impl Daemon {
         let admission = Admission::new(shared.clone(), handle.clone(), addresses);
         tokio::spawn(answer_knocks(admission.clone(), knocks));
         tokio::spawn(hand_out_keys(admission.clone()));
+        let records = Records { shared, writer: handle, rebuilder };
+        tokio::spawn(crate::reports::keep_marks(records.clone(), stop.subscribe()));
         Ok(Self {
-            records: Records { shared, writer: handle, rebuilder },
+            records,
             admission,
             endpoint,
             config,
             progress,
+            scrub,
             questions,
             stop,
             wake,
@@ -201,6 +253,7 @@ impl Daemon {
         // A driver that panicked has been reported; the rest is stopped all the same.
         let _ = driver.await;
         let _ = self.wake.send(Wake::Stop);
+        self.scrub.stop();
         let _ = self.records.writer.send(Command::Stop);
         let search = self.records.shared.search.clone();
         let joined = tokio::task::spawn_blocking(move || {
@@ -305,35 +358,101 @@ async fn run_until_signal(config: Config) -> Result<(), RunError> {
     let mut term = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut int = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let mut hup = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
-    let socket = config.api.socket.clone();
-    let daemon = Arc::new(Daemon::start(config)?);
-    let listener = crate::api::bind(&socket)?;
-    let (stop, stopped) = watch::channel(false);
-    let served = tokio::spawn(crate::api::serve(listener, daemon.clone(), stopped));
-    tracing::info!(
-        node = %daemon.me().short(),
-        listen = %daemon.local_addr(),
-        socket = %socket.display(),
-        "running"
-    );
-    // Not under systemd: nobody to tell.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let mut damaged = false;
     loop {
-        tokio::select! {
-            _ = term.recv() => break,
-            _ = int.recv() => break,
-            _ = hup.recv() => check_settings(&daemon.config),
+        let serving = Serving::start(&config, damaged)?;
+        // Not under systemd: nobody to tell.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        damaged = loop {
+            tokio::select! {
+                _ = term.recv() => break false,
+                _ = int.recv() => break false,
+                _ = hup.recv() => check_settings(&config),
+                () = serving.daemon.scrub.damaged() => break true,
+            }
+        };
+        if !damaged {
+            tracing::info!("stopping");
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        }
+        serving.stop().await;
+        if !damaged {
+            return Ok(());
         }
     }
-    tracing::info!("stopping");
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-    stop.send_replace(true);
-    // Requests under way get a moment; what they wrote is on disk or was not answered.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), served).await;
-    daemon.stop().await;
-    // A stale socket would only be replaced at the next start; removing it is a courtesy.
-    let _ = std::fs::remove_file(&socket);
-    Ok(())
+}
+
+/// A node that runs, and its control socket.
+struct Serving {
+    daemon: Arc<Daemon>,
+    socket: std::path::PathBuf,
+    stop: watch::Sender<bool>,
+    served: tokio::task::JoinHandle<()>,
+}
+
+impl Serving {
+    /// Starts it, with a database that was made anew where the old one is damaged.
+    fn start(config: &Config, damaged: bool) -> Result<Self, RunError> {
+        let daemon = Arc::new(match damaged {
+            false => start_or_salvage(config)?,
+            true => make_anew(config, None)?,
+        });
+        let socket = config.api.socket.clone();
+        let listener = crate::api::bind(&socket)?;
+        let (stop, stopped) = watch::channel(false);
+        let served = tokio::spawn(crate::api::serve(listener, daemon.clone(), stopped));
+        tracing::info!(
+            node = %daemon.me().short(),
+            listen = %daemon.local_addr(),
+            socket = %socket.display(),
+            "running"
+        );
+        Ok(Self { daemon, socket, stop, served })
+    }
+
+    async fn stop(self) {
+        self.stop.send_replace(true);
+        // Requests under way get a moment; what they wrote is on disk or was not answered.
+        let patience = Duration::from_secs(5);
+        let abort = self.served.abort_handle();
+        if tokio::time::timeout(patience, self.served).await.is_err() {
+            abort.abort();
+        }
+        self.daemon.stop().await;
+        // A stale socket would only be replaced at the next start; removing it is a courtesy.
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+fn start_or_salvage(config: &Config) -> Result<Daemon, RunError> {
+    match Daemon::start(config.clone()) {
+        Err(error) if error.is_damage() => make_anew(config, Some(error)),
+        started => Ok(started?),
+    }
+}
+
+/// Makes the database anew and starts. `why` is what is told if that cannot be done.
+fn make_anew(config: &Config, why: Option<StartError>) -> Result<Daemon, RunError> {
+    let folder = Folder::open(&config.dir).map_err(StartError::from)?;
+    // Whoever holds the daemon that was stopped lets go of it in a moment.
+    let until = std::time::Instant::now() + Duration::from_secs(10);
+    let held = loop {
+        match folder.lock() {
+            Err(FolderError::Running(_)) if std::time::Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            held => break held.map_err(StartError::from)?,
+        }
+    };
+    crate::salvage::salvage(&folder).map_err(|error| {
+        tracing::error!(%error, "the damaged database cannot be made anew");
+        why.unwrap_or(StartError::Salvage(error))
+    })?;
+    drop(held);
+    let daemon = Daemon::start(config.clone())?;
+    // What could not be brought over is missing in the middle of logs.
+    daemon.scrub.look();
+    Ok(daemon)
 }
 
 /// On HUP: says whether the settings file is still right, and what a restart would change. No

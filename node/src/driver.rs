@@ -4,14 +4,17 @@
 
 use crate::freshness::{Freshness, Heard};
 use crate::links::{self, OpenLink};
-use crate::materialiser::Wake;
+use crate::materialiser::{Progress, Wake};
+use crate::rebuild::Rebuilder;
+use crate::scrub::Scrub;
 use crate::shared::Shared;
+use crate::states;
 use crate::transport::{Endpoint, EndpointStats, Incoming, LinkStats};
 use crate::writer::{Command, WriterHandle};
 use fenbu_protocol::directory::Directory;
-use fenbu_protocol::id::{LogId, NodeId};
+use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::sync::{
-    Engine, Input, Item, LinkId, Loaded, Notice, Output, Pace, PaceSettings, Status, Ticket,
+    Engine, Input, Item, LinkId, Loaded, Mended, Notice, Output, Pace, PaceSettings, Status, Ticket,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -55,6 +58,9 @@ pub(crate) struct Driver {
     pub(crate) shared: Shared,
     pub(crate) writer: WriterHandle,
     pub(crate) wake: std::sync::mpsc::Sender<Wake>,
+    rebuilder: Rebuilder,
+    progress: Arc<Progress>,
+    scrub: Scrub,
     pub(crate) directory: watch::Sender<Arc<Directory>>,
     pub(crate) urgent: mpsc::UnboundedSender<Input>,
     pub(crate) joins: mpsc::UnboundedSender<crate::transport::JoinConnection>,
@@ -67,6 +73,8 @@ pub(crate) struct Driver {
     /// Tickets of runs, whose durability the materialiser waits for.
     runs: BTreeSet<Ticket>,
     alarms: Vec<String>,
+    /// When the log last told that a peer's link ended, and how often it has since.
+    ended: BTreeMap<NodeId, (Option<u64>, u64)>,
     freshness: Freshness,
     peers: mpsc::Sender<Input>,
     peer_inputs: mpsc::Receiver<Input>,
@@ -76,6 +84,10 @@ pub(crate) struct Driver {
 
 /// Alarms kept; older ones are in the log.
 const ALARMS_MAX: usize = 32;
+/// How often the log tells of one peer's ended links, and of how many peers that is remembered:
+/// strangers are without number.
+const ENDED_EVERY_MS: u64 = 60_000;
+const ENDED_MAX: usize = 1024;
 
 impl Driver {
     #[expect(clippy::too_many_arguments, reason = "the loop is where everything meets")]
@@ -85,6 +97,9 @@ impl Driver {
         shared: Shared,
         writer: WriterHandle,
         wake: std::sync::mpsc::Sender<Wake>,
+        rebuilder: Rebuilder,
+        progress: Arc<Progress>,
+        scrub: Scrub,
         directory: watch::Sender<Arc<Directory>>,
         urgent: mpsc::UnboundedSender<Input>,
         joins: mpsc::UnboundedSender<crate::transport::JoinConnection>,
@@ -99,6 +114,9 @@ impl Driver {
             shared,
             writer,
             wake,
+            rebuilder,
+            progress,
+            scrub,
             directory,
             urgent,
             joins,
@@ -109,6 +127,7 @@ impl Driver {
             paces: BTreeMap::new(),
             runs: BTreeSet::new(),
             alarms: Vec::new(),
+            ended: BTreeMap::new(),
             freshness: Freshness::new(heard),
             peers,
             peer_inputs,
@@ -157,6 +176,7 @@ impl Driver {
         }
         let persisted = match &input {
             Input::Persisted { ticket } => self.runs.remove(ticket),
+            Input::Mended { outcome, .. } => *outcome == Mended::Done,
             _ => false,
         };
         self.engine.handle(self.shared.clock.now_ms(), input);
@@ -204,6 +224,9 @@ impl Driver {
             Output::OwnLogAhead { log, seq } => {
                 let _ = self.writer.send(Command::OwnLogAhead { log, seq });
             }
+            Output::Mend { run } => drop(self.writer.send(Command::Mend { run })),
+            Output::ReadStates => self.read_states(),
+            Output::Rebuild { space } => self.rebuild(space),
             Output::Notice(notice) => self.notice(notice),
         }
     }
@@ -279,17 +302,50 @@ impl Driver {
 
     fn load(&self, link: LinkId, log: LogId, from: u64, bytes_max: usize) {
         let (readers, urgent) = (self.shared.readers.clone(), self.urgent.clone());
+        let scrub = self.scrub.clone();
         tokio::task::spawn_blocking(move || {
-            let result = match readers.with(|r| r.run(log, from, bytes_max)) {
+            let result = match readers.with(|r| r.sound_run(log, from, bytes_max)) {
                 Ok(Some(run)) => Loaded::Run(run),
                 Ok(None) => Loaded::NotHeld,
                 Err(error) => {
                     tracing::error!(log = %log.short(), %error, "entries cannot be read");
+                    scrub.met(&error);
                     Loaded::Failed(error.to_string())
                 }
             };
             // A closed channel means that the daemon is stopping.
             let _ = urgent.send(Input::Loaded { link, log, from, result });
+        });
+    }
+
+    fn read_states(&self) {
+        let (shared, progress, urgent) =
+            (self.shared.clone(), self.progress.clone(), self.urgent.clone());
+        tokio::task::spawn_blocking(move || {
+            let states = states::read(&shared, &progress).unwrap_or_else(|error| {
+                tracing::warn!(%error, "what the records come to cannot be read");
+                Vec::new()
+            });
+            // A closed channel means that the daemon is stopping.
+            let _ = urgent.send(Input::States { states });
+        });
+    }
+
+    fn rebuild(&self, space: SpaceId) {
+        let (rebuilder, urgent) = (self.rebuilder.clone(), self.urgent.clone());
+        tokio::task::spawn_blocking(move || {
+            let done = match rebuilder.repair_documents(space) {
+                Ok(rebuilt) => {
+                    let (count, changed) = (rebuilt.count, rebuilt.changed);
+                    tracing::warn!(space = %space.short(), count, changed, "records made again");
+                    true
+                }
+                Err(error) => {
+                    tracing::error!(space = %space.short(), %error, "records cannot be made again");
+                    false
+                }
+            };
+            let _ = urgent.send(Input::Rebuilt { space, done });
         });
     }
 
@@ -302,7 +358,7 @@ impl Driver {
             Notice::Ended { peer, reason, link } => {
                 let now_ms = self.shared.clock.now_ms();
                 self.freshness.down(link, self.engine.directory(), now_ms);
-                tracing::info!(peer = %peer.short(), reason, "link ended");
+                self.ended(peer, &reason);
             }
             Notice::Refused { peer, log, reason } => {
                 tracing::warn!(peer = %peer.short(), log = %log.short(), reason, "entries refused");
@@ -323,8 +379,35 @@ impl Driver {
                 "the directory was recovered: what was said after epoch {epoch} is void, or gave way to what the root key vouches for"
             )),
             Notice::DirectoryStopped { reason } => self.alarm(reason),
+            // `status` and `doctor` tell of it as long as it lasts.
+            Notice::StatesDiffer { peer, space } => tracing::error!(
+                peer = %peer.short(), space = %space.short(),
+                "equal entries, other records than a peer's"
+            ),
+            Notice::StatesAgree { peer } => {
+                tracing::info!(peer = %peer.short(), "the same records as this peer again");
+            }
             Notice::StorageFailed { reason } => {
                 tracing::error!(reason, "received entries could not be stored; asking again later");
+            }
+        }
+    }
+
+    /// A link that comes and goes by the second fills no log: a line a minute says how often.
+    fn ended(&mut self, peer: NodeId, reason: &str) {
+        let now = self.shared.clock.now_ms();
+        if self.ended.len() >= ENDED_MAX {
+            self.ended.clear();
+        }
+        let told = self.ended.entry(peer).or_default();
+        if told.0.is_some_and(|at| now < at + ENDED_EVERY_MS) {
+            told.1 += 1;
+            return tracing::debug!(peer = %peer.short(), reason, "link ended");
+        }
+        match std::mem::replace(told, (Some(now), 0)).1 {
+            0 => tracing::info!(peer = %peer.short(), reason, "link ended"),
+            times => {
+                tracing::info!(peer = %peer.short(), reason, times, "link ended, and before that");
             }
         }
     }

@@ -15,6 +15,8 @@ const JOINING_KEY: &str = "joining.key";
 const DATABASE: &str = "fenbu.db";
 /// See [`crate::continuity`].
 const CONTINUITY: &str = "continuity";
+/// See [`crate::continuity`], too.
+const WRITTEN: &str = "written";
 const LOCK: &str = "fenbu.lock";
 
 /// What is wrong with a folder; each message says what to do.
@@ -103,6 +105,11 @@ impl Folder {
 
     pub fn database(&self) -> PathBuf {
         self.0.join(DATABASE)
+    }
+
+    /// The file that says how far the node's own logs had come.
+    pub(crate) fn written(&self) -> PathBuf {
+        self.0.join(WRITTEN)
     }
 
     pub fn node_key(&self) -> Result<SigningKey, FolderError> {

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 /// Records written in one commit.
 const GROUP: usize = 256;
 /// Bad lines listed; the rest are only counted.
-const ERRORS_MAX: usize = 200;
+pub(crate) const ERRORS_MAX: usize = 200;
 
 /// What to do with good lines beside bad ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -94,7 +94,7 @@ pub fn import(
 }
 
 /// Commits of at most [`GROUP`] records in which no document occurs twice; order is kept.
-fn groups(saves: Vec<Save>) -> Vec<Vec<Save>> {
+pub(crate) fn groups(saves: Vec<Save>) -> Vec<Vec<Save>> {
     let mut groups = Vec::new();
     let (mut group, mut seen) = (Vec::new(), BTreeSet::new());
     for save in saves {
@@ -152,18 +152,7 @@ fn check_required(
 }
 
 fn at_field(text: &str, error: &EditError) -> (usize, String) {
-    let field = match error {
-        EditError::UnknownField { field, .. }
-        | EditError::Type { field, .. }
-        | EditError::UnknownCode { field, .. }
-        | EditError::Date { field, .. }
-        | EditError::Instant { field, .. }
-        | EditError::Id { field, .. }
-        | EditError::Note { field }
-        | EditError::Key { field } => field.as_str(),
-        EditError::Required { field, .. } | EditError::Masked { field, .. } => field,
-        _ => "fields",
-    };
+    let field = error.field().unwrap_or("fields");
     (column_of(text, field), error.to_string())
 }
 

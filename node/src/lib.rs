@@ -12,9 +12,15 @@
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | `ledger` | who has how much, and whose entries are over a limit |
 //! | [`rebuild`] | documents and rows made again |
+//! | [`conflicts`] | what somebody has to settle, and settling it |
+//! | [`floor`] | free disk space that is kept |
+//! | [`salvage`] | a new database of what a damaged one gives |
+//! | [`scrub`] | damage is looked for, and what peers hold takes its place |
+//! | `states` | what the records come to, for peers to compare |
 //! | [`search`] | full text, in an index beside the store |
 //! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
+//! | [`inout`] | sheets and documents in and out |
 //! | [`admission`] | what the admin node says: letting nodes in, ending them, spaces, keys |
 //! | [`root`] | the root key as a file, and signing with it |
 //! | [`api`] | HTTP over the unix socket: what the CLI speaks |
@@ -28,12 +34,15 @@ mod authors;
 pub mod backup;
 pub mod clock;
 pub mod config;
+pub mod conflicts;
 pub mod continuity;
 pub mod daemon;
 mod driver;
+pub mod floor;
 pub mod folder;
 pub mod freshness;
 pub mod import;
+pub mod inout;
 mod ledger;
 mod links;
 mod making;
@@ -41,10 +50,14 @@ pub mod materialiser;
 pub mod rebuild;
 pub mod records;
 mod removal;
+pub mod reports;
 pub mod root;
+pub mod salvage;
+pub mod scrub;
 pub mod search;
 pub mod setup;
 pub mod shared;
+mod states;
 pub mod store;
 #[cfg(test)]
 mod testing;

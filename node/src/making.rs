@@ -349,6 +349,7 @@ fn document_update(place: Place, schema: &'static Schema, outcome: &Outcome) -> 
         heads: outcome.heads.clone(),
         conflicts: row.conflicts,
         row: row.into(),
+        keys: outcome.record.matches(place.space, place.document),
     }
 }
 

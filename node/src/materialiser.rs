@@ -7,13 +7,16 @@
 use crate::making::{Candidate, Job, Made, Unmade, on_all_cores, opening, place_of};
 use crate::rebuild::Rebuilder;
 use crate::removal;
-use crate::shared::Shared;
+use crate::scrub::Scrub;
+use crate::shared::{Shared, lock};
+use crate::states;
 use crate::store::{Place, StoreError, WriteBatch};
 use crate::writer::{Command, WriterHandle};
+use fenbu_protocol::id::Hash;
 use fenbu_protocol::log::Run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -65,6 +68,8 @@ pub struct Progress {
     pub rebuilt: AtomicU64,
     /// Those among them whose saved form could not be read.
     pub damaged: AtomicU64,
+    /// Head of the directory under which all entries were last made into records.
+    pub settled: Mutex<Option<Hash>>,
 }
 
 /// The thread's state.
@@ -75,6 +80,7 @@ pub struct Materialiser {
     rebuilder: Rebuilder,
     wake: mpsc::Receiver<Wake>,
     progress: Arc<Progress>,
+    scrub: Scrub,
     views_stale: bool,
     /// What woke us while we gathered.
     later: Option<Wake>,
@@ -87,9 +93,10 @@ impl Materialiser {
         rebuilder: Rebuilder,
         wake: mpsc::Receiver<Wake>,
         progress: Arc<Progress>,
+        scrub: Scrub,
         views_stale: bool,
     ) -> Self {
-        Self { shared, writer, rebuilder, wake, progress, views_stale, later: None }
+        Self { shared, writer, rebuilder, wake, progress, scrub, views_stale, later: None }
     }
 
     /// Runs until told to stop, or until the node is gone.
@@ -101,7 +108,7 @@ impl Materialiser {
                 return;
             }
             self.progress.busy.store(true, Ordering::Release);
-            let outcome = self.refresh().and_then(|()| self.catch_up(next == Wake::Directory));
+            let outcome = self.refresh().and_then(|()| self.settle(next == Wake::Directory));
             self.progress.busy.store(false, Ordering::Release);
             next = match outcome {
                 Ok(()) => match self.later.take().map_or_else(|| self.wake.recv(), Ok) {
@@ -110,9 +117,12 @@ impl Materialiser {
                 },
                 Err(error) => {
                     tracing::error!(%error, "received entries cannot be made into documents yet");
+                    self.scrub.met(&error);
                     match self.wake.recv_timeout(RETRY) {
                         Ok(Wake::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
-                        _ => Wake::Received,
+                        // What was due is due still.
+                        Ok(wake) => next.and(wake),
+                        Err(mpsc::RecvTimeoutError::Timeout) => next,
                     }
                 }
             };
@@ -150,11 +160,32 @@ impl Materialiser {
         }
     }
 
-    fn catch_up(&mut self, rights_changed: bool) -> Result<(), StoreError> {
-        if rights_changed {
-            self.carry_out_removals()?;
-            self.retry_waiting()?;
+    /// Makes records of all there is; then it is known under which directory that was done.
+    fn settle(&mut self, rights_changed: bool) -> Result<(), StoreError> {
+        let head = self.shared.directory.now().head();
+        self.catch_up(rights_changed)?;
+        if !rights_changed || self.later == Some(Wake::Stop) {
+            return Ok(());
         }
+        let before = lock(&self.progress.settled).replace(head);
+        if before == Some(head) {
+            return Ok(());
+        }
+        let settings = vec![states::settled(&head)];
+        settled(self.hand_over(WriteBatch { settings, ..WriteBatch::default() }))
+    }
+
+    fn catch_up(&mut self, rights_changed: bool) -> Result<(), StoreError> {
+        // Old entries that cannot be read keep nobody from what is new.
+        let looked_again = match rights_changed {
+            true => self.carry_out_removals().and_then(|()| self.retry_waiting()),
+            false => Ok(()),
+        };
+        self.take_up_new()?;
+        looked_again
+    }
+
+    fn take_up_new(&mut self) -> Result<(), StoreError> {
         let spaces = self.shared.readable();
         let mut healed = BTreeSet::new();
         let mut gathered = false;

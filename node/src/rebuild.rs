@@ -198,7 +198,7 @@ impl Rebuilder {
         for log in logs {
             let mut next = gathered.read.get(&log.log).copied().unwrap_or(0) + 1;
             while next <= log.tip.seq {
-                let run = self.shared.readers.with(|r| r.run(log.log, next, READ_BYTES))?;
+                let run = self.shared.readers.with(|r| r.sound_run(log.log, next, READ_BYTES))?;
                 let Some(run) = run else {
                     let what = format!("log {} ends before its tip", log.log.short());
                     return Err(StoreError::Inconsistent(what));
@@ -317,8 +317,9 @@ impl Rebuilder {
             };
             rebuilt.count += 1;
             let Ok(record) = stored else { continue };
-            let row = self.shared.name(record, place.space)?.row();
-            let update = RowUpdate { place, conflicts: row.conflicts, row: row.into() };
+            let record = self.shared.name(record, place.space)?;
+            let (row, keys) = (record.row(), record.matches(place.space, place.document));
+            let update = RowUpdate { place, conflicts: row.conflicts, row: row.into(), keys };
             let before = self.shared.readers.with(|r| r.row(place)).ok().flatten();
             let same =
                 before.is_some_and(|b| b.row == update.row && b.conflicts == update.conflicts);

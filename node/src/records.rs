@@ -8,7 +8,7 @@ use crate::shared::{DocumentGuard, Shared};
 use crate::store::{ListQuery, Page, Place, StoreError, StoredDocument};
 use crate::views::update_of;
 use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
-use fenbu_protocol::directory::Template;
+use fenbu_protocol::directory::{Directory, Template};
 use fenbu_protocol::id::{DocId, SpaceId};
 use fenbu_protocol::record::{EditError, Edits, HistoryItem, Home, Record, Schema};
 use fenbu_protocol::seal::NoKey;
@@ -27,6 +27,16 @@ pub enum RecordError {
     Ambiguous { prefix: String, candidates: Vec<String> },
     #[error("a {kind} with the id {id} exists already: edit it instead")]
     Exists { kind: &'static str, id: DocId },
+    #[error("a sealed report never changes; seal another one")]
+    Sealed,
+    #[error(
+        "there is no open conflict with an id that begins with '{prefix}'; see `fenbu conflicts list`"
+    )]
+    NoConflict { prefix: String },
+    #[error("this conflict is settled by {units}")]
+    NotSettler { units: String },
+    #[error("'{way}' does not settle this conflict; one of these does: {known}")]
+    NoWay { way: String, known: String },
     #[error(transparent)]
     Edit(#[from] EditError),
     #[error("this node may not write there: {0}")]
@@ -74,6 +84,14 @@ impl Save {
     }
 }
 
+/// What a record's line or row names so that importing it brings it back where it was: the unit whose
+/// space it is, or the label of a temporary space; nothing for what the whole federation reads.
+pub fn home_name(directory: &Directory, space: &SpaceId) -> Option<String> {
+    let space = directory.space(space)?;
+    let temporary = space.template == Template::TEMPORARY;
+    if temporary { Some(space.label.clone()) } else { space.unit.clone() }
+}
+
 /// The record service of one node.
 #[derive(Debug, Clone)]
 pub struct Records {
@@ -114,7 +132,7 @@ impl Records {
         Ok(space)
     }
 
-    fn check_writer(&self, space: SpaceId) -> Result<(), RecordError> {
+    pub(crate) fn check_writer(&self, space: SpaceId) -> Result<(), RecordError> {
         let directory = self.shared.directory.now();
         if directory.may_write(&self.shared.me, &space, directory.epoch()) {
             self.shared.keys.now().sealing(&directory, &space)?;
@@ -160,6 +178,9 @@ impl Records {
         fields: &Value,
         account: &str,
     ) -> Result<Saved, RecordError> {
+        if schema.name == "sealed-report" {
+            return Err(RecordError::Sealed);
+        }
         let edits = Edits::from_json(schema, fields)?;
         let (space, document) = self.resolve(schema, prefix)?;
         self.check_writer(space)?;
@@ -176,6 +197,17 @@ impl Records {
                     other => return other,
                 }
             }
+        })
+    }
+
+    /// Whether a write would say something new. It is made as if it were meant, and thrown away: what
+    /// would refuse it refuses it here.
+    pub fn check(&self, save: &Save, account: &str) -> Result<bool, RecordError> {
+        self.check_writer(save.space)?;
+        self.healing(|| {
+            let guard = self.shared.documents.lock([save.place()]);
+            let now_ms = self.shared.clock.now_ms();
+            Ok(self.change(save, now_ms, account, &guard)?.is_some())
         })
     }
 

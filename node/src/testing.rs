@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::materialiser::Progress;
 use crate::rebuild::Rebuilder;
 use crate::records::{RecordError, Records, Saved};
+use crate::scrub::Scrub;
 use crate::search::Search;
 use crate::shared::{DirectoryView, DocumentLocks, Keys, Readers, Shared};
 use crate::store::{ListQuery, Store};
@@ -121,8 +122,15 @@ impl Bench {
         };
         let (inputs, engine) = mpsc::unbounded_channel();
         let reader = store.reader().unwrap();
-        let (writer, handle) =
-            Writer::new(store, shared.clone(), &loaded.logs, reader.as_ref(), inputs).unwrap();
+        let (writer, handle) = Writer::new(
+            store,
+            shared.clone(),
+            &loaded.logs,
+            reader.as_ref(),
+            inputs,
+            Scrub::new().0,
+        )
+        .unwrap();
         let thread = std::thread::spawn(move || writer.run());
         let progress = Arc::new(Progress::default());
         let rebuilder = Rebuilder::new(shared.clone(), handle.clone(), progress.clone());

@@ -1,8 +1,11 @@
 //! Views: what lists show of each kind, derived from its schema.
 
 use crate::store::{Cell, DocumentUpdate, Row, ViewColumn, ViewSpec};
-use fenbu_protocol::id::{DocId, SpaceId};
+use fenbu_protocol::id::{DocId, SpaceId, hex};
 use fenbu_protocol::record::{ALL, Merge, Record, Schema, ValueType};
+
+/// The field that says which record of its kind another is the same as.
+const ALIAS: &str = "same_as";
 
 /// A record as its document and row are stored.
 pub fn update_of(
@@ -21,6 +24,7 @@ pub fn update_of(
         heads: record.heads(),
         conflicts: row.conflicts,
         row: row.into(),
+        keys: record.matches(space, document),
     }
 }
 
@@ -28,6 +32,14 @@ pub fn update_of(
 pub fn specs() -> Vec<ViewSpec> {
     ALL.into_iter().map(spec).collect()
 }
+
+/// The last column of every view: the actor that made the record, in hex. It says whose a record of the
+/// federation's space is.
+pub const MAKER: &str = "maker";
+
+/// Columns of which head office's figures read every row.
+const COVERED: [(&str, &[&str]); 1] =
+    [("meetings", &["branch", "kind", "start", "planned", "status", "actions"])];
 
 fn spec(schema: &'static Schema) -> ViewSpec {
     let columns = schema.columns.iter().map(|name| {
@@ -44,10 +56,15 @@ fn spec(schema: &'static Schema) -> ViewSpec {
             indexed: code || state,
         }
     });
+    let maker = ViewColumn { name: MAKER.to_owned(), integer: false, indexed: false };
+    let covered = COVERED.iter().find(|(plural, _)| *plural == schema.plural);
+    let covered = covered.into_iter().flat_map(|(_, columns)| *columns);
     ViewSpec {
         kind: schema.kind,
         table: schema.plural.replace('-', "_"),
-        columns: columns.collect(),
+        columns: columns.chain([maker]).collect(),
+        covered: covered.map(|name| (*name).to_owned()).collect(),
+        alias: schema.columns.iter().find(|name| **name == ALIAS).map(|name| (*name).to_owned()),
     }
 }
 
@@ -59,6 +76,11 @@ impl From<fenbu_protocol::record::Row> for Row {
             Theirs::Int(n) => Cell::Int(n),
             Theirs::Text(text) => Cell::Text(text),
         });
-        Self { cells: cells.collect(), created_ms: row.created_ms, updated_ms: row.updated_ms }
+        let maker = row.maker.map_or(Cell::Null, |actor| Cell::Text(hex(&actor)));
+        Self {
+            cells: cells.chain([maker]).collect(),
+            created_ms: row.created_ms,
+            updated_ms: row.updated_ms,
+        }
     }
 }

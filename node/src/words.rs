@@ -42,6 +42,15 @@ impl Lang {
     }
 }
 
+impl From<Lang> for fenbu_protocol::sheet::Lang {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::En => Self::En,
+            Lang::Zh => Self::Zh,
+        }
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Lang {
     type Rejection = Infallible;
 

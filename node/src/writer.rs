@@ -4,7 +4,9 @@
 //! write, its document and its view row are one commit; it is answered after that. Nothing is told
 //! to the engine before it is durable.
 
-use crate::continuity::Incarnation;
+use crate::continuity::{Extent, Incarnation, Mark, Why};
+use crate::floor::Floor;
+use crate::scrub::Scrub;
 use crate::shared::Shared;
 use crate::store::{
     DocumentUpdate, Place as DocumentPlace, Reader, Store, StoreError, StoredLog, WriteBatch,
@@ -14,7 +16,7 @@ use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Run, Shape, Tip};
 use fenbu_protocol::record::Schema;
 use fenbu_protocol::seal::{NONCE_BYTES, NoKey, Place, Sealing, seal};
-use fenbu_protocol::sync::{Input, Item, Ticket};
+use fenbu_protocol::sync::{Input, Item, Mended, Ticket};
 pub use limits::LimitReached;
 use own::{author_in, log_of};
 use std::collections::BTreeMap;
@@ -80,6 +82,10 @@ pub enum Command {
     Write {
         writes: Vec<LocalWrite>,
         reply: WriteReply,
+    },
+    /// A run in the place of a damaged one; answered to the engine.
+    Mend {
+        run: Run,
     },
     /// Documents made from received entries, and everything else that is plain data.
     Store {
@@ -154,6 +160,14 @@ pub struct Writer {
     /// The disk does not know our incarnation yet.
     incarnation_unsaved: bool,
     acknowledgements: BTreeMap<(NodeId, LogId), u64>,
+    scrub: Scrub,
+    /// Where it is noted how far our logs have come.
+    mark: Option<Mark>,
+    floor: Option<Floor>,
+    /// The store has something to do once nobody waits.
+    upkeep: bool,
+    /// The last commit failed.
+    failed: bool,
     notes: BTreeMap<String, Option<Vec<u8>>>,
     /// What this node has in the spaces it writes.
     own: BTreeMap<SpaceId, limits::Own>,
@@ -175,8 +189,10 @@ impl Writer {
         logs: &[StoredLog],
         reader: &dyn Reader,
         engine: tokio_mpsc::UnboundedSender<Input>,
+        scrub: Scrub,
     ) -> Result<(Self, WriterHandle), StoreError> {
-        let incarnation = Incarnation::stored(reader)?;
+        let mut incarnation = Incarnation::stored(reader)?;
+        let mut incarnation_unsaved = false;
         let mut authors: BTreeMap<SpaceId, Author> = BTreeMap::new();
         // Logs of other incarnations are left for good, also those that come back from peers.
         let goes_on = |l: &&StoredLog| {
@@ -185,7 +201,17 @@ impl Writer {
         for log in logs.iter().filter(goes_on) {
             let last = match log.tip.seq {
                 0 => None,
-                seq => reader.entry(log.log, seq)?,
+                seq => match reader.entry(log.log, seq) {
+                    // What it ends in cannot be read: nothing is built on that.
+                    Err(StoreError::Corrupted { what, .. }) => {
+                        tracing::warn!(what, "{}", Why::Damaged.describe());
+                        incarnation = incarnation.next(0, Why::Damaged);
+                        incarnation_unsaved = true;
+                        authors.clear();
+                        break;
+                    }
+                    last => last?,
+                },
             };
             let clock = last.map_or(0, |entry| entry.header.clock);
             authors.insert(log.opening.space, Author::new(log.opening, log.tip, clock));
@@ -201,8 +227,13 @@ impl Writer {
             authors,
             incarnation,
             known,
-            incarnation_unsaved: false,
+            incarnation_unsaved,
             acknowledgements: BTreeMap::new(),
+            scrub,
+            mark: None,
+            floor: None,
+            upkeep: true,
+            failed: false,
             notes: BTreeMap::new(),
             own: BTreeMap::new(),
             unsaved: Vec::new(),
@@ -210,20 +241,41 @@ impl Writer {
         Ok((writer, handle))
     }
 
+    /// Notes beside the database how far our logs have come.
+    pub(crate) fn notes_in(&mut self, mark: Mark) {
+        self.mark = Some(mark);
+    }
+
+    /// Writes nothing while less than this is free.
+    pub(crate) fn keeps(&mut self, floor: Floor) {
+        self.floor = Some(floor);
+    }
+
+    fn admits(&mut self) -> Result<(), StoreError> {
+        self.floor.as_mut().map_or(Ok(()), Floor::admits)
+    }
+
+    /// Before anybody is told of them.
+    fn note_written(&self) {
+        let entries = self.authors.values().map(|author| author.tip().seq).sum();
+        if let Some(mark) = &self.mark {
+            mark.note(Extent { incarnation: self.incarnation.number, entries });
+        }
+    }
+
     /// Runs until told to stop or until nobody is left to tell.
     pub fn run(mut self) {
-        let mut upkeep = true;
         loop {
             let nothing_lazy = self.acknowledgements.is_empty() && self.notes.is_empty();
-            let first = match (upkeep, nothing_lazy) {
+            let first = match (self.upkeep, nothing_lazy) {
                 (true, _) => self.commands.recv_timeout(IDLE),
                 (false, false) => self.commands.recv_timeout(LAZY),
                 (false, true) => {
                     self.commands.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
                 }
             };
-            if upkeep && matches!(first, Err(mpsc::RecvTimeoutError::Timeout)) {
-                upkeep = self.store.idle();
+            if self.upkeep && matches!(first, Err(mpsc::RecvTimeoutError::Timeout)) {
+                self.upkeep = self.store.idle();
             }
             let mut group = Group::default();
             let mut held = None;
@@ -285,6 +337,7 @@ impl Writer {
                 }
                 group.tickets.push(ticket);
             }
+            Command::Mend { run } => self.mend(run),
             Command::Write { writes, reply } => self.write(writes, reply, group),
             Command::Store { batch, reply } => {
                 group.bytes += batch.documents.iter().map(|d| d.snapshot.len()).sum::<usize>();
@@ -314,6 +367,29 @@ impl Writer {
             Command::Stop => return true,
         }
         false
+    }
+
+    /// By itself: a run that does not fit must not hold up what others wait for.
+    fn mend(&mut self, run: Run) {
+        let (log, from) = (run.log(), run.first());
+        let batch = WriteBatch { mended: vec![run], ..WriteBatch::default() };
+        let outcome = match self.admits().and_then(|()| self.store.commit(&batch)) {
+            Ok(()) => {
+                tracing::warn!(log = %log.short(), from, "damaged entries came back");
+                Mended::Done
+            }
+            Err(StoreError::Inconsistent(why)) => {
+                tracing::warn!(why, "entries from a peer do not mend what is damaged");
+                Mended::Misfit
+            }
+            Err(error) => {
+                tracing::error!(%error, "damaged entries cannot be put in their place");
+                self.scrub.blocked(&error);
+                Mended::Failed
+            }
+        };
+        // A closed channel means that the daemon is stopping.
+        let _ = self.engine.send(Input::Mended { log, from, outcome });
     }
 
     fn write(&mut self, writes: Vec<LocalWrite>, reply: WriteReply, group: &mut Group) {
@@ -405,15 +481,22 @@ impl Writer {
         if group.batch.is_empty() {
             return group.answer();
         }
-        match self.commit_with_live(&group) {
+        match self.admits().and_then(|()| self.commit_with_live(&group)) {
             Ok(()) => {
                 self.incarnation_unsaved = false;
+                // What the store did about the failure has left it more to do.
+                self.upkeep |= std::mem::take(&mut self.failed);
+                if !group.own.is_empty() {
+                    self.note_written();
+                }
                 self.shared.search.changed(group.changed());
                 group.tell(&self.engine);
                 group.answer();
             }
             Err(error) => {
                 tracing::error!(%error, "a commit failed; nothing of it was written");
+                self.scrub.blocked(&error);
+                self.failed = true;
                 self.own.clear();
                 // The undone sequence numbers are free: nobody has seen them.
                 self.authors.append(&mut group.before);

@@ -3,7 +3,7 @@
 
 use super::story;
 use anyhow::{Context, Result, ensure};
-use fenbu_tests::cluster::{Cluster, Node, database};
+use fenbu_tests::cluster::{Cluster, Node, Patience, database};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -94,6 +94,81 @@ fn a_repair_makes_lists_and_records_again_while_the_node_goes_on() {
         let nowhere = head.fenbu(&["repair", "documents", "--space", "nowhere"])?;
         super::refused(&nowhere, 4, &["no space 'nowhere'", "fenbu directory"])?;
         cluster.node("alice").writes("posts", json!({ "title": "四", "column": "news" }))?;
+        cluster.settle()
+    });
+}
+
+/// A record as it lies in the database, and the sum over all records of its space.
+struct Kept {
+    heads: Vec<u8>,
+    snapshot: Vec<u8>,
+    sum: Vec<u8>,
+}
+
+impl Kept {
+    fn of(node: &Node, post: &str) -> Result<Self> {
+        let connection = Connection::open(database(&node.dir))?;
+        let sql = format!(
+            "SELECT d.heads, d.snapshot, s.state_sum FROM documents d JOIN spaces s
+             ON s.id = d.space_id WHERE d.document = x'{post}'"
+        );
+        let kept = |row: &rusqlite::Row<'_>| {
+            Ok(Self { heads: row.get(0)?, snapshot: row.get(1)?, sum: row.get(2)? })
+        };
+        Ok(connection.query_row(&sql, [], kept)?)
+    }
+
+    /// Puts it back: a record that is whole and is not what the entries give.
+    fn put_back(&self, node: &Node, post: &str) -> Result<()> {
+        let connection = Connection::open(database(&node.dir))?;
+        connection.execute(
+            &format!("UPDATE documents SET heads = ?1, snapshot = ?2 WHERE document = x'{post}'"),
+            (&self.heads, &self.snapshot),
+        )?;
+        connection.execute(
+            &format!(
+                "UPDATE spaces SET state_sum = ?1 WHERE id =
+                 (SELECT space_id FROM documents WHERE document = x'{post}')"
+            ),
+            [&self.sum],
+        )?;
+        Ok(())
+    }
+}
+
+/// Nothing about such a record is damaged, and no vector differs: only what the records come to tells.
+#[test]
+fn a_record_that_its_entries_do_not_give_is_found_by_any_peer_and_made_again() {
+    story(|cluster| {
+        let posts = with_posts(cluster)?;
+        cluster.join("bob", "yancheng")?;
+        cluster.settle()?;
+        let kept = Kept::of(cluster.node("head"), &posts[0])?;
+        cluster.node("alice").edits("posts", &posts[0], json!({ "title": "一改" }))?;
+        cluster.settle()?;
+        cluster.node_mut("head").stop()?;
+        kept.put_back(cluster.node("head"), &posts[0])?;
+        cluster.node_mut("head").start()?;
+        cluster.until(Patience::SETTLE, || {
+            let post = cluster.node("head").shows("posts", &posts[0])?;
+            ensure!(post["fields"]["title"] == "一改", "{post}");
+            Ok(())
+        })?;
+        let log = cluster.node("head").log_text();
+        ensure!(
+            log.contains("equal entries, other records"),
+            "{}",
+            cluster.node("head").log_tail()
+        );
+        // The alarm ends with its cause, everywhere.
+        for name in ["head", "alice", "bob"] {
+            cluster.until(Patience::SETTLE, || {
+                let node = cluster.node(name);
+                let told = node.status()?["alarms"].clone();
+                ensure!(told.as_array().is_some_and(Vec::is_empty), "{name}: {told}");
+                node.fenbu(&["doctor"])?.ok().map(drop)
+            })?;
+        }
         cluster.settle()
     });
 }

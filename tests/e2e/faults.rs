@@ -203,3 +203,37 @@ fn a_repair_on_a_failing_disk_changes_nothing_and_is_done_by_the_next() {
         disk.survives()
     });
 }
+
+/// Less is free than is to be kept: nothing is written or received, everything can be read, and it is
+/// said before anything fails.
+#[test]
+fn below_the_floor_of_free_space_nothing_is_written_and_everything_read() {
+    story(|cluster| {
+        cluster.join("alice", "lianyungang")?;
+        let post = cluster.node("alice").writes("posts", json!({ "title": "Before" }))?;
+        cluster.settle()?;
+        let alice = cluster.node_mut("alice");
+        alice.stop()?;
+        alice.set("FENBU_STORE_FREE_BYTES_MIN", "1000000000000");
+        alice.start()?;
+        let said = cluster.node("alice").fenbu(&["post", "add", "--title", "After"])?;
+        super::refused(&said, 1, &["are kept free", "Free some space"])?;
+        let zh =
+            cluster.node("alice").fenbu(&["post", "add", "--title", "后", "--lang", "zh-CN"])?;
+        super::refused(&zh, 1, &["须保留", "清理空间"])?;
+        assert_eq!(cluster.node("alice").shows("posts", &post)?["fields"]["title"], "Before");
+        let doctor = cluster.node("alice").fenbu(&["doctor"])?;
+        ensure!(doctor.code == 6 && doctor.stdout.contains("are kept free"), "{doctor:?}");
+        cluster.node("head").writes("posts", json!({ "title": "Meanwhile" }))?;
+        ensure!(cluster.node("alice").lists("posts")?.len() == 1, "it was received");
+        // There is room again.
+        let alice = cluster.node_mut("alice");
+        alice.stop()?;
+        alice.set("FENBU_STORE_FREE_BYTES_MIN", "0");
+        alice.start()?;
+        cluster.node("alice").writes("posts", json!({ "title": "After" }))?;
+        cluster.settle()?;
+        ensure!(cluster.node("alice").lists("posts")?.len() == 3);
+        Ok(())
+    });
+}

@@ -5,11 +5,13 @@ use fenbu_tests::cluster::page;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 8] = [
+    "conflicts",
     "getting-started",
     "import-export",
     "joining-by-files",
     "personal-data",
+    "reports",
     "spaces-and-root-key",
     "status-and-doctor",
 ];
@@ -25,6 +27,11 @@ fn perform(name: &str) {
 }
 
 #[test]
+fn conflicts() {
+    perform("conflicts");
+}
+
+#[test]
 fn getting_started() {
     perform("getting-started");
 }
@@ -37,6 +44,11 @@ fn import_export() {
 #[test]
 fn personal_data() {
     perform("personal-data");
+}
+
+#[test]
+fn reports() {
+    perform("reports");
 }
 
 #[test]

@@ -170,3 +170,72 @@ fn a_database_put_back_by_hand_is_noticed() {
         Ok(())
     });
 }
+
+/// Puts a file of a stopped node's database back to what it was, or worse.
+type Loss = fn(&Path, &Path) -> std::io::Result<()>;
+
+/// The database finds its nonce, and has lost what came after this very start: nothing but what is noted
+/// beside it tells. Offline, before any peer could.
+#[test]
+fn a_database_that_lost_its_end_uses_no_place_twice() {
+    let losses: [(&str, Loss); 4] = [
+        ("its write-ahead log is gone", |wal, _| std::fs::remove_file(wal)),
+        ("the log is cut", |wal, _| {
+            let file = std::fs::File::options().write(true).open(wal)?;
+            file.set_len(file.metadata()?.len().min(64 << 10))
+        }),
+        ("the log is zeros", |wal, _| {
+            let length = std::fs::metadata(wal)?.len();
+            std::fs::write(wal, vec![0; length as usize])
+        }),
+        ("an older copy lies in its place", |wal, old| {
+            std::fs::remove_file(wal)?;
+            std::fs::copy(old, wal.with_file_name("fenbu.db")).map(drop)
+        }),
+    ];
+    for (what, lose) in losses {
+        story(|cluster| {
+            cluster.join("alice", "lianyungang")?;
+            let me = node_id(cluster.node("alice"))?;
+            writes(cluster.node("alice"), "一")?;
+            cluster.settle()?;
+            let database = database(&cluster.node("alice").dir);
+            let (wal, old) = (database.with_file_name("fenbu.db-wal"), cluster.home().join("old"));
+            // What this start wrote, its nonce among it, is in the database itself.
+            let connection = rusqlite::Connection::open(&database)?;
+            connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
+            drop(connection);
+            std::fs::copy(&database, &old)?;
+            for n in 0..30 {
+                writes(cluster.node("alice"), &format!("后 {n}"))?;
+            }
+            cluster.settle()?;
+            let before = cluster.node("head").lists("posts")?.len();
+            cluster.node_mut("alice").kill()?;
+            lose(&wal, &old)?;
+            cluster.cut("alice");
+            cluster.node_mut("alice").start()?;
+            ensure!(titles(cluster.node("alice"))?.len() < before, "{what}: nothing was lost");
+            writes(cluster.node("alice"), "三")?;
+            let status = cluster.node("alice").status()?;
+            ensure!(status["incarnation"]["number"].as_u64() > Some(0), "{what}: {status}");
+            let check = is_well(cluster.node("alice"), "continuity")?;
+            ensure!(check["level"] == "warning" && check.to_string().contains("lost"), "{check}");
+            cluster.heal();
+            cluster.until(Patience::SETTLE, || {
+                let found = titles(cluster.node("alice"))?.len();
+                ensure!(found == before + 1, "{what}: {found} of {}", before + 1);
+                Ok(())
+            })?;
+            same_state(cluster, &["head", "alice"])?;
+            let head = cluster.node("head").status()?;
+            ensure!(head["alarms"].as_array().is_some_and(Vec::is_empty), "{what}: {head}");
+            ensure!(
+                cluster.node_mut("alice").stop()? == 0 && cluster.node_mut("head").stop()? == 0
+            );
+            let held = history(&cluster.node("alice").dir, &me)?;
+            assert_eq!(held, history(&cluster.node("head").dir, &me)?, "{what}");
+            Ok(())
+        });
+    }
+}

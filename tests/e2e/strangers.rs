@@ -99,6 +99,7 @@ fn hello(federation: FederationId) -> Bytes {
         directory: Hash([1; 32]),
         digest: Hash([2; 32]),
         agent: "eve".into(),
+        state: None,
     };
     Bytes::from_owner(Message::Hello(hello).to_frame())
 }

@@ -25,7 +25,7 @@ pub(super) async fn run(_: DirectoryArgs, session: &mut Session) -> Result<Exit>
                 session.output.line(&output::text(node, "node"))?;
             }
         }
-        Format::Table | Format::Wide => {
+        Format::Table | Format::Wide | Format::Csv => {
             session.output.labelled(&rows(&answer, session.output.view))?;
             session.output.raw(b"\n")?;
             session.output.table(&node_columns(), &nodes)?;

@@ -23,11 +23,18 @@ pub(crate) struct DoctorArgs {
     /// Also check the way to this peer: name, unit or id
     #[arg(long, value_name = "PEER")]
     net: Option<String>,
+    /// Look through everything stored for damage first; seconds to minutes
+    #[arg(long)]
+    deep: bool,
 }
+
+/// Reading everything on a slow disk.
+const DEEP_PATIENCE_MS: u64 = 3_600_000;
 
 pub(super) const HELP_ZH: &[(&str, &str)] = &[
     ("", "检查本节点并说明怎么办；有问题时以代码 6 退出"),
     ("net", "同时检查到该节点的网络：名称、单位或标识"),
+    ("deep", "先把保存的全部内容检查一遍有无损坏；数秒到数分钟"),
 ];
 
 pub(super) async fn run(args: DoctorArgs, session: &mut Session) -> Result<Exit> {
@@ -35,7 +42,12 @@ pub(super) async fn run(args: DoctorArgs, session: &mut Session) -> Result<Exit>
     if let Some(peer) = &args.net {
         route = route.query("net", peer);
     }
-    let checks = match session.client().get(route).await {
+    if args.deep {
+        route = route.query("deep", "true");
+    }
+    let client = session.client();
+    let client = if args.deep { client.patience(DEEP_PATIENCE_MS) } else { client };
+    let checks = match client.get(route).await {
         Ok(answer) => output::items(&answer, "checks"),
         Err(error)
             if matches!(error.kind, Kind::Unreachable | Kind::TimedOut)

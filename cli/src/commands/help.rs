@@ -7,9 +7,9 @@
 use clap::{Arg, ArgAction, Command};
 
 use super::{
-    HELP_ZH, admit, backup, completions, config, demo, directory, doctor, export, import, init,
-    invite, join, node, peers, quarantine, repair, restore, revoke, root, search, space, status,
-    sync,
+    HELP_ZH, admit, backup, calendar, completions, config, conflicts, demo, directory, doctor,
+    export, feed, import, init, invite, join, node, page, peers, quarantine, repair, report,
+    restore, revoke, root, search, space, status, sync, template,
 };
 use crate::lang::Lang;
 
@@ -25,12 +25,17 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "invite" => invite::HELP_ZH,
         "admit" => admit::HELP_ZH,
         "quarantine" => quarantine::HELP_ZH,
+        "conflicts" => conflicts::HELP_ZH,
         "search" => search::HELP_ZH,
         "revoke" => revoke::HELP_ZH,
         "space" => space::HELP_ZH,
         "root" => root::HELP_ZH,
         "import" => import::HELP_ZH,
         "export" => export::HELP_ZH,
+        "template" => template::HELP_ZH,
+        "calendar" => calendar::HELP_ZH,
+        "feed" => feed::HELP_ZH,
+        "page" => page::HELP_ZH,
         "status" => status::HELP_ZH,
         "peers" => peers::HELP_ZH,
         "sync" => sync::HELP_ZH,
@@ -38,6 +43,7 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "doctor" => doctor::HELP_ZH,
         "backup" => backup::HELP_ZH,
         "restore" => restore::HELP_ZH,
+        "report" => report::HELP_ZH,
         "repair" => repair::HELP_ZH,
         "config" => config::HELP_ZH,
         "completions" => completions::HELP_ZH,

@@ -7,12 +7,15 @@
 
 mod admit;
 mod backup;
+mod calendar;
 mod completions;
 mod config;
+mod conflicts;
 mod demo;
 mod directory;
 mod doctor;
 mod export;
+mod feed;
 mod help;
 mod import;
 mod init;
@@ -20,10 +23,12 @@ mod instant;
 mod invite;
 mod join;
 mod node;
+mod page;
 mod peers;
 mod quarantine;
 mod record;
 mod repair;
+mod report;
 mod restore;
 mod revoke;
 mod root;
@@ -31,6 +36,7 @@ mod search;
 mod space;
 mod status;
 mod sync;
+mod template;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -63,7 +69,7 @@ pub(crate) struct Global {
     /// The node's folder [default: $FENBU_DIR, $STATE_DIRECTORY, or the XDG state folder]
     #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Form of the data: table, wide, json, ndjson or name
+    /// Form of the data: table, wide, json, ndjson, csv or name
     #[arg(
         short,
         long,
@@ -84,7 +90,7 @@ pub(crate) struct Global {
 const HELP_ZH: &[(&str, &str)] = &[
     ("", "管理一个联邦记录节点"),
     ("dir", "节点目录[默认：$FENBU_DIR、$STATE_DIRECTORY，否则 XDG 状态目录]"),
-    ("output", "数据形式：table、wide、json、ndjson 或 name"),
+    ("output", "数据形式：table、wide、json、ndjson、csv 或 name"),
     ("json", "即 -o json"),
     ("lang", "语言：zh-CN 或 en[默认：$FENBU_LANG，否则按系统区域]"),
     ("help", "显示帮助"),
@@ -102,14 +108,20 @@ enum Verb {
     Space(space::SpaceArgs),
     Root(root::RootArgs),
     Quarantine(quarantine::QuarantineArgs),
+    Conflicts(conflicts::ConflictsArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
+    Template(template::TemplateArgs),
+    Calendar(calendar::CalendarArgs),
+    Feed(feed::FeedArgs),
+    Page(page::PageArgs),
     Search(search::SearchArgs),
     Status(status::StatusArgs),
     Peers(peers::PeersArgs),
     Sync(sync::SyncArgs),
     Directory(directory::DirectoryArgs),
     Doctor(doctor::DoctorArgs),
+    Report(report::ReportArgs),
     Repair(repair::RepairArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
@@ -267,14 +279,20 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Space(args) => block_on(space::run(args, session)),
         Verb::Root(args) => block_on(root::run(args, session)),
         Verb::Quarantine(args) => block_on(quarantine::run(args, session)),
+        Verb::Conflicts(args) => block_on(conflicts::run(args, session)),
         Verb::Import(args) => block_on(import::run(args, session)),
         Verb::Export(args) => block_on(export::run(args, session)),
+        Verb::Template(args) => block_on(template::run(args, session)),
+        Verb::Calendar(args) => block_on(calendar::run(args, session)),
+        Verb::Feed(args) => block_on(feed::run(args, session)),
+        Verb::Page(args) => block_on(page::run(args, session)),
         Verb::Search(args) => block_on(search::run(args, session)),
         Verb::Status(args) => block_on(status::run(args, session)),
         Verb::Peers(args) => block_on(peers::run(args, session)),
         Verb::Sync(args) => block_on(sync::run(args, session)),
         Verb::Directory(args) => block_on(directory::run(args, session)),
         Verb::Doctor(args) => block_on(doctor::run(args, session)),
+        Verb::Report(args) => block_on(report::run(args, session)),
         Verb::Repair(args) => block_on(repair::run(args, session)),
         Verb::Config(args) => block_on(config::run(args, session)),
     }

@@ -41,10 +41,11 @@ enum Wait {
 
 pub(super) async fn run(args: StatusArgs, session: &mut Session) -> Result<Exit> {
     let client = session.client();
-    let answer = match args.wait {
+    let mut answer = match args.wait {
         None => client.get(Route::new("status")).await?,
         Some(wait) => wait_for(wait, args.timeout, &client).await?,
     };
+    answer["freshness"] = client.get(Route::new("freshness")).await?["units"].take();
     let lang = session.output.lang();
     session.output.detail(&Detail {
         schema: "fenbu.status/1",
@@ -134,7 +135,7 @@ fn rows(status: &Value, view: View) -> Vec<(Text, String)> {
         ("received", output::bytes(number(status, "bytes_received"))),
     ]);
     let busy = if is_busy(&status["materialising"]) { Key::Yes } else { Key::No };
-    vec![
+    let mut rows = vec![
         (Key::LabelNode.into(), format!("{} {}", text("name"), output::short_id(&text("node")))),
         (Key::LabelUnit.into(), text("unit")),
         (Key::LabelFederation.into(), output::short_id(&text("federation"))),
@@ -143,11 +144,21 @@ fn rows(status: &Value, view: View) -> Vec<(Text, String)> {
         (Key::LabelHeard.into(), instant::heard(&status["directory_heard"], view)),
         (Key::LabelUptime.into(), instant::show_span(number(status, "uptime_s") * 1000, lang)),
         (Key::LabelRecords.into(), records(&status["records"], lang)),
+        (Text::Both("数据截至", "Data as of"), oldest(&status["freshness"], lang)),
         (Key::LabelPeers.into(), met.render(lang)),
         (Key::LabelBehind.into(), behind.render(lang)),
         (Key::LabelMaterialising.into(), busy.text(lang).to_owned()),
         (Key::LabelMoved.into(), moved.render(lang)),
-    ]
+    ];
+    let open = number(&status["conflicts"], "open");
+    if open > 0 {
+        let told = lang.pick(
+            format!("{open} 个待裁定；见 fenbu conflicts list"),
+            format!("{open} to settle: fenbu conflicts list"),
+        );
+        rows.push((Text::Both("冲突", "Conflicts"), told));
+    }
+    rows
 }
 
 fn space_columns() -> Vec<Column> {
@@ -178,6 +189,18 @@ fn records(counts: &Value, lang: Lang) -> String {
     match shown.is_empty() {
         true => lang.pick("无", "none").to_owned(),
         false => shown.join(lang.pick("、", ", ")),
+    }
+}
+
+/// The unit whose data is the oldest here, and since when.
+fn oldest(freshness: &Value, lang: Lang) -> String {
+    let units = output::items(freshness, "");
+    let as_of = |unit: &Value| unit["as_of_ms"].as_i64();
+    let Some(unit) = units.iter().min_by_key(|unit| as_of(unit)) else { return String::new() };
+    let code = output::text(unit, "unit");
+    match as_of(unit) {
+        Some(ms) => format!("{} ({code})", instant::show_ms(ms)),
+        None => format!("{} ({code})", lang.pick("未知", "unknown")),
     }
 }
 

@@ -73,7 +73,7 @@ fn show(answer: &Value, session: &mut Session) -> Result<()> {
             }
             return Ok(());
         }
-        Format::Table | Format::Wide => {}
+        Format::Table | Format::Wide | Format::Csv => {}
     }
     if rows.is_empty() {
         session.output.say(Key::NoPeers);

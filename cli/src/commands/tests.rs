@@ -294,7 +294,8 @@ fn waiting_times_out_with_7() {
     let stopped = fenbu(&["status", "--wait", "ready", "--timeout", "50ms", "--dir", dir]);
     assert_eq!(stopped.code, 7, "{stopped:?}");
     let behind = json!({"peers": {"known": 1, "connected": 1}, "behind_entries": 9});
-    serve(temp.path(), vec![("GET /api/v1/status", 200, behind)]);
+    let fresh = ("GET /api/v1/freshness", 200, json!({"units": []}));
+    serve(temp.path(), vec![("GET /api/v1/status", 200, behind), fresh]);
     let waited = fenbu(&["status", "--wait", "synced", "--timeout", "1500ms", "--dir", dir]);
     assert_eq!(waited.code, 7, "{waited:?}");
     assert!(waited.err.contains("9 entries are missing here"), "{waited:?}");
@@ -432,6 +433,11 @@ fn every_reading_verb_prints_tables_and_tagged_json() {
                 {"label": "federation", "readable": true, "entries": 5, "log_digest": "00", "state_digest": "11"}],
                 "alarms": ["fork"]}),
             ),
+            (
+                "GET /api/v1/freshness",
+                200,
+                json!({"units": [{"unit": "nt", "as_of_ms": 1_520_229_600_000_i64}]}),
+            ),
             ("GET /api/v1/peers", 200, json!([peer])),
             (
                 "GET /api/v1/sync",
@@ -478,7 +484,9 @@ fn every_reading_verb_prints_tables_and_tagged_json() {
         let name = fenbu(&[verb, &["--dir", dir, "-o", "name"]].concat());
         assert!(name.code == 0 && !name.out.contains(' '), "{verb:?} {name:?}");
     }
-    assert!(fenbu(&["status", "--dir", dir]).err.contains("Alarm: fork"));
+    let status = fenbu(&["status", "--dir", dir]);
+    assert!(status.err.contains("Alarm: fork"));
+    assert!(status.out.contains("2018-03-05 14:00 (nt)"), "{}", status.out);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::office::Office;
 use crate::client::Route;
 use crate::error::Result;
+use fenbu_protocol::record::ALL;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -59,6 +60,11 @@ impl Standing {
 
     pub(super) fn count(&self, plural: &str) -> u64 {
         self.records.get(plural).copied().unwrap_or(0)
+    }
+
+    /// How many there are of each kind of record, by its name.
+    pub(super) fn by_kind(&self) -> BTreeMap<&'static str, u64> {
+        ALL.into_iter().map(|schema| (schema.name, self.count(schema.plural))).collect()
     }
 
     /// One digest for people to compare: that of the federation's space.

@@ -7,6 +7,7 @@
 //! `office` is one daemon; `agree` asks all of them where they stand; `story` is what happens.
 
 mod agree;
+mod figures;
 mod office;
 mod story;
 
@@ -158,6 +159,8 @@ fn json(report: &Report) -> Value {
         "posts_by_column": report.posts_by_column,
         "members": report.members,
         "meetings": report.meetings,
+        // Head office reads every space.
+        "by_kind": report.standings.first().map(Standing::by_kind),
         "conflicts": report.conflicts,
         "bulk_ms": report.bulk_ms,
         "heal_ms": report.heal_ms,

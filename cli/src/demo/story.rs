@@ -1,6 +1,7 @@
 //! What happens in the demo, in order.
 
 use super::agree::{Standing, agree, agreeing, ask};
+use super::figures;
 use super::office::{Office, free_address};
 use crate::error::{Error, Kind, Result};
 use crate::lang::{Key, Text};
@@ -8,6 +9,7 @@ use crate::output::Output;
 use crate::relay::Relay;
 use crate::sample::{Expected, Sample};
 use crate::wiring::{self, DemoOptions, InitOptions, JoinOptions};
+use fenbu_protocol::record::schema_named;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -87,6 +89,7 @@ impl Story {
         let standings = self.wait_for_agreement(output).await?;
         let heal_ms = millis(healed);
         let mut complaints = self.miscounts(&standings);
+        complaints.extend(figures::check(&self.offices[0], &self.expected).await?);
         let conflicts = self.check_merges(&edited, &mut complaints).await?;
         let head = &standings[0];
         Ok(Report {
@@ -160,8 +163,7 @@ impl Story {
                 lines.collect()
             })
             .collect();
-        let records = self.expected.posts + self.expected.members + self.expected.meetings;
-        let count = records.to_string();
+        let count = self.expected.records().to_string();
         self.say(output, Key::DemoImport.with([("records", count)]));
         let since = Instant::now();
         let imports = self.offices.iter().zip(files).map(|(office, lines)| office.import(lines));
@@ -277,9 +279,19 @@ impl Story {
                 Some(own) if i > 0 => (own.members, own.meetings),
                 _ => (self.expected.members, self.expected.meetings),
             };
+            check(&standing.unit, "branches", standing.count("branches"), self.expected.branches);
+            check(&standing.unit, "terms", standing.count("terms"), self.expected.terms);
             check(&standing.unit, "posts", standing.count("posts"), self.expected.posts);
             check(&standing.unit, "members", standing.count("members"), members);
             check(&standing.unit, "meetings", standing.count("meetings"), meetings);
+            for (kind, expected) in &self.expected.ledgers {
+                let Some(schema) = schema_named(kind) else { continue };
+                let expected = match (own, kind.as_str()) {
+                    (Some(own), "care-visit") if i > 0 => own.care_visits,
+                    _ => *expected,
+                };
+                check(&standing.unit, schema.plural, standing.count(schema.plural), expected);
+            }
             for (column, expected) in &self.expected.posts_by_column {
                 let found = standing.posts_by_column.get(column).copied().unwrap_or(0);
                 check(&standing.unit, column, found, *expected);

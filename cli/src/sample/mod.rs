@@ -6,17 +6,19 @@
 //! show is compared with it. The same seed and number of units give the same bytes on every
 //! machine. [`workload()`] is the uniform load that benches measure with.
 //!
-//! Sixteen units from any seed: 40 branches, 600 members, 6,984 meetings, 459 posts
-//! ([`POSTS_BY_COLUMN`]). With other numbers of units the posts are spread over them, and
+//! Sixteen units from any seed: 40 branches, 352 terms of their leaders, 600 members, 6,984 meetings,
+//! 459 posts ([`POSTS_BY_COLUMN`]). With other numbers of units the posts are spread over them, and
 //! members and meetings follow the branches.
 
 mod calendar;
+mod ledgers;
 mod meetings;
 mod phrases;
 mod posts;
 mod prose;
 mod rng;
 mod roster;
+mod tree;
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +55,7 @@ pub struct Sample {
 /// One record to be written by a unit's node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SampleRecord {
-    /// `post`, `member` or `meeting`.
+    /// Name of its kind.
     pub kind: &'static str,
     pub id: DocId,
     pub fields: Map<String, Value>,
@@ -69,6 +71,8 @@ impl SampleRecord {
 /// How many records of each sort a complete node must show.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Expected {
+    pub branches: usize,
+    pub terms: usize,
     pub posts: usize,
     pub posts_by_column: BTreeMap<String, usize>,
     pub posts_by_status: BTreeMap<String, usize>,
@@ -76,16 +80,20 @@ pub struct Expected {
     pub members_by_stage: BTreeMap<String, usize>,
     pub meetings: usize,
     pub meetings_by_kind: BTreeMap<String, usize>,
+    /// Everything else, by kind.
+    pub ledgers: BTreeMap<String, usize>,
     /// By unit code.
     pub by_unit: BTreeMap<String, ExpectedOfUnit>,
 }
 
-/// One unit's share of [`Expected`].
+/// One unit's share of [`Expected`]; branches and terms are head office's to write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ExpectedOfUnit {
     pub posts: usize,
     pub members: usize,
     pub meetings: usize,
+    /// Care visits, which stay in the unit.
+    pub care_visits: usize,
 }
 
 impl ExpectedOfUnit {
@@ -96,7 +104,8 @@ impl ExpectedOfUnit {
 
 impl Expected {
     pub fn records(&self) -> usize {
-        self.posts + self.members + self.meetings
+        let main = self.branches + self.terms + self.posts + self.members + self.meetings;
+        main + self.ledgers.values().sum::<usize>()
     }
 }
 
@@ -117,7 +126,8 @@ impl Sample {
     }
 
     /// A unit's records: its members, then its meetings branch by branch, then its posts, each in
-    /// order of time. Nothing for a code that is no unit's.
+    /// order of time; head office's begin with the branches of all units and their leaders' terms.
+    /// Nothing for a code that is no unit's.
     pub fn records_of<'a>(
         &'a self,
         unit_code: &str,
@@ -128,10 +138,12 @@ impl Sample {
             self.branches.iter().enumerate().filter(is_ours).map(|(index, _)| index)
         };
         let posts = self.posts.iter().enumerate().filter(move |(_, p)| Some(p.unit) == unit);
-        branches()
-            .flat_map(|branch| self.members_of(branch))
+        let head = if unit == Some(0) { 0..self.branches.len() } else { 0..0 };
+        head.flat_map(|branch| self.tree_of(branch))
+            .chain(branches().flat_map(|branch| self.members_of(branch)))
             .chain(branches().flat_map(|branch| self.meetings_of(branch)))
             .chain(posts.map(|(index, plan)| self.post(index, plan)))
+            .chain(unit.into_iter().flat_map(|unit| ledgers::of_unit(self, unit)))
     }
 
     /// Every unit's records, head office first.
@@ -142,6 +154,8 @@ impl Sample {
     /// How many records there are, from the plan alone.
     pub fn expected(&self) -> Expected {
         let mut expected = Expected {
+            branches: self.branches.len(),
+            terms: self.branches.iter().map(tree::terms_count).sum(),
             posts: self.posts.len(),
             posts_by_column: count(self.posts.iter().map(|post| post.column)),
             posts_by_status: posts::by_status(),
@@ -149,11 +163,16 @@ impl Sample {
             members_by_stage: count(self.people.iter().flatten().map(|person| person.stage)),
             meetings: 0,
             meetings_by_kind: BTreeMap::new(),
+            ledgers: ledgers::kinds()
+                .map(|kind| (kind.to_owned(), ledgers::count(kind, self.units.len())))
+                .filter(|(_, count)| *count > 0)
+                .collect(),
             by_unit: BTreeMap::new(),
         };
         for (index, unit) in self.units.iter().enumerate() {
             let mut of_unit = ExpectedOfUnit {
                 posts: self.posts.iter().filter(|post| post.unit == index).count(),
+                care_visits: ledgers::AT_HOME.1,
                 ..ExpectedOfUnit::default()
             };
             for (i, branch) in self.branches.iter().enumerate().filter(|(_, b)| b.unit == index) {
@@ -172,6 +191,17 @@ impl Sample {
     /// Whether a branch is its unit's first, which holds the unit's own meetings.
     fn is_first(&self, branch: usize) -> bool {
         branch == 0 || self.branches[branch - 1].unit != self.branches[branch].unit
+    }
+
+    /// A branch, and the terms of those who lead it.
+    fn tree_of(&self, index: usize) -> impl Iterator<Item = SampleRecord> + use<> {
+        let mut rng = Rng::derive(self.seed, "tree", index as u64);
+        let branch = &self.branches[index];
+        let id = rng.doc_id();
+        let fields = tree::branch(&mut rng, branch, &self.units[branch.unit].code);
+        let terms = tree::terms(&mut rng, branch, &self.people[index]).into_iter();
+        let terms = terms.map(|(id, fields)| SampleRecord { kind: "term", id, fields });
+        std::iter::once(SampleRecord { kind: "branch", id, fields }).chain(terms)
     }
 
     fn members_of(&self, branch: usize) -> impl Iterator<Item = SampleRecord> + use<'_> {

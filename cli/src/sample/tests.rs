@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fenbu_protocol::id::Hash;
+use fenbu_protocol::record::{Authors, Edits, Record, schema_named};
 use serde_json::Value;
 
 use super::*;
@@ -23,6 +24,7 @@ fn the_founding_picture_counts_exactly() {
         let expected = sample.expected();
         assert_eq!((sample.units.len(), sample.branches.len()), (16, 40));
         assert_eq!((expected.posts, expected.members, expected.meetings), (459, 600, 6984));
+        assert_eq!((expected.branches, expected.terms), (40, 2 * (32 * 5 + 8 * 2)));
         let columns: Vec<(&str, usize)> =
             expected.posts_by_column.iter().map(|(column, n)| (column.as_str(), *n)).collect();
         assert_eq!(columns, [("culture", 66), ("news", 293), ("pioneer", 30), ("style", 70)]);
@@ -38,6 +40,8 @@ fn what_is_expected_is_what_is_there() {
         let mut found: BTreeMap<String, ExpectedOfUnit> = BTreeMap::new();
         let (mut columns, mut statuses) = (Vec::new(), Vec::new());
         let (mut kinds, mut stages) = (Vec::new(), Vec::new());
+        let (mut branches, mut terms) = (0, 0);
+        let mut ledgers: BTreeMap<String, usize> = BTreeMap::new();
         for unit in &sample.units {
             let of_unit = found.entry(unit.code.clone()).or_default();
             for record in sample.records_of(&unit.code) {
@@ -56,7 +60,12 @@ fn what_is_expected_is_what_is_there() {
                         of_unit.meetings += 1;
                         kinds.push(code("kind"));
                     }
-                    other => panic!("an unexpected {other}"),
+                    "branch" => branches += 1,
+                    "term" => terms += 1,
+                    other => {
+                        of_unit.care_visits += usize::from(other == "care-visit");
+                        *ledgers.entry(other.to_owned()).or_default() += 1;
+                    }
                 }
             }
         }
@@ -66,7 +75,12 @@ fn what_is_expected_is_what_is_there() {
         assert_eq!(count(kinds.iter().map(String::as_str)), expected.meetings_by_kind);
         assert_eq!(count(stages.iter().map(String::as_str)), expected.members_by_stage);
         let sum = |f: fn(&ExpectedOfUnit) -> usize| found.values().map(f).sum::<usize>();
-        assert_eq!(sum(ExpectedOfUnit::records), expected.records());
+        assert_eq!((branches, terms), (expected.branches, expected.terms));
+        assert_eq!(ledgers, expected.ledgers);
+        assert_eq!(
+            sum(ExpectedOfUnit::records) + branches + terms + ledgers.values().sum::<usize>(),
+            expected.records()
+        );
     }
 }
 
@@ -159,7 +173,7 @@ fn branches_without_a_committee_are_small() {
     for branch in &sample.branches {
         let of_branch: Vec<SampleRecord> = sample
             .records_of(&sample.units[branch.unit].code)
-            .filter(|r| r.kind != "post" && text(r, "branch") == branch.code)
+            .filter(|r| matches!(r.kind, "member" | "meeting") && text(r, "branch") == branch.code)
             .collect();
         let full =
             of_branch.iter().filter(|r| r.kind == "member" && text(r, "stage") == "full").count();
@@ -175,11 +189,65 @@ fn branches_without_a_committee_are_small() {
 #[test]
 fn a_line_reads_back() {
     let sample = Sample::generate(1, 2);
-    let record = sample.records().next().expect("head office has members");
+    let record = sample.records().next().expect("head office has branches");
     let line = record.to_jsonl_line();
     assert!(!line.contains('\n'));
     let value: Value = serde_json::from_str(&line).expect("JSON");
-    assert_eq!(value["kind"], "member");
+    assert_eq!(value["kind"], "branch");
     assert_eq!(value["id"].as_str().expect("an id").parse(), Ok(record.id));
-    assert_eq!(value["fields"]["branch"], "head-1");
+    assert_eq!(value["fields"]["code"], "head-1");
+}
+
+/// Every record is one its unit's node may make, as it stands.
+#[test]
+fn every_record_can_be_written_by_its_unit() {
+    let sample = Sample::generate(3, 4);
+    for unit in &sample.units {
+        let authors = std::sync::Arc::new(Authors {
+            units: BTreeMap::from([([7; 16], unit.code.clone())]),
+            head_office: "head".into(),
+            home: None,
+        });
+        for record in sample.records_of(&unit.code) {
+            let schema = schema_named(record.kind).expect("a known kind");
+            let fields = Value::Object(record.fields.clone());
+            let edits = Edits::from_json(schema, &fields)
+                .unwrap_or_else(|why| panic!("{}: {why}: {fields}", record.kind));
+            let made = Record::new(schema).by(&authors).edit([7; 16], 1, "a", &edits);
+            assert!(matches!(made, Ok(Some(_))), "{} of {}: {made:?}", record.kind, unit.code);
+        }
+    }
+}
+
+/// Nobody is registered twice, no meeting has two records: the inbox of a sample is empty.
+#[test]
+fn nothing_in_it_contradicts_itself() {
+    use fenbu_protocol::id::{DocId, SpaceId};
+    use fenbu_protocol::record::conflict::{Of, Subject, across, clusters, match_case, within};
+    use fenbu_protocol::record::{Edits, Record, schema_named};
+    let sample = Sample::generate(1, 4);
+    for unit in &sample.units {
+        let space = SpaceId([1; 16]);
+        let mut subjects = BTreeMap::new();
+        let mut groups: BTreeMap<[u8; 16], Vec<Of>> = BTreeMap::new();
+        for (n, line) in (0_u128..).zip(sample.records_of(&unit.code)) {
+            let schema = schema_named(line.kind).expect("a known kind");
+            let edits = Edits::from_json(schema, &Value::Object(line.fields)).expect("sound");
+            let mut record = Record::new(schema);
+            record.edit([1; 16], 1, "a", &edits).expect("a record");
+            let of = Of { document: DocId(n.to_be_bytes()), space, kind: schema.kind };
+            assert_eq!(within(of, &record), []);
+            for m in record.matches(space, of.document) {
+                groups.entry(m.key).or_default().push(of);
+            }
+            subjects.insert(of, record);
+        }
+        let groups = groups.into_iter().filter(|(_, of)| of.len() > 1);
+        let groups = groups.filter_map(|(key, of)| Some((match_case(&key)?, of)));
+        for (case, among) in clusters(groups) {
+            let subject = |of: Of| Subject { of, record: subjects[&of].clone() };
+            let found = across(case, among.into_iter().map(subject).collect());
+            assert_eq!(found, [], "{case:?} in {}", unit.code);
+        }
+    }
 }

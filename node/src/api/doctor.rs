@@ -13,6 +13,7 @@ use axum::extract::{Query, State};
 use fenbu_protocol::directory::{Directory, NodeInfo, Space};
 use fenbu_protocol::id::NodeId;
 use fenbu_protocol::seal;
+use fenbu_protocol::sync::Difference;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -21,6 +22,9 @@ use std::sync::Arc;
 pub(super) struct Examine {
     /// A peer to reach: its name, unit, id prefix, or `host:port`.
     net: Option<String>,
+    /// Look at everything stored first.
+    #[serde(default)]
+    deep: bool,
 }
 
 /// One line of the examination.
@@ -68,9 +72,11 @@ pub(super) async fn doctor(
     State(daemon): State<Arc<Daemon>>,
     Query(examine): Query<Examine>,
 ) -> Result<Json<Value>, Problem> {
+    let looked = if examine.deep { Some(damage::look(&daemon).await?) } else { None };
     let driver = daemon.status().await.ok_or_else(Problem::stopping)?;
     let directory = daemon.records.shared.directory.now();
-    let mut checks = vec![store(&daemon).await?, peers(&driver), storage(&driver)];
+    let mut checks = vec![store(&daemon).await?, peers(&driver), disk::check(&daemon, &driver)];
+    checks.push(damage::check(&daemon, &driver, &directory, looked));
     checks.push(directory_check(&driver, &directory));
     checks.push(freshness(&driver, &directory, &daemon));
     checks.extend(root_key(&daemon));
@@ -78,6 +84,7 @@ pub(super) async fn doctor(
     checks.push(continuity(&daemon, &driver).await?);
     checks.push(refused(&daemon, &driver).await?);
     checks.push(conduct(&driver, &directory));
+    checks.push(states(&driver, &directory));
     checks.push(alarms(&driver));
     checks.push(clock());
     if let Some(wanted) = examine.net {
@@ -101,15 +108,21 @@ async fn store(daemon: &Arc<Daemon>) -> Result<Check, Problem> {
             format!("数据库可读：{} 条日志条目，{} 份文档", c.entries, c.documents),
             format!("the database can be read: {} entries, {} documents", c.entries, c.documents),
         ),
-        Err(e) => Check::bad(
-            "store",
-            "error",
-            (format!("数据库无法读取：{}", said(&e)), format!("the database cannot be read: {e}")),
-            (
-                "停止节点，保留数据目录副本，再按运行手册恢复",
-                "stop the node, keep a copy of its folder, then follow the runbook",
-            ),
-        ),
+        Err(e) => {
+            daemon.scrub.blocked(&e);
+            Check::bad(
+                "store",
+                "error",
+                (
+                    format!("数据库无法读取：{}", said(&e)),
+                    format!("the database cannot be read: {e}"),
+                ),
+                (
+                    "节点会自行用读得出的内容重建数据库，其余从其他节点取回；一分钟后再检查，并检查磁盘（dmesg、SMART）",
+                    "the node makes it anew of what can be read and fetches the rest from peers: look again in a minute, and check the disk (dmesg, SMART)",
+                ),
+            )
+        }
     })
 }
 
@@ -166,21 +179,6 @@ fn peers(driver: &DriverStatus) -> Check {
         (
             "检查网络与防火墙（UDP），或运行 fenbu doctor --net 对方节点",
             "check the network and the firewall (UDP), or run fenbu doctor --net PEER",
-        ),
-    )
-}
-
-fn storage(driver: &DriverStatus) -> Check {
-    if !driver.engine.storage_failing {
-        return Check::good("disk", "磁盘可写", "the disk takes writes");
-    }
-    Check::bad(
-        "disk",
-        "error",
-        ("磁盘拒绝写入收到的数据".into(), "the disk refuses what peers send".into()),
-        (
-            "清理磁盘空间或检查挂载；恢复后节点会自行继续",
-            "free space or check the mount; the node goes on by itself",
         ),
     )
 }
@@ -380,6 +378,29 @@ fn conduct(driver: &DriverStatus, directory: &Directory) -> Check {
     )
 }
 
+/// Whether peers made the same records of the same entries.
+fn states(driver: &DriverStatus, directory: &Directory) -> Check {
+    let differences = &driver.engine.differences;
+    let under_way = |d: &&Difference| d.rebuilding || !d.confirmed;
+    let Some(worst) = differences.iter().min_by_key(|d| under_way(d)) else {
+        return Check::good("records", "与各节点的记录一致", "the same records as every peer");
+    };
+    let why = crate::states::describe(directory, worst);
+    Check::bad(
+        "records",
+        if under_way(&worst) { "warning" } else { "error" },
+        (said(&why), why),
+        if under_way(&worst) {
+            ("等几分钟再检查", "wait a few minutes and look again")
+        } else {
+            (
+                "两个节点升级到同一版本，再在两边运行 fenbu repair documents；仍不一致就按运行手册处理",
+                "upgrade both nodes to one version and run fenbu repair documents on both; if they differ still, see the runbook",
+            )
+        },
+    )
+}
+
 /// A backlog may be held back for a moment; a minute of it is a flood.
 const HELD_BACK_WORTH_TELLING_MS: u64 = 60_000;
 
@@ -476,3 +497,6 @@ fn unreachable_check(error: &TransportError) -> Check {
     };
     Check::bad("net", "error", (said(&error), error.to_string()), hint)
 }
+
+mod damage;
+mod disk;

@@ -72,6 +72,25 @@ pub(super) async fn metrics(State(daemon): State<Arc<Daemon>>) -> Result<Respons
         "1 while the disk refuses writes.",
         u64::from(engine.storage_failing),
     );
+    let space = crate::floor::Space::at(&daemon.config.dir).ok();
+    line(
+        "fenbu_disk_free_bytes",
+        "gauge",
+        "What is left on the disk that holds the node's folder.",
+        space.map_or(0, |space| space.free),
+    );
+    line(
+        "fenbu_entries_damaged",
+        "gauge",
+        "Entries the disk does not give back, until peers have brought them again.",
+        engine.damaged.iter().map(|d| d.to - d.from + 1).fold(0, u64::saturating_add),
+    );
+    line(
+        "fenbu_state_differences",
+        "gauge",
+        "Spaces and peers whose records differ at equal entries.",
+        engine.differences.len() as u64,
+    );
     let handshakes = &status.handshakes;
     for (name, help, value) in [
         ("fenbu_handshakes_accepted_total", "Handshakes others completed.", handshakes.accepted),

@@ -4,13 +4,16 @@
 //! socket is the account's own (mode 0600); who called is taken from its peer credentials.
 
 mod admin;
+mod conflicts;
 mod doctor;
+mod inout;
 mod metrics;
 mod personal;
 mod problem;
 mod quarantine;
 mod records;
 mod repair;
+mod reports;
 mod root;
 mod search;
 mod spaces;
@@ -72,18 +75,30 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/directory/root/take", post(root::take))
         .route("/quarantine", get(quarantine::list))
         .route("/quarantine/reviewed", post(quarantine::reviewed))
+        .route("/conflicts", get(conflicts::list))
+        .route("/conflicts/{id}", get(conflicts::show))
+        .route("/conflicts/{id}/settle", post(conflicts::settle))
         .route("/config", get(admin::config))
         .route("/doctor", get(doctor::doctor))
         .route("/schema", get(admin::schema))
         .route("/search", get(search::search))
-        .route("/import", post(records::import))
-        .route("/export", get(records::export))
+        .route("/import", post(inout::import))
+        .route("/export", get(inout::export))
+        .route("/template/{kind}", get(inout::template))
+        .route("/calendar.ics", get(inout::calendar))
+        .route("/feed.atom", get(inout::feed))
         .route("/repair/views", post(repair::views))
         .route("/repair/documents", post(repair::documents))
+        .route("/freshness", get(reports::units))
+        .route("/reports/{name}", get(reports::report))
+        .route("/reports/{name}/seal", post(reports::seal))
+        .route("/sealed-reports/{id}/compare", get(reports::compare))
         .route("/{plural}", get(records::list).post(records::create))
         .route("/{plural}/{id}", get(records::show).patch(records::edit))
         .route("/{plural}/{id}/reveal", post(personal::reveal))
-        .route("/{plural}/{id}/history", get(records::history));
+        .route("/{plural}/{id}/history", get(records::history))
+        .route("/{plural}/{id}/docx", get(inout::docx_of))
+        .route("/{plural}/{id}/page", get(inout::page_of));
     Router::new()
         .nest("/api/v1", api)
         .route("/healthz", get(|| async { "ok\n" }))

@@ -2,6 +2,7 @@
 
 use crate::admission::{AdmissionError, SpaceRefused};
 use crate::records::RecordError;
+use crate::reports::ReportError;
 use crate::store::StoreError;
 use crate::words::Lang;
 use crate::writer::{Stopping, WriteError};
@@ -114,7 +115,7 @@ impl From<StoreError> for Problem {
         }
         match error {
             StoreError::Query(_) => Self::bad_request(detail),
-            StoreError::Full { .. } => {
+            StoreError::Full { .. } | StoreError::Low { .. } => {
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The disk is full", detail)
             }
             _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store", "The store failed", detail),
@@ -126,7 +127,9 @@ impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
         let detail = error.to_string();
         match error {
-            RecordError::NotFound { .. } => Self::not_found(detail),
+            RecordError::NotFound { .. } | RecordError::NoConflict { .. } => {
+                Self::not_found(detail)
+            }
             RecordError::Ambiguous { candidates, .. } => Self {
                 candidates,
                 ..Self::new(StatusCode::CONFLICT, "ambiguous", "Ambiguous id", detail)
@@ -134,8 +137,11 @@ impl From<RecordError> for Problem {
             RecordError::Exists { .. } => {
                 Self::new(StatusCode::CONFLICT, "exists", "It exists already", detail)
             }
-            RecordError::Edit(_) => Self::bad_request(detail),
+            RecordError::Edit(_) | RecordError::Sealed | RecordError::NoWay { .. } => {
+                Self::bad_request(detail)
+            }
             RecordError::NotAllowed(_)
+            | RecordError::NotSettler { .. }
             | RecordError::NoKey(_)
             | RecordError::Write(WriteError::NoKey(_) | WriteError::Limit(_)) => {
                 Self::not_allowed(detail)
@@ -148,6 +154,17 @@ impl From<RecordError> for Problem {
             ),
             RecordError::Store(e) | RecordError::Write(WriteError::Store(e)) => e.into(),
             RecordError::Write(WriteError::LogLeft | WriteError::Stopping(_)) => Self::stopping(),
+        }
+    }
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Record(error) => error.into(),
+            ReportError::Unknown(..) => Self::not_found(error.to_string()),
+            ReportError::Unreadable(_) => Self::not_allowed(error.to_string()),
+            other => Self::bad_request(other.to_string()),
         }
     }
 }

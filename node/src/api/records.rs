@@ -1,27 +1,24 @@
-//! Records: list, show, write, history, import, export.
+//! Records: list, show, write, history.
 
-use super::personal::{disclose, warnings};
+use super::personal::warnings;
 use super::{Caller, Problem, blocking};
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
-use crate::import::{ImportOptions, ImportReport, export_line, import as import_lines};
-use crate::records::{Records, Saved, Shown};
+use crate::records::{Saved, Shown};
 use crate::store::{Cell, Cursor, ListQuery, ListedRow, Order, OrderBy};
 use crate::words::Lang;
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use fenbu_protocol::directory::{Directory, Template};
+use axum::http::StatusCode;
+use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{DocId, NodeId, SpaceId};
 use fenbu_protocol::record::personal::{drop_masks, mask_fields, masked};
-use fenbu_protocol::record::{ALL, Schema, ValueType, schema_named};
+use fenbu_protocol::record::{ALL, Field, HIDDEN, Schema, ValueType};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 const LIMIT_DEFAULT: usize = 50;
 
@@ -153,27 +150,26 @@ fn carriers_of(directory: &Directory, space: &SpaceId) -> usize {
     directory.nodes().filter(|n| directory.carries(&n.node, space)).count()
 }
 
-/// What a record's line names so that importing it brings it back where it was.
-fn home_of(directory: &Directory, space: &SpaceId) -> Option<String> {
-    let temporary = directory.space(space).filter(|s| s.template == Template::TEMPORARY);
-    temporary.map(|s| s.label.clone()).or_else(|| unit_of(directory, space))
-}
-
-fn unit_of(directory: &Directory, space: &SpaceId) -> Option<String> {
+pub(super) fn unit_of(directory: &Directory, space: &SpaceId) -> Option<String> {
     directory.space(space).and_then(|s| s.unit.clone())
 }
 
 /// Which node stands behind an actor in a space.
-struct Authors(BTreeMap<String, NodeId>);
+pub(super) struct Authors(BTreeMap<String, NodeId>);
 
 impl Authors {
-    fn of(status: &DriverStatus, space: &SpaceId) -> Self {
+    pub(super) fn of(status: &DriverStatus, space: &SpaceId) -> Self {
         let logs = status.engine.logs.iter().filter(|l| l.space == *space);
         let actors = logs.map(|l| (fenbu_protocol::id::hex(&l.log.actor()), l.author));
         Self(actors.collect())
     }
 
-    fn describe(&self, directory: &Directory, actor: &str, out: &mut Map<String, Value>) {
+    pub(super) fn describe(
+        &self,
+        directory: &Directory,
+        actor: &str,
+        out: &mut Map<String, Value>,
+    ) {
         let node = self.0.get(actor);
         let info = node.and_then(|n| directory.node(n));
         out.insert("node".into(), json!(node));
@@ -296,7 +292,13 @@ fn list_query(
     }
     // What was withdrawn is in no list that does not ask for it.
     let asked = |field: &str| query.equals.iter().any(|(name, _)| name == field);
-    let hidden = schema.hidden.iter().filter(|(field, _)| !asked(field));
+    // Whoever asks for what secrecy hides wants to see it.
+    let hides = |field: &Field| {
+        let by = field.hidden_by.map(|hidden| hidden.by);
+        by.filter(|_| query.equals.iter().any(|(n, v)| n == field.name && v == HIDDEN))
+    };
+    let wanted: Vec<&str> = schema.fields.iter().filter_map(hides).collect();
+    let hidden = schema.hidden.iter().filter(|(f, _)| !asked(f) && !wanted.contains(f));
     query.excludes = hidden.map(|(f, s)| ((*f).to_owned(), (*s).to_owned())).collect();
     Ok(query)
 }
@@ -328,104 +330,4 @@ fn row_json(schema: &Schema, directory: &Directory, row: &ListedRow) -> Value {
     out.insert("updated_ms".into(), row.row.updated_ms.into());
     out.insert("conflicts".into(), row.conflicts.into());
     Value::Object(out)
-}
-
-pub(super) async fn import(
-    State(daemon): Node,
-    ConnectInfo(caller): ConnectInfo<Caller>,
-    Query(options): Query<ImportOptions>,
-    lang: Lang,
-    body: Bytes,
-) -> Result<Json<ImportReport>, Problem> {
-    let records = daemon.records.clone();
-    let mut report =
-        blocking(move || import_lines(&records, &body, options, &caller.account())).await??;
-    for error in &mut report.errors {
-        error.message = lang.say(&error.message);
-    }
-    Ok(Json(report))
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Export {
-    kind: Option<String>,
-    /// Why personal data goes along; without a reason it does not.
-    reveal: Option<String>,
-}
-
-/// Lines a reader has not taken yet.
-const EXPORT_LINES: usize = 64;
-
-pub(super) async fn export(
-    State(daemon): Node,
-    ConnectInfo(caller): ConnectInfo<Caller>,
-    Query(export): Query<Export>,
-) -> Result<Response, Problem> {
-    let schemas: Vec<&'static Schema> =
-        match &export.kind {
-            Some(kind) => vec![schema_named(kind).ok_or_else(|| {
-                Problem::not_found(format!("there is no kind of record '{kind}'"))
-            })?],
-            None => ALL.to_vec(),
-        };
-    let (lines, mut taken) = mpsc::channel::<Result<Bytes, std::io::Error>>(EXPORT_LINES);
-    let records = daemon.records.clone();
-    let revealed = export.reveal.is_some();
-    if let Some(reason) = export.reveal {
-        let (records, schemas) = (records.clone(), schemas.clone());
-        blocking(move || {
-            let personal = |s: &&&Schema| s.fields.iter().any(|f| f.personal);
-            schemas
-                .iter()
-                .filter(personal)
-                .try_for_each(|schema| disclose(&records, schema, "*", "export", &reason, caller))
-        })
-        .await??;
-    }
-    tokio::task::spawn_blocking(move || export_all(&records, &schemas, revealed, &lines));
-    let stream = futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx));
-    let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    Ok((headers, Body::from_stream(stream)).into_response())
-}
-
-/// A line says what there is.
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(parts) => parts.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-fn export_all(
-    records: &Records,
-    schemas: &[&'static Schema],
-    revealed: bool,
-    lines: &mpsc::Sender<Result<Bytes, std::io::Error>>,
-) {
-    let directory = records.shared.directory.now();
-    for schema in schemas {
-        let outcome = records.each(schema, |shown| {
-            let mut fields = shown.record.to_json();
-            if let Some(fields) = fields.as_object_mut() {
-                fields.remove("conflicts");
-                fields.remove("courses");
-                let open = |name: &str| revealed || !schema.field(name).is_some_and(|f| f.personal);
-                fields.retain(|name, value| !is_empty(value) && open(name));
-            }
-            let unit = home_of(&directory, &shown.space);
-            let mut line = export_line(schema.name, shown.document, unit.as_deref(), fields);
-            line.push('\n');
-            // A reader that has gone away needs no more lines.
-            let _ = lines.blocking_send(Ok(line.into()));
-        });
-        if let Err(error) = outcome {
-            tracing::error!(%error, "an export broke off");
-            // The break in the stream tells the reader that the export is not whole.
-            let _ = lines.blocking_send(Err(std::io::Error::other(error.to_string())));
-            return;
-        }
-    }
 }

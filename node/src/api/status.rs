@@ -5,6 +5,7 @@ use crate::continuity::Incarnation;
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
 use crate::freshness::{Age, age};
+use crate::states;
 use crate::store::{Counts, Digests, StoreError};
 use crate::transport::LinkStats;
 use crate::words::Lang;
@@ -67,6 +68,8 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
     let (driver, directory) = gather(&daemon).await?;
     let asked = daemon.clone();
     let stored = blocking(move || stored(&asked)).await??;
+    let records = daemon.records.clone();
+    let conflicts = blocking(move || records.conflicts()).await??;
     let me = daemon.me();
     let info = directory.node(&me);
     let totals = driver.links.values().map(|l| l.stats).chain(driver.past.values().copied());
@@ -101,6 +104,7 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
         "spaces": spaces(&directory, &driver, &stored, &me),
         "records": stored.records,
         "posts_by_column": stored.columns,
+        "conflicts": super::conflicts::counted(&conflicts),
         "entries": stored.counts.entries,
         "documents": stored.counts.documents,
         "waiting": stored.counts.waiting,
@@ -123,7 +127,7 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
         "bytes_received": totals.stream_bytes_in,
         "udp_bytes_sent": totals.udp_bytes_out,
         "udp_bytes_received": totals.udp_bytes_in,
-        "alarms": alarms(&driver, stored.incarnation).iter().map(|alarm| lang.say(alarm)).collect::<Vec<_>>(),
+        "alarms": alarms(&driver, &directory, stored.incarnation).iter().map(|alarm| lang.say(alarm)).collect::<Vec<_>>(),
     })))
 }
 
@@ -146,11 +150,12 @@ pub(super) fn admin_linked(driver: &DriverStatus, directory: &Directory) -> bool
     driver.engine.peers.iter().any(|p| p.live && p.peer == directory.admin())
 }
 
-fn alarms(driver: &DriverStatus, incarnation: Incarnation) -> Vec<String> {
+fn alarms(driver: &DriverStatus, directory: &Directory, incarnation: Incarnation) -> Vec<String> {
     let engine = &driver.engine;
     let mut alarms = driver.alarms.clone();
     alarms.extend(incarnation.recent().map(|(_, why)| why.describe().to_owned()));
     alarms.extend(engine.directory_stopped.clone());
+    alarms.extend(engine.differences.iter().map(|d| states::describe(directory, d)));
     if engine.storage_failing {
         alarms.push("the disk refuses what peers send; see the log".into());
     }

@@ -36,7 +36,7 @@ fn a_restored_node_has_its_keys_and_settings_and_begins_anew() {
     let folder = Folder::open(&again).unwrap();
     let mut store = SqliteStore::open(folder.database(), &crate::views::specs()).unwrap();
     let loaded = store.load().unwrap();
-    let begun = crate::continuity::resume(&folder, &mut store, &loaded, &report.node).unwrap();
+    let (begun, _) = crate::continuity::resume(&folder, &mut store, &loaded, &report.node).unwrap();
     assert_ne!(begun, Incarnation::default());
 }
 

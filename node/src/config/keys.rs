@@ -134,6 +134,21 @@ pub(super) const KEYS: &[Key] = &[
     key("store.reader_cache_bytes", Shape::Number, "SQLite page cache of each reader."),
     key("store.document_cache_bytes", Shape::Number, "Loaded documents kept in memory."),
     key(
+        "store.free_bytes_min",
+        Shape::Number,
+        "Free space kept on the disk: with less, nothing is written or received until there is a\nquarter more. 0 keeps none.",
+    ),
+    key(
+        "store.scrub_bytes_per_s",
+        Shape::Number,
+        "Bytes a second that are looked through for damage, in the background.",
+    ),
+    key(
+        "store.scrub_every_s",
+        Shape::Number,
+        "Seconds from one look through everything to the next.",
+    ),
+    key(
         "api.socket",
         Shape::Text,
         "Unix socket the `fenbu` command talks to. A relative path stands in the node's directory.",

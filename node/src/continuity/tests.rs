@@ -22,7 +22,7 @@ impl Disk {
     fn start(&mut self) -> Incarnation {
         let loaded = self.store.load().unwrap();
         let me = NodeId(testing::key().verifying_key().to_bytes());
-        let found = resume(&self.folder, &mut self.store, &loaded, &me).unwrap();
+        let (found, _) = resume(&self.folder, &mut self.store, &loaded, &me).unwrap();
         let reader = self.store.reader().unwrap();
         assert_eq!(Incarnation::stored(reader.as_ref()).unwrap(), found, "and it is durable");
         found
@@ -51,6 +51,30 @@ fn a_restored_database_begins_anew_and_stays_so() {
     // Once more from the same backup, which knows nothing of the first time.
     disk.store = backup;
     assert_ne!(disk.start().number, first.number);
+}
+
+/// The nonce is the right one: the database lost its end since this very start.
+#[test]
+fn a_database_behind_what_was_written_begins_anew() {
+    let mut disk = Disk::new();
+    disk.start();
+    let loaded = disk.store.load().unwrap();
+    let me = NodeId(testing::key().verifying_key().to_bytes());
+    let (_, written) = resume(&disk.folder, &mut disk.store, &loaded, &me).unwrap();
+    written.note(Extent { incarnation: 0, entries: 1 });
+    let found = disk.start();
+    assert_eq!(found.began.unwrap().1, Why::Older);
+    assert_eq!(disk.start(), found, "noted anew, with what is there");
+    // It had begun another incarnation, and forgot.
+    let (written, _) = Mark::open(&disk.folder).unwrap();
+    written.note(Extent { incarnation: found.number + 9, entries: 0 });
+    assert!(disk.start().number > found.number + 9);
+    // A file that is not there, or not ours, proves nothing.
+    let now = disk.start();
+    for text in ["", "torn", "00"] {
+        disk.folder.write("written", text).unwrap();
+        assert_eq!(disk.start(), now);
+    }
 }
 
 #[test]

@@ -157,14 +157,28 @@ impl Bench {
         let (inputs, engine) = tokio_mpsc::unbounded_channel();
         let logs = store.load().unwrap().logs;
         let reader = store.reader().unwrap();
-        let (writer, handle) =
-            Writer::new(Box::new(store), shared.clone(), &logs, reader.as_ref(), inputs).unwrap();
+        let (writer, handle) = Writer::new(
+            Box::new(store),
+            shared.clone(),
+            &logs,
+            reader.as_ref(),
+            inputs,
+            Scrub::new().0,
+        )
+        .unwrap();
         std::thread::spawn(move || writer.run());
         let (_, woken) = mpsc::channel();
         let progress = Arc::new(Progress::default());
         let rebuilder = Rebuilder::new(shared.clone(), handle.clone(), progress.clone());
-        let materialiser =
-            Materialiser::new(shared.clone(), handle, rebuilder, woken, progress, false);
+        let materialiser = Materialiser::new(
+            shared.clone(),
+            handle,
+            rebuilder,
+            woken,
+            progress,
+            Scrub::new().0,
+            false,
+        );
         Self { shared, materialiser, directory: sender, _engine: engine }
     }
 
@@ -181,7 +195,8 @@ impl Bench {
         let (writer, progress) = (self.materialiser.writer.clone(), Arc::default());
         let (_, woken) = mpsc::channel();
         let (shared, rebuilder) = (self.shared.clone(), self.materialiser.rebuilder.clone());
-        self.materialiser = Materialiser::new(shared, writer, rebuilder, woken, progress, false);
+        self.materialiser =
+            Materialiser::new(shared, writer, rebuilder, woken, progress, Scrub::new().0, false);
     }
 
     /// As the driver does it when a statement comes.

@@ -133,3 +133,76 @@ fn an_index_that_was_lost_or_is_damaged_is_made_again() {
         desk.stop();
     }
 }
+
+/// By hand: `cargo test --release -p fenbu-node -- --ignored --nocapture fifty_thousand`.
+#[test]
+#[ignore = "prints timings"]
+fn fifty_thousand() {
+    use crate::records::Save;
+    use crate::store::{ListQuery, Order, OrderBy, SqliteStore};
+    use fenbu_protocol::record::Edits;
+    const RECORDS: usize = 50_000;
+    const ROUNDS: usize = 21;
+    fn median<T>(name: &str, mut work: impl FnMut() -> T) {
+        let mut times: Vec<f64> = (0..ROUNDS)
+            .map(|_| {
+                let start = Instant::now();
+                std::hint::black_box(work());
+                start.elapsed().as_secs_f64() * 1e3
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        eprintln!("{name}: {:.2} ms (worst {:.2})", times[ROUNDS / 2], times[ROUNDS - 1]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("fenbu.db"), &crate::views::specs()).unwrap();
+    let (search, seed) = Search::open(folder.path()).unwrap();
+    let bench = Bench::searched(Box::new(store), Clock::start(), search.clone());
+    let indexer = seed.with(bench.records.shared.clone());
+    let thread = std::thread::spawn(move || indexer.run());
+    let (records, start) = (&bench.records, Instant::now());
+    let space = records.home(post(), None).unwrap();
+    let text: String =
+        "国门先锋缉私风采党建动态警营文化雪夜大风".chars().cycle().take(200).collect();
+    for group in 0..RECORDS / 250 {
+        let save = |n: usize| {
+            let n = group * 250 + n;
+            let rare = if n.is_multiple_of(5000) { "罕见" } else { "" };
+            let fields = json!({"title": format!("第{n}篇稿件{rare}"), "body": format!("{text}{n}"),
+                "column": (["news", "style", "culture", "pioneer"][n % 4]), "status": "published",
+                "written": format!("2018-{:02}-{:02}", n % 12 + 1, n % 28 + 1)});
+            let edits = Edits::from_json(post(), &fields).unwrap();
+            Save { schema: post(), space, document: crate::records::Records::new_id(), edits }
+        };
+        records.save_all(&(0..250).map(save).collect::<Vec<_>>(), "a").unwrap();
+    }
+    eprintln!("{RECORDS} posts written in {:.1} s", start.elapsed().as_secs_f64());
+    let query = |text: &str| SearchQuery {
+        text: text.into(),
+        spaces: bench.records.shared.readable(),
+        limit: 20,
+        ..SearchQuery::default()
+    };
+    while search.find(&query("罕见")).unwrap().len() < 10 {}
+    eprintln!("and found after {:.1} s", start.elapsed().as_secs_f64());
+    median("first page", || records.list(post(), ListQuery::default()).unwrap());
+    let of = |column: &str, value: &str| ListQuery {
+        equals: vec![(column.into(), value.into())],
+        ..ListQuery::default()
+    };
+    median("of a column", || records.list(post(), of("column", "style")).unwrap());
+    median("of a state nobody is in", || records.list(post(), of("status", "returned")).unwrap());
+    median("by a day, no index", || records.list(post(), of("written", "2018-03-07")).unwrap());
+    let by_title = Order { by: OrderBy::Column("title".into()), descending: false };
+    median("in the order of titles", || {
+        records.list(post(), ListQuery { order: by_title.clone(), ..ListQuery::default() }).unwrap()
+    });
+    median("a rare word", || search.find(&query("罕见")).unwrap());
+    median("a word in every post", || search.find(&query("国门先锋")).unwrap());
+    median("one character in every post", || search.find(&query("雪")).unwrap());
+    median("two words in every post, of a column", || {
+        search.find(&SearchQuery { column: Some("style".into()), ..query("国门 大风") }).unwrap()
+    });
+    search.stop();
+    thread.join().unwrap();
+}

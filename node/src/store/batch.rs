@@ -5,6 +5,7 @@ use super::{LogId, NodeId, Place, SpaceId, StoreError};
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::DocId;
 use fenbu_protocol::log::{Kind, Run, Tip};
+use fenbu_protocol::record::conflict::Match;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,6 +19,9 @@ pub struct WriteBatch {
     /// Verified runs, each with its log's tip after it. What is held already is cut off; a run that
     /// begins at seq 1 makes its log known.
     pub runs: Vec<(Run, Tip)>,
+    /// Runs, verified as their authors', that take the place of stored ones which are damaged or missing.
+    /// Each must fit what stands before and after it; its entries are then made into documents again.
+    pub mended: Vec<Run>,
     /// Documents that are made again from their entries: their rows, and what waits or is refused
     /// there, go before anything of this batch comes. Nothing of the old row need be readable.
     pub forget: Vec<Place>,
@@ -58,6 +62,8 @@ pub struct DocumentUpdate {
     /// Kept if its kind has a view.
     pub row: Row,
     pub conflicts: u32,
+    /// What others it may contradict have in common with it; ascending. Kept as the row is.
+    pub keys: Vec<Match>,
 }
 
 impl DocumentUpdate {
@@ -72,6 +78,8 @@ pub struct RowUpdate {
     pub place: Place,
     pub row: Row,
     pub conflicts: u32,
+    /// As [`DocumentUpdate::keys`].
+    pub keys: Vec<Match>,
 }
 
 /// An entry and what it is about.
@@ -117,6 +125,7 @@ impl WriteBatch {
         }
         self.statements.extend(later.statements);
         self.runs.extend(later.runs);
+        self.mended.extend(later.mended);
         self.forget(&later.forget);
         // Rows are written after documents, and a later document brings a newer row.
         let stale = |row: &RowUpdate| later.documents.iter().any(|d| d.place() == row.place);
@@ -156,6 +165,7 @@ impl WriteBatch {
         self.drop_statements_from.is_none()
             && self.statements.is_empty()
             && self.runs.is_empty()
+            && self.mended.is_empty()
             && self.settings.is_empty()
     }
 
@@ -164,6 +174,7 @@ impl WriteBatch {
         self.drop_statements_from.is_none()
             && self.statements.is_empty()
             && self.runs.is_empty()
+            && self.mended.is_empty()
             && self.forget.is_empty()
             && self.documents.is_empty()
             && self.rows.is_empty()
@@ -290,7 +301,7 @@ mod tests {
         assert_eq!(batch.no_longer_waiting, [entry]);
 
         let row = Row { cells: vec![], created_ms: 0, updated_ms: 0 };
-        let old = RowUpdate { place, row: row.clone(), conflicts: 0 };
+        let old = RowUpdate { place, row: row.clone(), conflicts: 0, keys: vec![] };
         let elsewhere = Place { document: DocId([4; 16]), ..place };
         let of_another_kind = Place { kind: Kind(2), ..place };
         let others = [elsewhere, of_another_kind];
@@ -304,6 +315,7 @@ mod tests {
             heads: vec![],
             row,
             conflicts: 1,
+            keys: vec![],
         };
         let rows = kept.into_iter().chain([old]).collect();
         let mut batch = WriteBatch { rows, ..Default::default() };

@@ -25,6 +25,11 @@ pub enum StoreError {
     )]
     Full { path: PathBuf },
     #[error(
+        "the disk that holds {} has {free_mib} MiB left and {floor_mib} MiB are kept free: nothing is written, reading goes on. Free some space or move the folder to a larger disk; nothing was lost, and the node goes on by itself once there is room",
+        path.display()
+    )]
+    Low { path: PathBuf, free_mib: u64, floor_mib: u64 },
+    #[error(
         "the store {} cannot be written. Check that the folder and its files belong to the account the node runs as, and that the disk is not mounted read-only",
         path.display()
     )]

@@ -11,6 +11,7 @@
 
 mod batch;
 mod error;
+mod inspected;
 mod memory;
 mod query;
 mod row;
@@ -22,8 +23,9 @@ mod conformance;
 
 pub use batch::{DocumentUpdate, EntryRef, FORK_SETTING, Refusal, RowUpdate, WriteBatch};
 pub use error::StoreError;
+pub use inspected::Inspected;
 pub use memory::MemoryStore;
-pub use query::{Cursor, ListQuery, ListedRow, Order, OrderBy, PAGE_ROWS_MAX, Page};
+pub use query::{Cursor, ListQuery, ListedRow, Order, OrderBy, PAGE_ROWS_MAX, Page, Scanned};
 pub use row::{Cell, Row, ViewColumn, ViewSpec};
 pub use sqlite::SqliteStore;
 
@@ -78,6 +80,19 @@ pub trait Reader: Send {
     /// A run that begins exactly at `from_seq`, joined from as many stored ones as fit; `None` past
     /// the log's end.
     fn run(&self, log: LogId, from_seq: u64, bytes_max: usize) -> Result<Option<Run>, StoreError>;
+
+    /// The same, if it is what its author signed: to be sent on, or built on.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupted`] where it is not.
+    fn sound_run(
+        &self,
+        log: LogId,
+        from_seq: u64,
+        bytes_max: usize,
+    ) -> Result<Option<Run>, StoreError> {
+        self.run(log, from_seq, bytes_max)
+    }
 
     /// One entry. Costs two hashes for each entry before it in its run.
     fn entry(&self, log: LogId, seq: u64) -> Result<Option<StoredEntry>, StoreError>;
@@ -138,7 +153,26 @@ pub trait Reader: Send {
     /// Looks for damage in everything stored; reads all of it.
     fn check(&self) -> Result<(), StoreError>;
 
+    /// The same and more: that every index agrees with its table. Several times slower.
+    fn check_all(&self) -> Result<(), StoreError> {
+        self.check()
+    }
+
     fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError>;
+
+    /// These columns of every row of a view in these spaces, in no order; for figures.
+    fn scan(
+        &self,
+        kind: Kind,
+        columns: &[&str],
+        spaces: Option<&[SpaceId]>,
+    ) -> Result<Vec<Scanned>, StoreError>;
+
+    /// Documents of a kind that are in conflict with themselves, by document and space, at most `limit`.
+    fn in_conflict(&self, kind: Kind, limit: usize) -> Result<Vec<Place>, StoreError>;
+
+    /// Keys that several documents share, one of them an anchor, in order, at most `limit`.
+    fn shared_keys(&self, limit: usize) -> Result<Vec<SharedKey>, StoreError>;
 
     /// The view's row of one document.
     fn row(&self, place: Place) -> Result<Option<ListedRow>, StoreError>;
@@ -164,13 +198,32 @@ pub trait Reader: Send {
 
     fn digests(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError>;
 
+    /// The sums of the spaces no entry of which is behind its log's cursor, all as of one moment.
+    fn level(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError>;
+
     fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError>;
+
+    /// Looks on along a log for runs that are missing, cannot be read or are not what their author
+    /// signed, reading about `bytes_max` of it. Call again with what it returned until that is `done`.
+    fn inspect(&self, log: LogId, at: Inspected, bytes_max: usize)
+    -> Result<Inspected, StoreError>;
+
+    /// A space's sum of records as it is kept, and as its records come to; as of one moment.
+    fn recount(&self, space: SpaceId) -> Result<(StateDigest, StateDigest), StoreError>;
 
     /// All logs of a space, by log id.
     fn logs(&self, space: SpaceId) -> Result<Vec<StoredLog>, StoreError>;
 
     /// A log's opening, tip and cursor.
     fn log(&self, log: LogId) -> Result<Option<StoredLog>, StoreError>;
+}
+
+/// Documents that may contradict each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedKey {
+    pub key: [u8; 16],
+    /// In order.
+    pub places: Vec<Place>,
 }
 
 /// What the engine needs at start.

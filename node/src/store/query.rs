@@ -56,6 +56,18 @@ pub enum OrderBy {
     Column(String),
 }
 
+/// What [`super::Reader::scan`] reads of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scanned {
+    pub space: SpaceId,
+    pub document: DocId,
+    pub conflicts: u32,
+    /// Milliseconds since 1970.
+    pub created_ms: u64,
+    /// In the order in which they were asked for.
+    pub cells: Vec<Cell>,
+}
+
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {

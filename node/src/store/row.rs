@@ -39,6 +39,12 @@ pub struct ViewSpec {
     /// Named as columns are; the table in the database is `view_` and this.
     pub table: String,
     pub columns: Vec<ViewColumn>,
+    /// Columns that [`super::Reader::scan`] often reads of every row: they get an index of their own, so
+    /// that the wide rows are left alone.
+    pub covered: Vec<String>,
+    /// A column that says which other record this one is the same as: such rows are in no list and no
+    /// count but those that ask for a value of it.
+    pub alias: Option<String>,
 }
 
 impl ViewSpec {
@@ -52,6 +58,13 @@ impl ViewSpec {
                 known.join(", ")
             ))
         })
+    }
+
+    /// The column that has to be empty, unless one of these asks for a value of it.
+    pub(super) fn alias_unless(&self, equals: &[(usize, Cell)]) -> Option<usize> {
+        let alias = self.alias.as_ref()?;
+        let at = self.columns.iter().position(|c| c.name == *alias)?;
+        (!equals.iter().any(|(column, _)| *column == at)).then_some(at)
     }
 
     /// Whether the cell may stand in the column.
@@ -108,6 +121,9 @@ pub(super) fn check_specs(views: &[ViewSpec]) -> Result<(), StoreError> {
             if twice || !plain(&column.name) {
                 return bad(format!("'{}' cannot name a column of {}", column.name, view.table));
             }
+        }
+        if let Some(name) = view.covered.iter().find(|name| view.column(name).is_err()) {
+            return bad(format!("{} have no column '{name}' to cover", view.table));
         }
     }
     Ok(())

@@ -21,8 +21,9 @@ use super::{
 use crate::config::TransportConfig;
 use fenbu_protocol::log::Lane;
 
-/// How long [`Endpoint::close`] waits for peers to have heard of it.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long [`Endpoint::close`] waits for peers to have heard of it. It is sent at once; a peer it does not
+/// reach learns by silence, and one that is being dialled in vain would never answer.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
 /// What a peer that dialled us may have under way before we answer it.
 const STRANGER_WINDOW_BYTES: u64 = 256 << 10;
 /// Accepted connections nobody has taken yet.

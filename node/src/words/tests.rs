@@ -35,6 +35,7 @@ const PRECEDES: &[&str] = &[
     "let did = ",
     "self.alarm(",
     "alarms.push(",
+    "remarks.push(",
     "unresolved(",
     "describe(self) -> ",
     "unusable(",

@@ -224,6 +224,14 @@ impl Run {
         Ok(Verified { tip, fresh })
     }
 
+    /// Checks that this run is `author`'s, whatever stands before it: bodies, chain, signatures. What its
+    /// first entry follows is its word alone. Costs what [`Run::verify`] does.
+    pub fn verify_alone(&self, author: &NodeId) -> Result<(), RunError> {
+        let hash = if self.first == 1 { Tip::start(self.log).hash } else { self.previous };
+        let before = Tip { seq: self.first - 1, hash, body_bytes: 0, epoch: 0 };
+        self.verify(author, &before).map(drop)
+    }
+
     /// Another history than ours: a fork if the author signed it, else just a bad run.
     fn contradiction(&self, author: &NodeId, seq: u64) -> RunError {
         let last = self.entries().last().map_or(self.previous, |e| e.hash);

@@ -51,6 +51,7 @@ impl Authors {
             By::HeadOffice => is_head,
             By::Owner => unit == owner,
             By::OwnerOrHeadOffice => is_head || unit == owner,
+            By::SpaceOrHeadOffice => is_head || (unit.is_some() && unit == self.home.as_deref()),
             By::UnitIn(field) => unit.is_some() && named(field).as_deref() == unit,
             By::UnitInOrHeadOffice(field) => {
                 is_head || (unit.is_some() && named(field).as_deref() == unit)

@@ -113,6 +113,14 @@ impl Record {
         }
     }
 
+    /// The record as it was at a change, with all that change builds on; `None` if there is no such change.
+    pub fn at(&self, change: [u8; 32]) -> Option<Self> {
+        let document = self.document().fork_at(&[ChangeHash(change)]).ok()?;
+        let mut at = Self::of(self.schema, document);
+        at.authors.clone_from(&self.authors);
+        Some(at)
+    }
+
     /// Whether nobody has written anything yet.
     pub fn is_new(&self) -> bool {
         self.heads() == [genesis(self.schema).hash]

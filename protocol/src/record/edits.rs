@@ -161,6 +161,26 @@ fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 impl EditError {
+    /// The field it is about, perhaps with a key or part behind a slash.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::UnknownField { field, .. }
+            | Self::Type { field, .. }
+            | Self::UnknownCode { field, .. }
+            | Self::Date { field, .. }
+            | Self::Instant { field, .. }
+            | Self::Id { field, .. }
+            | Self::NoStep { field, .. }
+            | Self::Step { field, .. }
+            | Self::Note { field }
+            | Self::Key { field } => Some(field),
+            Self::Required { field, .. }
+            | Self::NotYours { field, .. }
+            | Self::Masked { field, .. } => Some(field),
+            Self::NotAnObject | Self::TooLarge | Self::Full | Self::Document(_) => None,
+        }
+    }
+
     /// For a code the field does not know.
     pub(super) fn unknown_code(field: &Field, name: &str, code: &str) -> Self {
         Self::UnknownCode {
@@ -413,7 +433,7 @@ fn digits(text: Option<&str>) -> Option<i64> {
 }
 
 /// Days from 1970-01-01 to a `YYYY-MM-DD` that the calendar has, from year 1.
-pub(super) fn days_of(text: &str) -> Option<i64> {
+pub(crate) fn days_of(text: &str) -> Option<i64> {
     if text.len() != 10 || text.get(4..5) != Some("-") || text.get(7..8) != Some("-") {
         return None;
     }
@@ -434,7 +454,7 @@ pub(super) fn days_of(text: &str) -> Option<i64> {
 }
 
 /// Milliseconds since 1970 of an RFC 3339 time; the seconds and their fraction may be left out.
-fn instant_ms_of(text: &str) -> Option<i64> {
+pub(crate) fn instant_ms_of(text: &str) -> Option<i64> {
     let days = days_of(text.get(..10)?)?;
     if !matches!(text.get(10..11)?, "T" | "t" | " ") || text.get(13..14)? != ":" {
         return None;

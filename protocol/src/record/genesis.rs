@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(hashes, PINNED);
     }
 
-    const PINNED: [&str; 19] = [
+    const PINNED: [&str; 23] = [
         "353ea2203ca63af538cb45a3ead023c57892ff9763e85321e025c5d4a18117b1",
         "1c3e6aeac78d083c841cc54fe6b48acffd6a42ee27563607e3bbb639e455b53e",
         "d3e741f683b48faedd6821182df62138195dea7fa5bc05484abf31b4f58a3b7d",
@@ -136,7 +136,11 @@ mod tests {
         "d401c1a4200ac71529345befc2958728d47fa866c52ffe7d1ba61857c486d690",
         "13f311ec277de400e434dc65d8cedfa57816169b7de2e0490bde18aa1a6164c8",
         "285b09664eca9195eb9afd44e5b22e5a8f7d5effc7c73d2a2dbad077fb3d2009",
+        "56b0ef27b1442010b0516bc3006e167002c6f7525704c575d5b338926b60aab0",
+        "1fd132682110c0245214168b37abf44e166de620f03a8bb5d486c74d060832ac",
+        "c4ca89f8b3ede686ddeafda13e0c795da629578c762a30693d4159392e326afc",
         "cea734218cabae4c329d7bfd68df6187f87ccea7e8ae965180a05bf233f19c9f",
+        "8011806563412fe7623e50123d091308581e24d23cdd2e7ff1ae9cec95ced09d",
     ];
 
     fn shape_of(merge: Merge) -> Shape {

@@ -14,16 +14,23 @@
 //! | [`personal`] | what is masked, and what does not belong in free text |
 //! | [`search`] | what a record is found by |
 //! | `course`, `steps` | the state of a record, derived from the steps taken, and taking one |
+//! | `conflict` | what merging cannot settle, and the ways to settle it |
 //! | `genesis` | the change every document of a kind begins from |
-//! | `edits`, `create`, `writing`, `doc`, `show`, `history` | writing, reading, looking back |
+//! | `edits`, `create`, `writing`, `doc`, `show`, `said`, `history` | writing, reading, looking back |
 //! | `column`, `chunk`, `gate`, `past`, `materialise`, `assemble`, `replay`, `rescue` | what a stranger's change must survive |
 //! | `judge` | which entries are offered at all: rights, keys, and who waits |
 //!
 //! This module knows no network, no disk and no clock: times and accounts come in as arguments.
 
+/// Names which documents the entries of a log make. Raised by every version that makes others of the
+/// same entries: by a kind, an encoding or a rule of the gate more. Nodes that go by different rules
+/// do not compare their documents.
+pub const RULES: u16 = 1;
+
 mod assemble;
 mod chunk;
 mod column;
+pub mod conflict;
 mod course;
 mod create;
 mod doc;
@@ -39,6 +46,7 @@ mod past;
 pub mod personal;
 mod replay;
 mod rescue;
+mod said;
 mod schema;
 pub mod search;
 mod show;
@@ -51,13 +59,17 @@ pub use chunk::ChunkError;
 pub use course::{Authors, Course, Happened, Ignored, Rival};
 pub use doc::{LoadError, Record};
 pub use edits::{EDIT_BYTES_MAX, EditError, Edits};
+pub(crate) use edits::{days_of, instant_ms_of};
 pub use gate::{Inspected, KEY_BYTES_MAX, Refusal, inspect};
 pub use history::HistoryItem;
 pub use judge::{Bench, Candidate, Judgement, NoJudgement, Objection};
 pub use materialise::{Incoming, Outcome, materialise};
 pub use rescue::rescued;
-pub use schema::{ALL, Code, Field, Home, Merge, Schema, ValueType, schema, schema_named};
-pub use show::{Cell, Row};
+pub use schema::{
+    ALL, ATTENDANCE_ROWS, Code, Field, HIDDEN, Hidden, Home, Merge, Schema, ValueType, schema,
+    schema_named,
+};
+pub use show::{Cell, Row, record_summary};
 pub use steps::{NOTE_BYTES_MAX, Taken};
 pub use workflow::{By, CORRECT, RECORD, SETTLE, Step, Workflow};
 

@@ -69,6 +69,21 @@ pub enum ValueType {
     State(&'static Workflow),
 }
 
+/// State that lists show in place of one that is hidden. No step leads there.
+pub const HIDDEN: &str = "hidden";
+
+/// When another workflow hides a state: whoever lists what is published must not meet what secrecy
+/// says no to, whichever of the two was said first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hidden {
+    /// Field of the workflow that hides.
+    pub by: &'static str,
+    /// Its states that do.
+    pub when: &'static [&'static str],
+    /// States that are hidden.
+    pub among: &'static [&'static str],
+}
+
 /// One field of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
@@ -85,6 +100,10 @@ pub struct Field {
     pub personal: bool,
     /// Who may change it, where that is not whoever may change the record's other fields.
     pub written_by: Option<By>,
+    /// Kept up after the record was approved: changing it revises nothing that was reviewed.
+    pub aside: bool,
+    /// A state that takes this one back from every list.
+    pub hidden_by: Option<Hidden>,
     pub label_zh: &'static str,
     pub label_en: &'static str,
 }
@@ -105,6 +124,8 @@ impl Field {
             default: None,
             personal: false,
             written_by: None,
+            aside: false,
+            hidden_by: None,
             label_zh,
             label_en,
         }
@@ -131,6 +152,16 @@ impl Field {
         self
     }
 
+    pub(super) const fn aside(mut self) -> Self {
+        self.aside = true;
+        self
+    }
+
+    pub(super) const fn hidden_by(mut self, hidden: Hidden) -> Self {
+        self.hidden_by = Some(hidden);
+        self
+    }
+
     pub(super) const fn personal(mut self) -> Self {
         self.personal = true;
         self
@@ -153,6 +184,11 @@ impl Field {
     /// The code's entry, if this field has codes and this version knows it.
     pub fn code(&self, code: &str) -> Option<&'static Code> {
         self.codes().iter().find(|c| c.code == code)
+    }
+
+    /// The code's entry, if a record can be said to be in that state.
+    pub(super) fn reachable(&self, code: &str) -> Option<&'static Code> {
+        self.code(code).filter(|_| self.hidden_by.is_none() || code != HIDDEN)
     }
 
     /// The workflow whose steps the field holds.
@@ -206,6 +242,11 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// Whether it is a kind of record, with documents of its own, and not only a form for sheets.
+    pub fn has_records(&self) -> bool {
+        !self.genesis_bytes.is_empty()
+    }
+
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|f| f.name == name)
     }
@@ -228,7 +269,7 @@ impl Schema {
 }
 
 /// Every kind this version knows, by kind number.
-pub static ALL: [&Schema; 19] = [
+pub static ALL: [&Schema; 23] = [
     &kind::post::SCHEMA,
     &kind::member::SCHEMA,
     &kind::meeting::SCHEMA,
@@ -247,8 +288,15 @@ pub static ALL: [&Schema; 19] = [
     &kind::collection::SCHEMA,
     &kind::document::SCHEMA,
     &kind::reminder::SCHEMA,
+    &kind::settlement::SCHEMA,
     &kind::disclosure::SCHEMA,
+    &kind::rule_pack::SCHEMA,
+    &kind::sealed_report::SCHEMA,
+    &kind::mark::SCHEMA,
 ];
+
+/// The form of attendance sheets, see there.
+pub static ATTENDANCE_ROWS: &Schema = &kind::meeting::ATTENDANCE_ROWS;
 
 /// The schema of a kind number.
 pub fn schema(kind: Kind) -> Option<&'static Schema> {
@@ -320,6 +368,12 @@ mod tests {
                 if let By::UnitIn(field) | By::UnitInOrHeadOffice(field) = step.by {
                     assert!(schema.field(field).is_some(), "{name:?}: no field {field}");
                 }
+            }
+            if let Some(hidden) = field.hidden_by {
+                reached.insert(HIDDEN);
+                let other = schema.field(hidden.by).and_then(Field::workflow).unwrap();
+                assert!(hidden.when.iter().all(|s| other.knows(s)), "{name:?}");
+                assert!(hidden.among.iter().all(|s| workflow.knows(s)), "{name:?}");
             }
             for state in workflow.states {
                 assert!(reached.contains(state.code), "{name:?}: nothing leads to {}", state.code);

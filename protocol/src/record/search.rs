@@ -6,7 +6,7 @@
 //! written, in lower case. What a record can be found by follows from its schema.
 
 use super::doc::Record;
-use super::schema::{Field, Merge, Schema, ValueType};
+use super::schema::{Field, HIDDEN, Merge, Schema, ValueType};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -154,7 +154,12 @@ impl Record {
     pub fn findable(&self) -> Option<Findable> {
         let json = self.to_json();
         let text_of = |name: &str| json[name].as_str().map(str::to_owned);
-        if self.schema().hidden.iter().any(|(field, state)| json[*field] == **state) {
+        let hides = |(field, state): &(&str, &str)| {
+            json[*field] == **state
+                || (*state == HIDDEN && json["courses"][*field]["hidden"] == true)
+        };
+        // What is the same as another record is found as that one.
+        if self.schema().hidden.iter().any(hides) || json["same_as"].is_string() {
             return None;
         }
         let title = self.schema().title().and_then(|f| text_of(f.name)).unwrap_or_default();

@@ -1,10 +1,11 @@
 //! What a record shows: its fields as JSON, its row in lists, and what stands in conflict.
 
+use super::conflict::Said;
 use super::course::{Course, Event, Rival};
 use super::doc::{First, Record};
 use super::edits::Edit;
 use super::genesis::genesis;
-use super::schema::{Field, Merge, ValueType};
+use super::schema::{Field, HIDDEN, Merge, ValueType};
 use super::steps::Taken;
 use crate::id::hex;
 use automerge::{ObjId, ROOT, ReadDoc, ScalarValue, Value as Read};
@@ -20,7 +21,7 @@ pub enum Cell {
 }
 
 /// Scalars of a map by key, and whether each has concurrent values.
-type Scalars = BTreeMap<String, (Value, bool)>;
+pub(super) type Scalars = BTreeMap<String, (Value, bool)>;
 
 /// What lists and filters show of a record: one cell for each of the schema's columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +33,10 @@ pub struct Row {
     pub created_ms: u64,
     /// Greatest time of any change.
     pub updated_ms: u64,
-    /// Contested fields, and keys of contested maps, that hold several values.
+    /// What the record leaves open by itself: see [`super::conflict::within()`].
     pub conflicts: u32,
+    /// Who made the record, as [`Record::owner`] looks at it.
+    pub maker: Option<[u8; 16]>,
 }
 
 impl Record {
@@ -51,7 +54,9 @@ impl Record {
                 if let Some(values) = course.conflict() {
                     conflicts.insert(field.name.to_owned(), values);
                 }
-                courses.insert(field.name.to_owned(), course.to_json());
+                let mut shown = course.to_json();
+                shown["hidden"] = self.is_hidden(field, &course.state).into();
+                courses.insert(field.name.to_owned(), shown);
                 state
             } else if let Some(container) = genesis(self.schema()).container(field.name) {
                 self.container(field, &container.id, &mut conflicts)
@@ -82,7 +87,7 @@ impl Record {
     }
 
     /// The scalars of a map, and whether each has concurrent values.
-    fn scalars(&self, object: &ObjId) -> Scalars {
+    pub(super) fn scalars(&self, object: &ObjId) -> Scalars {
         let items = self.document().map_range(object, ..);
         items
             .filter_map(|item| {
@@ -93,25 +98,14 @@ impl Record {
             .collect()
     }
 
-    /// All concurrent values at a key, the shown one first.
     fn concurrent(&self, field: &Field, object: &ObjId, key: &str) -> Value {
-        let mut values: Vec<_> = self
-            .document()
-            .get_all(object, key)
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|(value, id)| match id {
-                ObjId::Id(counter, actor, _) => {
-                    Some((counter, actor.to_bytes().to_vec(), json_of(&value)?))
-                }
-                ObjId::Root => None,
-            })
-            .collect();
-        values.sort_by(|a, b| (b.0, &b.1).cmp(&(a.0, &a.1)));
-        values
-            .into_iter()
-            .map(|(_, actor, value)| json!({ "value": shown(field, value), "actor": hex(&actor) }))
-            .collect()
+        let values = self.values(field, object, key).into_iter();
+        let json = |(value, said): (Value, Option<Said>)| {
+            let (actor, account, time_ms) =
+                said.map(|s| (hex(&s.actor), s.account, s.time_ms)).unwrap_or_default();
+            json!({ "value": value, "actor": actor, "account": account, "time_ms": time_ms })
+        };
+        values.map(json).collect()
     }
 
     fn container(&self, field: &Field, id: &ObjId, conflicts: &mut Map<String, Value>) -> Value {
@@ -150,17 +144,24 @@ impl Record {
         notes.into_iter().map(|(_, _, value)| value).collect()
     }
 
-    /// The winning value of a root register, as text.
-    pub(super) fn scalar_text(&self, name: &str) -> Option<String> {
+    /// The winning value of a root register.
+    pub(super) fn scalar(&self, name: &str) -> Option<Value> {
         if let Some(first) = &self.first {
             let written = first.edits.edits.iter().find(|(f, _)| f.name == name);
             return match written {
-                Some((_, Edit::Register(Some(ScalarValue::Str(text))))) => Some(text.to_string()),
+                Some((_, Edit::Register(Some(value)))) => json_of(&Read::from(value.clone())),
                 _ => None,
             };
         }
-        let (value, _) = self.document().get(ROOT, name).ok().flatten()?;
-        value.as_str().map(str::to_owned)
+        json_of(&self.document().get(ROOT, name).ok().flatten()?.0)
+    }
+
+    /// The winning value of a root register, as text.
+    pub(super) fn scalar_text(&self, name: &str) -> Option<String> {
+        match self.scalar(name) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        }
     }
 
     /// Whether all there is of the record is its first change, made here.
@@ -196,34 +197,50 @@ impl Record {
 
     /// The row of a record just created, from what was written.
     fn first_row(&self, first: &First) -> Row {
+        let courses = self.courses();
         let cell = |name: &&str| {
             let field = self.schema().field(name)?;
-            if let Some(course) = self.course(field) {
-                return Some(Cell::Text(course.state));
+            if let Some(course) = courses.get(field.name) {
+                return Some(self.state_cell(field, course));
             }
             let written = first.edits.edits.iter().find(|(f, _)| f.name == field.name);
             Some(first_cell(field, written.map(|(_, edit)| edit)))
         };
-        let time = first.time_ms;
+        let (time, maker) = (first.time_ms, self.first_actor());
         let cells = self.schema().columns.iter().filter_map(cell).collect();
-        Row { cells, created_ms: time, updated_ms: time, conflicts: 0 }
+        let conflicts = self.count_open(&courses);
+        Row { cells, created_ms: time, updated_ms: time, conflicts, maker }
+    }
+
+    fn courses(&self) -> BTreeMap<&'static str, Course> {
+        let workflows = self.schema().workflows();
+        workflows.filter_map(|(field, _)| Some((field.name, self.course(field)?))).collect()
+    }
+
+    /// Workflows that leave something open.
+    fn count_open(&self, courses: &BTreeMap<&str, Course>) -> u32 {
+        let is_open = |(field, _): &(&'static Field, _)| {
+            courses.get(field.name).is_some_and(|c| self.open_case(field, c).is_some())
+        };
+        self.schema().workflows().filter(is_open).count() as u32
+    }
+
+    /// What lists show of a workflow's field.
+    fn state_cell(&self, field: &Field, course: &Course) -> Cell {
+        let hidden = self.is_hidden(field, &course.state);
+        Cell::Text(if hidden { HIDDEN.to_owned() } else { course.state.clone() })
     }
 
     fn document_row(&self) -> Row {
         let genesis = genesis(self.schema());
         let mut root = self.scalars(&ROOT);
-        let courses: BTreeMap<_, _> = self
-            .schema()
-            .workflows()
-            .filter_map(|(f, _)| Some((f.name, self.course(f)?)))
-            .collect();
-        let rivals = courses.values().filter(|c| !c.rivals.is_empty()).count() as u32;
-        let conflicts = self.count_conflicts(&root) + rivals;
+        let courses = self.courses();
+        let conflicts = self.count_conflicts(&root) + self.count_open(&courses);
         let mut ignored = Map::new();
         let cell = |name: &&str| {
             let field = self.schema().field(name)?;
             if let Some(course) = courses.get(field.name) {
-                return Some(Cell::Text(course.state.clone()));
+                return Some(self.state_cell(field, course));
             }
             Some(match genesis.container(name) {
                 Some(container) => {
@@ -239,7 +256,8 @@ impl Record {
         let times = self.document().get_changes_meta(&[]).into_iter();
         let times = times.filter(|m| m.hash.0 != genesis.hash).map(|m| m.timestamp.max(0) as u64);
         let (created, updated) = times.fold((u64::MAX, 0), |(a, b), t| (a.min(t), b.max(t)));
-        Row { cells, created_ms: created.min(updated), updated_ms: updated, conflicts }
+        let maker = self.maker();
+        Row { cells, created_ms: created.min(updated), updated_ms: updated, conflicts, maker }
     }
 
     fn count_conflicts(&self, root: &Scalars) -> u32 {
@@ -287,6 +305,16 @@ impl Course {
     }
 }
 
+/// What a person recognises a record by: what lists show of it.
+pub fn record_summary(record: &Record) -> Value {
+    let mut fields = record.to_json();
+    let schema = record.schema();
+    let listed =
+        schema.listed.iter().filter(|name| schema.field(name).is_some_and(|f| !f.personal));
+    let part = |name: &&str| ((*name).to_owned(), fields[*name].take());
+    Value::Object(listed.map(part).filter(|(_, value)| !value.is_null()).collect())
+}
+
 /// What a cell shows of a field that only one edit, or none, has touched.
 fn first_cell(field: &Field, written: Option<&Edit>) -> Cell {
     let shown =
@@ -314,7 +342,7 @@ fn first_cell(field: &Field, written: Option<&Edit>) -> Cell {
 }
 
 /// A value as a reader sees it: what is stored as JSON text is JSON.
-fn shown(field: &Field, value: Value) -> Value {
+pub(super) fn shown(field: &Field, value: Value) -> Value {
     match (field.value, &value) {
         (ValueType::Object(_), Value::String(text)) => match serde_json::from_str(text) {
             Ok(parts @ Value::Object(_)) => parts,

@@ -71,7 +71,7 @@ impl Want {
     pub(super) fn from_json(field: &Field, value: &Value) -> Result<Self, EditError> {
         let wrong = |expected| EditError::Type { field: field.name.to_owned(), expected };
         match value {
-            Value::String(state) => match field.code(state) {
+            Value::String(state) => match field.reachable(state) {
                 Some(_) => Ok(Self::State(state.clone())),
                 None => Err(EditError::unknown_code(field, field.name, state)),
             },
@@ -122,7 +122,7 @@ fn check(field: &Field, taken: &Taken) -> Result<(), EditError> {
         });
     }
     match (&taken.to, general) {
-        (Some(to), true) if field.code(to).is_none() => {
+        (Some(to), true) if field.reachable(to).is_none() => {
             return Err(EditError::unknown_code(field, field.name, to));
         }
         (None, true) => {
@@ -323,7 +323,8 @@ impl Record {
     }
 }
 
-/// Whether a change that passed the gate does more than take steps and report numbers.
+/// Whether a change that passed the gate does more than take steps, report numbers and keep up what
+/// nobody reviews.
 pub(super) fn touches_contents(schema: &Schema, body: &[u8]) -> bool {
     let Ok(chunk) = Chunk::parse(body) else { return false };
     let genesis = genesis(schema);
@@ -335,9 +336,9 @@ pub(super) fn touches_contents(schema: &Schema, body: &[u8]) -> bool {
             (None, Key::Property(name)) => name,
             (None, _) => continue,
         };
-        let kept = schema
-            .field(name)
-            .is_some_and(|f| matches!(f.merge, Merge::Log | Merge::Notes | Merge::Tally));
+        let kept = schema.field(name).is_some_and(|f| {
+            f.aside || matches!(f.merge, Merge::Log | Merge::Notes | Merge::Tally)
+        });
         if !kept {
             return true;
         }

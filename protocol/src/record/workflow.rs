@@ -23,6 +23,9 @@ pub enum By {
     /// made it.
     Owner,
     OwnerOrHeadOffice,
+    /// The unit whose space the record lives in, or head office; in the federation's space head office
+    /// alone.
+    SpaceOrHeadOffice,
     /// The unit whose code this field holds.
     UnitIn(&'static str),
     /// That unit, or head office.
@@ -36,6 +39,7 @@ impl By {
             Self::HeadOffice => "局机关",
             Self::Owner => "所属单位",
             Self::OwnerOrHeadOffice => "所属单位或局机关",
+            Self::SpaceOrHeadOffice => "数据范围所属单位或局机关",
             Self::UnitIn(_) => "指定单位",
             Self::UnitInOrHeadOffice(_) => "指定单位或局机关",
         }
@@ -47,6 +51,7 @@ impl By {
             Self::HeadOffice => "head office",
             Self::Owner => "the unit it belongs to",
             Self::OwnerOrHeadOffice => "the unit it belongs to, or head office",
+            Self::SpaceOrHeadOffice => "the unit whose space it is in, or head office",
             Self::UnitIn(_) => "the unit it names",
             Self::UnitInOrHeadOffice(_) => "the unit it names, or head office",
         }

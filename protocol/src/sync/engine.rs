@@ -3,9 +3,11 @@
 use super::backoff::Jitter;
 use super::input::{Input, LinkId, Ticket};
 use super::logs::{InFlight, Logs, StoredLog};
+use super::mend::Mends;
 use super::output::{Close, Item, Notice, Output};
 use super::peer::{Held, Peer};
 use super::session::Session;
+use super::states::States;
 use super::want::Wanted;
 use crate::directory::{Directory, Template};
 use crate::id::{LogId, NodeId, SpaceId};
@@ -32,6 +34,14 @@ pub struct Settings {
     pub greeting_ms: u64,
     /// After the disk refused: when to ask for entries again.
     pub storage_retry_ms: u64,
+    /// How long after a change the records are looked at.
+    pub state_delay_ms: u64,
+    /// How often one peer is told what they come to, at most.
+    pub state_every_ms: u64,
+    /// How long a peer whose records differ may take to come round, where others agree with us.
+    pub state_patience_ms: u64,
+    /// How often a space's records are made again because a peer's differ, at most.
+    pub state_rebuild_ms: u64,
     /// Software and version, told in `Hello`.
     pub agent: String,
 }
@@ -47,6 +57,10 @@ impl Default for Settings {
             stall_ms: 10_000,
             greeting_ms: 10_000,
             storage_retry_ms: 5_000,
+            state_delay_ms: 1_000,
+            state_every_ms: 60_000,
+            state_patience_ms: 120_000,
+            state_rebuild_ms: 3_600_000,
             agent: concat!("fenbu ", env!("CARGO_PKG_VERSION")).into(),
         }
     }
@@ -84,7 +98,11 @@ pub struct Engine {
     pub(super) next_ticket: u64,
     /// The disk refused; nothing is asked for before this time.
     pub(super) storage_retry_at: Option<u64>,
+    /// How often in a row it did.
+    pub(super) storage_refusals: u32,
     pub(super) directory_stopped: Option<String>,
+    pub(super) states: States,
+    pub(super) mends: Mends,
     outputs: VecDeque<Output>,
 }
 
@@ -118,7 +136,10 @@ impl Engine {
             unpersisted_bytes: 0,
             next_ticket: 0,
             storage_retry_at: None,
+            storage_refusals: 0,
             directory_stopped: None,
+            states: States::default(),
+            mends: Mends::default(),
             outputs: VecDeque::new(),
         };
         for (peer, log, seq) in acknowledged {
@@ -128,6 +149,7 @@ impl Engine {
             }
         }
         engine.plan_dials();
+        engine.states_changed();
         engine
     }
 
@@ -146,6 +168,10 @@ impl Engine {
             Input::Loaded { link, log, from, result } => self.loaded(link, log, from, result),
             Input::Appended { run, tip } => self.appended(run, tip),
             Input::Declared { statement } => self.declared(statement),
+            Input::States { states } => self.states_read(states),
+            Input::Rebuilt { space, done } => self.rebuilt(space, done),
+            Input::Damaged { log, ranges } => self.damaged(log, &ranges),
+            Input::Mended { log, from, outcome } => self.mended(log, from, outcome),
             Input::Tick => {}
         }
         self.on_time();
@@ -164,7 +190,8 @@ impl Engine {
         });
         let peers = self.peers.values().map(|p| p.dial_at);
         let wants = std::iter::once(self.next_want_at());
-        sessions.chain(peers).chain(wants).chain([self.storage_retry_at]).flatten().min()
+        let others = [self.storage_retry_at, self.next_state_at(), self.next_mend_at()];
+        sessions.chain(peers).chain(wants).chain(others).flatten().min()
     }
 
     /// Whether there is room for more batches; see the [module](super).
@@ -184,7 +211,9 @@ impl Engine {
         self.time_out_greetings();
         self.retry_storage();
         self.flush_news();
+        self.states_on_time();
         self.ask();
+        self.mend();
         self.close_unread();
         self.dial_due();
     }
@@ -214,6 +243,7 @@ impl Engine {
             Message::Prune(prune) => self.pruned(link, prune.log),
             Message::Batch(run) => self.batch(link, run),
             Message::Parted(parted) => self.parted(link, &parted),
+            Message::State(state) => self.state_told(link, state),
         }
     }
 

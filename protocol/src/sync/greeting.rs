@@ -6,7 +6,7 @@ use super::input::LinkId;
 use super::output::{Close, Notice, Output};
 use super::session::{Phase, Session};
 use crate::id::{Hash, NodeId, SpaceId};
-use crate::wire::{Digests, Hello, Message, SpaceDigest, SpacePositions, WIRE_VERSION};
+use crate::wire::{Digests, Hello, Message, SpaceDigest, SpacePositions, State, WIRE_VERSION};
 use std::collections::BTreeMap;
 
 /// Two links that came up within this time of each other are a simultaneous dial, settled by rule;
@@ -59,6 +59,10 @@ impl Engine {
             session.phase = tips.unwrap_or(Phase::Stranger);
         }
         let digest = if member { self.digest_with(&peer) } else { Hash::ZERO };
+        let state = self.state_with(&peer).filter(|_| member);
+        if let Some(state) = state {
+            self.said_state(link, digest, state);
+        }
         let hello = Hello {
             version_min: WIRE_VERSION,
             version_max: WIRE_VERSION,
@@ -67,6 +71,7 @@ impl Engine {
             directory: self.directory.head(),
             digest,
             agent: self.settings.agent.clone(),
+            state,
         };
         self.send(link, &Message::Hello(hello));
     }
@@ -105,7 +110,7 @@ impl Engine {
     }
 
     /// One digest over all spaces shared with `peer`, as our directory has it.
-    fn digest_with(&self, peer: &NodeId) -> Hash {
+    pub(super) fn digest_with(&self, peer: &NodeId) -> Hash {
         let mut bytes = self.directory.head().0.to_vec();
         for space in self.shared_spaces(peer) {
             bytes.extend_from_slice(space.as_bytes());
@@ -131,6 +136,8 @@ impl Engine {
         if hello.federation != self.directory.federation() {
             return self.close(link, Close::Federation, "another federation".into());
         }
+        let heard = |state| State { digest: hello.digest, state, spaces: Vec::new() };
+        session.state_heard = hello.state.map(heard);
         self.peers.entry(peer).or_default().agent = hello.agent.clone();
         if !self.sessions[&link].hello_sent {
             let dialed = self.sessions[&link].dialed;
@@ -149,6 +156,8 @@ impl Engine {
             } else {
                 self.send_digests(link);
             }
+            self.plan_state(link);
+            self.compare_states(link);
         }
     }
 
@@ -283,6 +292,7 @@ impl Engine {
     pub(super) fn link_down(&mut self, link: LinkId, reason: String) {
         let Some(session) = self.sessions.remove(&link) else { return };
         self.withdraw_asks_of(link);
+        self.withdraw_mends_of(link);
         let peer = session.peer;
         let entry = self.peers.entry(peer).or_default();
         if entry.link == Some(link) {

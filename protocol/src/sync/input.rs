@@ -1,8 +1,8 @@
 //! Everything that can happen to the engine.
 
 use crate::directory::Signed;
-use crate::id::{LogId, NodeId};
-use crate::log::{Run, Tip};
+use crate::id::{Hash, LogId, NodeId, SpaceId};
+use crate::log::{LogDigest, Run, StateDigest, Tip};
 use crate::wire::Message;
 
 /// One connection to a peer, numbered by the driver, never reused.
@@ -22,6 +22,28 @@ pub enum Loaded {
     NotHeld,
     /// The disk refused; says why.
     Failed(String),
+}
+
+/// What came of an [`Output::Mend`](super::Output::Mend).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mended {
+    /// It stands in the log, durably.
+    Done,
+    /// It does not fit what stands before or after it.
+    Misfit,
+    /// The disk refused.
+    Failed,
+}
+
+/// What the records of a space come to, at a moment when all its entries had been made into records
+/// (or wait, or do not count), under the directory that ends in `directory`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpaceState {
+    pub space: SpaceId,
+    pub directory: Hash,
+    /// The entries they are made of.
+    pub log: LogDigest,
+    pub state: StateDigest,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +99,28 @@ pub enum Input {
     /// A statement made here, already durable.
     Declared {
         statement: Signed,
+    },
+    /// The answer to [`Output::ReadStates`](super::Output::ReadStates): the spaces of which it can be
+    /// said now.
+    States {
+        states: Vec<SpaceState>,
+    },
+    /// The answer to [`Output::Rebuild`](super::Output::Rebuild).
+    Rebuilt {
+        space: SpaceId,
+        /// It was done; otherwise the disk refused.
+        done: bool,
+    },
+    /// The ranges of a log, first and last seq, that the disk does not give back; all there are.
+    Damaged {
+        log: LogId,
+        ranges: Vec<(u64, u64)>,
+    },
+    /// What became of an [`Output::Mend`](super::Output::Mend), named by its first seq.
+    Mended {
+        log: LogId,
+        from: u64,
+        outcome: Mended,
     },
     /// Time passed; see [`Engine::poll_timeout`](super::Engine::poll_timeout).
     Tick,

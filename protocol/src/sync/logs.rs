@@ -105,6 +105,9 @@ impl Logs {
     }
 }
 
+/// How often the wait after a refusal doubles.
+const STORAGE_DOUBLINGS: u32 = 2;
+
 /// Why a run has no place here.
 #[derive(Debug)]
 enum Misplaced {
@@ -117,6 +120,9 @@ impl Engine {
     /// A batch arrived: verify it, have it stored, and note what it says of the sender.
     pub(super) fn batch(&mut self, link: LinkId, run: Run) {
         let Some(peer) = self.sessions.get(&link).map(|s| s.peer) else { return };
+        if self.mends_with(link, &run) {
+            return;
+        }
         let log = run.log();
         let (space, author) = match self.place(&run) {
             Ok(place) => place,
@@ -223,6 +229,9 @@ impl Engine {
         if self.refused.values().filter(|r| r.peer == peer).count() < REFUSED_PER_PEER_MAX {
             self.refused.insert(log, Declined { peer, why: reason.clone() });
             self.notice(Notice::Refused { peer, log, reason });
+        } else {
+            // Nor asked for again until somebody says anew that it has it.
+            self.wanted.remove(&log);
         }
     }
 
@@ -244,11 +253,13 @@ impl Engine {
 
     pub(super) fn persisted(&mut self, ticket: Ticket) {
         self.directory_in_flight.remove(&ticket);
+        self.storage_refusals = 0;
         let Some(done) = self.in_flight.remove(&ticket) else { return };
         self.unpersisted_bytes -= done.run.as_bytes().len();
         let early = planted!(StoredTooSoon);
         let tip = if early { self.logs.received(&done.log) } else { done.tip };
         self.logs.set_durable(done.log, tip);
+        self.states_changed();
         self.grew(done.log, &done.run, Some(done.from));
         if self.logs.get(&done.log).is_some_and(|s| s.author == self.me) {
             self.output(Output::OwnLogAhead { log: done.log, seq: done.tip.seq });
@@ -265,7 +276,10 @@ impl Engine {
         if !planted!(RefusalForgotten) {
             self.logs.forget_unpersisted();
         }
-        self.storage_retry_at = Some(self.now + self.settings.storage_retry_ms);
+        // A disk that goes on refusing is asked less and less: each time costs peers what they send.
+        let wait = self.settings.storage_retry_ms << self.storage_refusals.min(STORAGE_DOUBLINGS);
+        self.storage_refusals += 1;
+        self.storage_retry_at = Some(self.now + wait);
         self.want_everything();
         self.notice(Notice::StorageFailed { reason });
     }
@@ -287,6 +301,7 @@ impl Engine {
             state.received = tip;
         }
         self.logs.set_durable(log, tip);
+        self.states_changed();
         self.grew(log, &run, None);
     }
 }

@@ -18,7 +18,7 @@
 //! Otherwise per-space digests, then whole version vectors of the spaces that differ, then each side
 //! *pulls* what it lacks, each range from one peer (`want`). New entries are *pushed* by their
 //! author to every neighbour that is level (`broadcast`); the rest hear of them by `Have`, which
-//! is also the acknowledgement.
+//! is also the acknowledgement. Readers also compare what they made of equal entries (`states`).
 
 mod backoff;
 mod branches;
@@ -28,21 +28,25 @@ mod engine;
 mod greeting;
 mod input;
 mod logs;
+mod mend;
 mod output;
 mod pace;
 mod peer;
 mod session;
 mod spread;
+mod states;
 mod status;
 mod want;
 
 pub use door::{Door, DoorLimits, Source, Welcome};
 pub use engine::{Engine, Settings};
-pub use input::{Input, LinkId, Loaded, Ticket};
+pub use input::{Input, LinkId, Loaded, Mended, SpaceState, Ticket};
 pub use logs::StoredLog;
+pub use mend::DamagedRange;
 pub use output::{Close, Item, Notice, Output};
 pub use pace::{Bucket, Pace, PaceSettings, work_of};
 pub use peer::Refusals;
+pub use states::Difference;
 pub use status::{LogStatus, PeerStatus, SpaceGap, Status};
 
 #[cfg(test)]

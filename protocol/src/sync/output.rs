@@ -57,7 +57,6 @@ pub enum Item {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, moved once; a box would cost more")]
 pub enum Output {
     Dial {
         peer: NodeId,
@@ -100,6 +99,20 @@ pub enum Output {
         log: LogId,
         seq: u64,
     },
+    /// Read what the records of each readable space come to; answered by one
+    /// [`Input::States`](super::Input::States).
+    ReadStates,
+    /// Make a space's records again from its logs; answered by one
+    /// [`Input::Rebuilt`](super::Input::Rebuilt).
+    Rebuild {
+        space: SpaceId,
+    },
+    /// Put a run in the place of stored ones that cannot be read; answered by one
+    /// [`Input::Mended`](super::Input::Mended). Its author's signature holds; that it follows and is
+    /// followed by what is stored is the store's to check.
+    Mend {
+        run: Run,
+    },
     Notice(Notice),
 }
 
@@ -138,6 +151,15 @@ pub enum Notice {
     /// A statement this version cannot carry out.
     DirectoryStopped {
         reason: String,
+    },
+    /// The peer made other records of the same entries.
+    StatesDiffer {
+        peer: NodeId,
+        space: SpaceId,
+    },
+    /// … and no longer: in all spaces.
+    StatesAgree {
+        peer: NodeId,
     },
     /// The disk refused what peers sent; it is asked for again later.
     StorageFailed {

@@ -119,7 +119,9 @@ impl Default for PaceSettings {
 /// What answering a message costs, in units of about a microsecond; see [`PEER_WORK_PER_S`].
 pub fn work_of(message: &Message) -> u64 {
     let items = match message {
-        Message::Hello(_) | Message::Digests(_) | Message::Parted(_) => WORK_DIGESTS,
+        Message::Hello(_) | Message::Digests(_) | Message::Parted(_) | Message::State(_) => {
+            WORK_DIGESTS
+        }
         Message::Have(have) => have.spaces.iter().map(|s| 1 + s.positions.len() as u64).sum(),
         Message::Want(want) => want.ranges.len() as u64 * WORK_RANGE,
         Message::Statements(statements) => statements.statements.len() as u64 * WORK_STATEMENT,

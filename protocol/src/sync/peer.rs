@@ -44,6 +44,8 @@ pub(super) struct Peer {
     pub(super) why: Option<String>,
     pub(super) agent: String,
     pub(super) refusals: Refusals,
+    /// Spaces of which it made other records than we, and when that was noticed.
+    pub(super) differs: BTreeMap<SpaceId, u64>,
     held: BTreeMap<SpaceId, BTreeMap<LogId, Held>>,
 }
 

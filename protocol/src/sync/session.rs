@@ -4,6 +4,7 @@ use super::input::LinkId;
 use crate::directory::Branch;
 use crate::id::{Hash, LogId, NodeId, SpaceId};
 use crate::log::{Lane, Tip};
+use crate::wire::{State, StateSum};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a link stands. It only ever moves down this list.
@@ -73,6 +74,18 @@ pub(super) struct Session {
     pub(super) early: BTreeMap<LogId, (Option<SpaceId>, u64)>,
     /// Asked it once and it stalled or declined: not asked for this log again before this time.
     pub(super) avoid: BTreeMap<LogId, u64>,
+    /// What we last told it our records come to, and at which entries;
+    pub(super) state_said: Option<(Hash, StateSum)>,
+    /// not before this time again, unless something is wrong;
+    pub(super) state_next_at: u64,
+    /// due now.
+    pub(super) state_due: Option<u64>,
+    /// The same, told space by space.
+    pub(super) state_named: Option<(Hash, StateSum)>,
+    /// What it last told us of its own,
+    pub(super) state_heard: Option<State>,
+    /// and what was the same as ours.
+    pub(super) state_agreed: Option<(Hash, StateSum)>,
 }
 
 impl Session {
@@ -104,6 +117,12 @@ impl Session {
             have_at: None,
             early: BTreeMap::new(),
             avoid: BTreeMap::new(),
+            state_said: None,
+            state_next_at: 0,
+            state_due: None,
+            state_named: None,
+            state_heard: None,
+            state_agreed: None,
         }
     }
 

@@ -139,6 +139,7 @@ impl Engine {
     /// Rights may have changed: links, wants and refusals are looked at again, and peers told.
     fn directory_changed(&mut self) {
         self.output(Output::DirectoryChanged);
+        self.states_changed();
         if !planted!(RefusedForGood) {
             self.refused.clear();
         }

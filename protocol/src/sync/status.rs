@@ -1,7 +1,9 @@
 //! What the engine can say about where things stand: plain data for the API, `doctor` and tests.
 
 use super::engine::Engine;
+use super::mend::DamagedRange;
 use super::peer::Refusals;
+use super::states::Difference;
 use crate::directory::DirectoryError;
 use crate::id::{LogId, NodeId, SpaceId};
 use crate::log::{LogDigest, Tip};
@@ -61,6 +63,10 @@ pub struct Status {
     /// Entries this node once wrote that some peer holds and it does not: after a restore, until they
     /// have come back. Those of a log no entry of which is here yet are not among them.
     pub own_missing: u64,
+    /// Records that peers made otherwise of the same entries.
+    pub differences: Vec<Difference>,
+    /// Entries the disk does not give back, until peers have brought them again.
+    pub damaged: Vec<DamagedRange>,
 }
 
 impl Engine {
@@ -92,6 +98,8 @@ impl Engine {
             directory_stopped: self.directory_stopped(),
             storage_failing: self.storage_retry_at.is_some(),
             own_missing: self.own_missing(),
+            differences: self.differences(),
+            damaged: self.damaged_ranges(),
         }
     }
 

@@ -3,6 +3,8 @@
 
 mod branches;
 mod hostile;
+mod mend;
+mod states;
 
 use super::*;
 use crate::directory::*;
@@ -18,6 +20,9 @@ struct Node {
     engine: Engine,
     runs: BTreeMap<LogId, Vec<Run>>,
     author: Author,
+    /// What its records come to, and what its logs give.
+    records: (u8, u8),
+    rebuilds: usize,
     /// The directory as it is stored, and what stops it.
     chain: Vec<Signed>,
     fork: Option<Signed>,
@@ -104,6 +109,14 @@ fn directory(n: usize) -> Directory {
 }
 
 impl Node {
+    /// All entries are records at once.
+    fn states(&self) -> Vec<SpaceState> {
+        let mut state = StateDigest::default();
+        state.advance(DocId([1; 16]), &[], &[[self.records.0; 32]]);
+        let (directory, log) = (self.engine.directory().head(), self.engine.log_digest(&space()));
+        vec![SpaceState { space: space(), directory, log, state }]
+    }
+
     fn store(&mut self, from: u64, statements: impl IntoIterator<Item = Signed>) {
         self.chain.truncate(from as usize - 1);
         self.chain.extend(statements);
@@ -124,7 +137,8 @@ impl Net {
                 let author = Author::new(opening, Tip::start(opening.log()), 0);
                 let chain = d.statements_after(0).to_vec();
                 let engine = Engine::new(0, i as u64, id(i), Settings::default(), d, [], []);
-                Node { key: key(i), engine, runs: BTreeMap::new(), author, chain, fork: None }
+                let (runs, records) = (BTreeMap::new(), (0, 0));
+                Node { key: key(i), engine, runs, author, records, rebuilds: 0, chain, fork: None }
             })
             .collect();
         Self {
@@ -194,6 +208,23 @@ impl Net {
                     let result = run.map_or(Loaded::NotHeld, Loaded::Run);
                     self.handle(node, Input::Loaded { link, log, from, result });
                 }
+                Output::Mend { run } => {
+                    let (log, from) = (run.log(), run.first());
+                    let n = &mut self.nodes[node];
+                    let runs = n.runs.entry(log).or_default();
+                    runs.push(run);
+                    runs.sort_by_key(Run::first);
+                    self.handle(node, Input::Mended { log, from, outcome: Mended::Done });
+                }
+                Output::ReadStates => {
+                    let states = self.nodes[node].states();
+                    self.handle(node, Input::States { states });
+                }
+                Output::Rebuild { space } => {
+                    let n = &mut self.nodes[node];
+                    (n.records.0, n.rebuilds) = (n.records.1, n.rebuilds + 1);
+                    self.handle(node, Input::Rebuilt { space, done: true });
+                }
                 Output::Notice(notice) => self.notices.push((node, notice)),
                 Output::Acknowledged { .. }
                 | Output::DirectoryChanged
@@ -247,6 +278,12 @@ impl Net {
 
     fn write(&mut self, node: usize, bodies: &[&[u8]]) {
         let n = &mut self.nodes[node];
+        // The directory went back: such a log is left, as a node does.
+        if !n.author.may_cite(n.engine.directory().epoch()) {
+            let incarnation = n.author.opening().incarnation + 1;
+            let opening = Opening::sign(&n.key, space(), incarnation);
+            n.author = Author::new(opening, Tip::start(opening.log()), 0);
+        }
         for body in bodies {
             n.author.append(&Draft {
                 epoch: n.engine.directory().epoch(),
@@ -674,6 +711,7 @@ fn a_stranger_learns_nothing_and_raises_no_alarm() {
         directory: crate::id::Hash([9; 32]),
         digest: crate::id::Hash::ZERO,
         agent: String::new(),
+        state: None,
     };
     net.handle(0, Input::Message { link, message: Message::Hello(hello) });
     assert_eq!(net.sent.len(), 0);

@@ -199,6 +199,8 @@ impl Engine {
             .values()
             .filter(|s| s.is_live() && s.open_wants < OPEN_WANTS_PER_PEER_MAX)
             .filter(|s| s.avoid.get(&log).is_none_or(|until| *until <= self.now))
+            // A second range would take the first one's place there.
+            .filter(|s| !self.is_mending(s.link, &log))
             .map(|s| (s.open_wants, s.link, self.peers[&s.peer].held(&wanted.space, &log).seq))
             .filter(|(_, _, has)| *has >= from)
             .min_by_key(|(open, link, has)| (*open, std::cmp::Reverse(*has), *link))?;
@@ -267,6 +269,7 @@ impl Engine {
     }
 
     pub(super) fn declined(&mut self, link: LinkId, decline: Decline) {
+        self.mend_declined(link, decline.log);
         let asked = self.wanted.get(&decline.log).and_then(|w| w.ask);
         if asked.is_some_and(|ask| ask.link == link) {
             self.withdraw_ask(&decline.log);

@@ -1,5 +1,6 @@
 //! The first message each way: enough to know that nothing is new.
 
+use super::StateSum;
 use crate::id::{FederationId, Hash};
 use minicbor::{Decode, Encode};
 
@@ -26,4 +27,8 @@ pub struct Hello {
     /// Software and version, for `peers`.
     #[n(6)]
     pub agent: String,
+    /// What the sender's records come to, if all entries that `digest` stands for have been made
+    /// into records.
+    #[n(7)]
+    pub state: Option<StateSum>,
 }

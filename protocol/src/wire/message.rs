@@ -1,7 +1,7 @@
 //! The messages and their numbers.
 
 use super::frame::{self, FrameError};
-use super::{Decline, Digests, Have, Hello, Parted, Prune, Statements, Want};
+use super::{Decline, Digests, Have, Hello, Parted, Prune, State, Statements, Want};
 use crate::limits::{
     LOGS_PER_SPACE_MAX, NAME_BYTES_MAX, PARTED_HEADS_MAX, POSITIONS_MAX, SPACES_MAX,
     STATEMENT_BYTES_MAX, STATEMENTS_PER_MESSAGE_MAX, WANTS_MAX,
@@ -36,6 +36,7 @@ pub enum Message {
     /// A run, in its own bytes.
     Batch(Run),
     Parted(Parted),
+    State(State),
     /// A type this version does not know; ignored, so that newer nodes can say more.
     Unknown(u8),
 }
@@ -52,6 +53,7 @@ impl Message {
             Self::Statements(m) => cbor(7, m),
             Self::Batch(run) => frame::encode(8, run.as_bytes()),
             Self::Parted(m) => cbor(9, m),
+            Self::State(m) => cbor(10, m),
             Self::Unknown(kind) => frame::encode(*kind, &[]),
         }
     }
@@ -68,6 +70,7 @@ impl Message {
             7 => Self::Statements(read("Statements", &body)?),
             8 => Self::Batch(Run::parse(body)?),
             9 => Self::Parted(read("Parted", &body)?),
+            10 => Self::State(read("State", &body)?),
             other => Self::Unknown(other),
         };
         message.check_bounds()?;
@@ -92,6 +95,7 @@ impl Message {
                     && m.statements.iter().all(|s| s.bytes.len() <= STATEMENT_BYTES_MAX)
             }
             Self::Parted(m) => m.heads.len() <= PARTED_HEADS_MAX,
+            Self::State(m) => m.spaces.len() <= SPACES_MAX,
             Self::Decline(_) | Self::Prune(_) | Self::Batch(_) | Self::Unknown(_) => true,
         };
         if holds { Ok(()) } else { Err(DecodeError::Bound(self.name())) }
@@ -108,6 +112,7 @@ impl Message {
             Self::Statements(_) => "Statements",
             Self::Batch(_) => "Batch",
             Self::Parted(_) => "Parted",
+            Self::State(_) => "State",
             Self::Unknown(_) => "unknown",
         }
     }

@@ -9,6 +9,7 @@ mod hello;
 pub mod join;
 mod message;
 mod parted;
+mod state;
 mod statements;
 mod want;
 
@@ -16,6 +17,7 @@ pub use have::{Digests, Have, SpaceDigest, SpacePositions};
 pub use hello::Hello;
 pub use message::{DecodeError, Message};
 pub use parted::{DirectoryHead, Parted};
+pub use state::{SpaceSum, State, StateSum};
 pub use statements::Statements;
 pub use want::{Decline, DeclineReason, Prune, Range, Want};
 

@@ -7,7 +7,7 @@ use crate::directory::{
     GrantKey, Recover, RevokeNode, Role, Scope, SetLimits, Signed, Template, UpdateNode, Wrap,
     space_id,
 };
-use crate::id::{DocId, FederationId, Hash, LogId, NodeId, SpaceId, hex, unhex};
+use crate::id::{DocId, FederationId, Hash, HashPrefix, LogId, NodeId, SpaceId, hex, unhex};
 use crate::limits::*;
 use crate::log::{LogDigest, Opening, Position, Run, StateDigest, Sum, Tip, body_hash};
 use crate::seal::{SpaceKey, WrapPlace, sealing_public};
@@ -25,7 +25,12 @@ fn hello() -> Hello {
         directory: Hash([2; 32]),
         digest: Hash([3; 32]),
         agent: "fenbu 0.1.0".into(),
+        state: None,
     }
+}
+
+fn state_sum() -> StateSum {
+    StateSum { rules: 1, sum: HashPrefix([7; 8]) }
 }
 
 fn positions(n: usize) -> Vec<Position> {
@@ -54,6 +59,13 @@ fn examples() -> Vec<Message> {
         }),
         Message::Unknown(99),
         Message::Parted(Parted { heads: vec![DirectoryHead { epoch: 52, hash: Hash([2; 32]) }] }),
+        Message::Hello(Hello { state: Some(state_sum()), ..hello() }),
+        Message::State(State { digest: Hash([3; 32]), state: state_sum(), spaces: Vec::new() }),
+        Message::State(State {
+            digest: Hash([3; 32]),
+            state: state_sum(),
+            spaces: vec![SpaceSum { space, sum: HashPrefix([8; 8]) }],
+        }),
     ]
 }
 
@@ -79,7 +91,7 @@ fn golden_vectors_hold() {
 fn two_hellos_cost_under_300_stream_bytes() {
     // Lane byte and length prefix included, both directions: the whole of a reconnection with
     // nothing new.
-    let frame = Message::Hello(hello()).to_frame();
+    let frame = Message::Hello(Hello { state: Some(state_sum()), ..hello() }).to_frame();
     assert!(2 * (1 + 4 + frame.len()) < 300, "{}", frame.len());
 }
 
@@ -102,6 +114,11 @@ fn the_largest_legal_messages_fit_a_frame() {
             ranges: vec![Range { log: LogId([1; 32]), from: 1, to: u64::MAX }; WANTS_MAX],
         }),
         Message::Statements(Statements { statements: vec![statement; STATEMENTS_PER_MESSAGE_MAX] }),
+        Message::State(State {
+            digest: Hash([1; 32]),
+            state: state_sum(),
+            spaces: vec![SpaceSum { space, sum: HashPrefix([1; 8]) }; SPACES_MAX],
+        }),
         Message::Parted(Parted {
             heads: vec![DirectoryHead { epoch: u64::MAX, hash: Hash([1; 32]) }; PARTED_HEADS_MAX],
         }),
@@ -433,6 +450,7 @@ fn golden_ids() -> Vec<(&'static str, String)> {
         ("statement_hash", first.to_string()),
         ("directory_head", directory.head().to_string()),
         ("hello_digest", golden_hello().digest.to_string()),
+        ("state_sum", StateSum::of(1, [(space, states)]).sum.to_string()),
     ]
 }
 

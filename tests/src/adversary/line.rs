@@ -86,6 +86,7 @@ impl Line {
             directory: directory.head(),
             digest: Hash([0xee; 32]),
             agent: "eve".into(),
+            state: None,
         }))
         .await
     }

@@ -67,6 +67,7 @@ impl Court {
             directory: directory.head(),
             digest: Hash([1; 32]),
             agent: "eve".into(),
+            state: None,
         };
         self.handle(Input::Message { link, message: Message::Hello(hello) });
         link

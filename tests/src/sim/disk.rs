@@ -153,6 +153,11 @@ impl Disk {
         }
     }
 
+    /// What was written by hand is safe.
+    pub(super) fn sync(&mut self) {
+        self.store.sync();
+    }
+
     /// From now on a crash finds these half done.
     pub(super) fn begin_sync(&mut self, done: Vec<Done>) {
         self.syncing = Some(done);

@@ -106,7 +106,10 @@ impl World {
             Output::Notice(notice) => {
                 self.trace.note(self.now, node, "notice", [0, 0], || format!("{notice:?}"));
             }
-            Output::OwnLogAhead { .. } => {}
+            Output::ReadStates => self.after(0, Event::ReadStates { node, life }),
+            // Honest nodes never differ, see `invariants::honest`.
+            // Nor do their disks rot.
+            Output::OwnLogAhead { .. } | Output::Rebuild { .. } | Output::Mend { .. } => {}
         }
     }
 

@@ -151,6 +151,10 @@ pub(super) fn honest(output: &Output) -> Result<(), Breach> {
         Output::OwnLogAhead { log, seq } => {
             Err(("I3", format!("seq {seq} of log {} came back to its author", log.short())))
         }
+        Output::Notice(Notice::StatesDiffer { peer, space }) => Err((
+            "I2",
+            format!("space {}: other records than node {}'s", space.short(), peer.short()),
+        )),
         Output::Notice(
             notice @ (Notice::Fork { .. }
             | Notice::DirectoryFork { .. }

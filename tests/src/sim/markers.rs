@@ -50,6 +50,8 @@ markers! {
     batch_before_hello,
     /// A link between two nodes died of silence.
     link_timed_out,
+    /// What a space's records come to was known and told to peers.
+    states_read,
     /// Frames were left unread because too much was on its way to the disk.
     held_back,
     /// An honest node closed a link to an adversary because of what it sent.

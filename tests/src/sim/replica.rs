@@ -107,6 +107,7 @@ impl Replica {
             directory: story.directory.head(),
             digest: Hash::ZERO,
             agent: "archive".into(),
+            state: None,
         };
         replica.handle(Input::Message { link: LINK, message: Message::Hello(hello) });
         replica
@@ -175,6 +176,11 @@ impl Replica {
                             self.asked.extend(self.archive.iter().filter(of).cloned());
                         }
                     }
+                }
+                Output::ReadStates => {
+                    let states = self.node.states();
+                    self.handle(Input::States { states });
+                    return;
                 }
                 Output::Close { reason, .. } => panic!("an honest archive was left: {reason}"),
                 _ => {}

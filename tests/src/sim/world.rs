@@ -74,6 +74,11 @@ pub(super) enum Event {
         from: u64,
         bytes_max: usize,
     },
+    /// The engine wants to know what the records come to.
+    ReadStates {
+        node: usize,
+        life: u32,
+    },
     /// The disk is looked at again.
     Kick {
         node: usize,
@@ -313,7 +318,15 @@ impl World {
             Event::Loaded { node, life, link, log, from, bytes_max } if self.alive(node, life) => {
                 self.loaded(node, link, log, from, bytes_max);
             }
-            Event::Dial { .. }
+            Event::ReadStates { node, life } if self.alive(node, life) => {
+                // What is written and not synced is not shown.
+                let syncing = self.nodes[node].disk.is_syncing();
+                let states = if syncing { Vec::new() } else { self.nodes[node].states() };
+                self.markers.states_read += states.len() as u64;
+                self.handle(node, Input::States { states });
+            }
+            Event::ReadStates { .. }
+            | Event::Dial { .. }
             | Event::DialFailed { .. }
             | Event::Synced { .. }
             | Event::Loaded { .. } => {}

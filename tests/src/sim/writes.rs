@@ -5,7 +5,7 @@ use super::disk::{Done, Job};
 use super::founding;
 use super::node::Node;
 use crate::model::words_field;
-use fenbu_node::store::{EntryRef, Place, Refusal, StoredDocument, WriteBatch};
+use fenbu_node::store::{Digests, EntryRef, Place, Refusal, StoredDocument, WriteBatch};
 use fenbu_node::views::update_of;
 use fenbu_protocol::directory::{Directory, Signed};
 use fenbu_protocol::id::{DocId, Hash, LogId, NodeId, SpaceId};
@@ -14,7 +14,7 @@ use fenbu_protocol::log::{
 };
 use fenbu_protocol::record::{self, Bench, Candidate, Edits, Judgement, Objection, Record};
 use fenbu_protocol::seal::{self, NONCE_BYTES, Reading, Sealing, SpaceKey, seal};
-use fenbu_protocol::sync::Item;
+use fenbu_protocol::sync::{self as engine, Item};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -292,6 +292,50 @@ impl Node {
                 SpaceState { space, directory: head, log: sums.log, state: sums.state }
             })
             .collect();
+        Ok(())
+    }
+
+    /// What the records come to, of the spaces of which it can be said now.
+    pub(super) fn states(&self) -> Vec<engine::SpaceState> {
+        let Some(directory) = self.directory().filter(|d| self.keys_epoch == d.epoch()) else {
+            return Vec::new();
+        };
+        let head = directory.head();
+        let level = self.disk.reader().level().unwrap_or_default();
+        let open = self.readable().into_iter().filter(|space| !self.locked.contains(space));
+        open.map(|space| {
+            let Digests { log, state } = level.get(&space).copied().unwrap_or_default();
+            engine::SpaceState { space, directory: head, log, state }
+        })
+        .collect()
+    }
+
+    /// Makes a space's records again from nothing but its entries. `false` if the disk refused.
+    pub(super) fn rebuild(&mut self, space: SpaceId) -> Result<bool, String> {
+        let places = self.disk.reader().places(Some(space), None, usize::MAX);
+        let forget = places.map_err(|e| e.to_string())?;
+        let logs: Vec<LogId> =
+            self.disk.spaces.iter().filter(|(_, s)| **s == space).map(|(log, _)| *log).collect();
+        let mut batch = WriteBatch { forget, ..WriteBatch::default() };
+        // From the beginning, as if nothing had been looked at.
+        batch.cursors = logs.into_iter().map(|log| (log, 0)).collect();
+        let written = self.disk.write(&batch)?;
+        self.disk.behind = true;
+        Ok(written)
+    }
+
+    /// Puts a change that nobody made into a record, as a bug would.
+    pub(super) fn spoil(&mut self, place: Place) -> Result<(), String> {
+        let schema = record::schema(place.kind).ok_or("a known kind")?;
+        let stored = self.document(place)?.ok_or("no such record")?;
+        let mut record = Record::load(schema, &stored.snapshot).map_err(|e| e.to_string())?;
+        let field = json!({ words_field(place.kind): { "add": ["nobody's"] } });
+        let edits = Edits::from_json(schema, &field).map_err(|e| e.to_string())?;
+        record.edit([0xee; 16], EPOCH_MS, "nobody", &edits).map_err(|e| e.to_string())?;
+        let snapshot = record.save();
+        let documents = vec![update_of(place.space, place.document, &record, snapshot)];
+        self.disk.write(&WriteBatch { documents, ..Default::default() })?;
+        self.disk.sync();
         Ok(())
     }
 

@@ -183,6 +183,44 @@ fn id_of(matches: &ArgMatches) -> &str {
     matches.get_one::<String>("id").map_or("", String::as_str)
 }
 
+/// The label of a field, or of a key of one; empty if there is none.
+pub(super) fn field_label(noun: &str, name: &str, lang: Lang) -> String {
+    let (field, key) = name.split_once('/').map_or((name, None), |(f, k)| (f, Some(k)));
+    let label = match kind(noun).and_then(|kind| kind.field(field)) {
+        Some(field) => lang.pick(field.label_zh, field.label_en),
+        None => field,
+    };
+    key.map_or_else(|| label.to_owned(), |key| format!("{label}/{key}"))
+}
+
+/// A field's value, or several of a record's fields, in one line.
+pub(super) fn shown(
+    noun: &str,
+    field: Option<&str>,
+    value: &serde_json::Value,
+    lang: Lang,
+) -> String {
+    let Some(kind) = kind(noun) else { return crate::output::scalar(value) };
+    let field = field.and_then(|name| kind.field(name.split('/').next().unwrap_or(name)));
+    let Some(parts) = value.as_object().filter(|_| field.is_none_or(|f| f.merge == Merge::Log))
+    else {
+        return match field {
+            Some(field) => value::show(field, value, lang),
+            None => crate::output::scalar(value),
+        };
+    };
+    let part = |(name, part): (&String, &serde_json::Value)| {
+        let Some(known) = kind.field(name) else { return crate::output::scalar(part) };
+        let text = value::show(known, part, lang);
+        // Of a revision it matters which fields it is about.
+        match field {
+            Some(_) => format!("{}: {text}", lang.pick(known.label_zh, known.label_en)),
+            None => text,
+        }
+    };
+    parts.iter().map(part).collect::<Vec<_>>().join(" ")
+}
+
 /// The label of a field, also of one this version does not know.
 fn label(kind: &Kind, name: &str) -> Text {
     match kind.field(name) {

@@ -78,6 +78,10 @@ fn step_rows(kind: &Kind, record: &Value, lang: Lang) -> Vec<(Text, String)> {
         for step in output::items(&course["steps"], "") {
             rows.push((label(kind, name), step_row(field, &step, lang)));
         }
+        if course["hidden"] == true {
+            let hidden = lang.pick("保密审查未通过，已隐藏", "hidden by its secrecy review");
+            rows.push((label(kind, name), hidden.to_owned()));
+        }
         if course["revised"] == true {
             let revised = lang.pick("此后内容有修改，尚未审定", "revised since; not reviewed yet");
             rows.push((label(kind, name), revised.to_owned()));

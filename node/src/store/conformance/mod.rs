@@ -1,10 +1,12 @@
 //! What every store must do, run on each. A case sees only [`Store`] and [`Reader`], and files that
 //! outlive the process.
 
+mod conflicts;
 mod logs;
 mod records;
 
 use super::*;
+use conflicts::*;
 use fenbu_protocol::id::HashPrefix;
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Lane, Shape};
 use logs::*;
@@ -86,6 +88,9 @@ cases!(
     documents_are_forgotten_and_made_again,
     documents_are_found_by_prefix_and_walked,
     lists_filter_count_and_page,
+    what_is_the_same_as_another_is_counted_once,
+    keys_are_shared_while_two_documents_have_them,
+    what_is_in_conflict_with_itself_is_found,
     questions_that_make_no_sense_are_explained,
     settings_come_and_go,
     statements_stay_in_order,
@@ -98,12 +103,20 @@ cases!(
 );
 
 const POSTS: Kind = Kind(3);
+const PEOPLE: Kind = Kind(4);
 const SPACE: SpaceId = SpaceId([1; 16]);
 const OTHER_SPACE: SpaceId = SpaceId([2; 16]);
 
 pub(super) fn views() -> Vec<ViewSpec> {
     let column = |name: &str, integer, indexed| ViewColumn { name: name.into(), integer, indexed };
-    vec![ViewSpec {
+    let people = ViewSpec {
+        kind: PEOPLE,
+        table: "people".into(),
+        columns: vec![column("name", false, false), column("same_as", false, true)],
+        covered: vec![],
+        alias: Some("same_as".into()),
+    };
+    let posts = ViewSpec {
         kind: POSTS,
         table: "posts".into(),
         columns: vec![
@@ -111,7 +124,10 @@ pub(super) fn views() -> Vec<ViewSpec> {
             column("title", false, false),
             column("words", true, true),
         ],
-    }]
+        alias: None,
+        covered: vec!["words".into(), "status".into()],
+    };
+    vec![posts, people]
 }
 
 /// Somebody who writes a log.
@@ -181,6 +197,7 @@ pub(super) fn document(space: SpaceId, id: u8, row: Row) -> DocumentUpdate {
         heads: vec![[id; 32]],
         row,
         conflicts: 0,
+        keys: vec![],
     }
 }
 
@@ -227,7 +244,7 @@ fn a_batch_is_written_whole_or_not_at_all(disk: &mut dyn Disk) {
     let good_row = row("draft", "a", None, 1);
     let bad_row = Row { cells: vec![Cell::Null], ..good_row.clone() };
     let wrong_type = Row { cells: vec![Cell::Int(1), Cell::Null, Cell::Null], ..good_row.clone() };
-    let orphan = RowUpdate { place: place(7), row: good_row.clone(), conflicts: 0 };
+    let orphan = RowUpdate { place: place(7), row: good_row.clone(), conflicts: 0, keys: vec![] };
     let mut unsorted = document(SPACE, 8, good_row.clone());
     unsorted.heads = vec![[2; 32], [1; 32]];
     let wrong = [

@@ -182,10 +182,24 @@ pub(super) fn lists_filter_count_and_page(disk: &mut dyn Disk) {
     assert_eq!(counts("status", None), map(&[("draft", 3), ("published", 1), ("returned", 1)]));
     assert_eq!(counts("words", Some(&[SPACE])), map(&[("", 2), ("7", 1)]));
 
+    let scan = |columns: &[&str], spaces| r.scan(POSTS, columns, spaces).unwrap();
+    let titles = scan(&["words", "title"], Some(&[SPACE]));
+    assert!(titles.iter().all(|row| row.space == SPACE && row.cells.len() == 2));
+    let mut cells: Vec<_> = titles.into_iter().map(|row| row.cells).collect();
+    let mut listed: Vec<_> = r.list(POSTS, &in_spaces(vec![SPACE])).unwrap().rows;
+    cells.sort();
+    listed.sort_by(|a, b| {
+        (&a.row.cells[2], &a.row.cells[1]).cmp(&(&b.row.cells[2], &b.row.cells[1]))
+    });
+    let wanted = listed.iter().map(|row| vec![row.row.cells[2].clone(), row.row.cells[1].clone()]);
+    assert_eq!(cells, wanted.collect::<Vec<_>>());
+    assert_eq!(scan(&["status"], None).len(), 5, "what is covered is read too");
+    assert!(matches!(r.scan(POSTS, &["nothing"], None), Err(StoreError::Query(_))));
+
     let place = Place { document: DocId([1; 16]), space: SPACE, kind: POSTS };
     let listed = r.row(place).unwrap().unwrap();
     assert_eq!(listed, r.list(POSTS, &all).unwrap().rows[1]);
-    let update = RowUpdate { place, row: row("archived", "", None, 1), conflicts: 3 };
+    let update = RowUpdate { place, row: row("archived", "", None, 1), conflicts: 3, keys: vec![] };
     commit(disk, WriteBatch { rows: vec![update.clone()], ..Default::default() });
     let listed = r.row(place).unwrap().unwrap();
     assert_eq!((listed.row, listed.conflicts), (update.row, 3));

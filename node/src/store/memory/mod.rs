@@ -15,6 +15,7 @@ use super::{
 };
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, Run, StateDigest};
+use fenbu_protocol::record::conflict::Match;
 use read::MemoryReader;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -156,6 +157,7 @@ struct Document {
     stored: StoredDocument,
     /// `None` for kinds without a view.
     row: Option<Arc<Row>>,
+    keys: Vec<Match>,
 }
 
 impl State {
@@ -209,6 +211,7 @@ impl State {
                 held.stored.conflicts = update.conflicts;
                 let has_view = views.iter().any(|view| view.kind == update.place.kind);
                 held.row = has_view.then(|| Arc::new(stored_row(&update.row)));
+                held.keys = if has_view { update.keys.clone() } else { Vec::new() };
             }
         }
         for (log, cursor) in &batch.cursors {
@@ -282,7 +285,8 @@ impl State {
             conflicts: update.conflicts,
         };
         let row = has_view.then(|| Arc::new(stored_row(&update.row)));
-        self.documents.insert(key, Document { stored, row });
+        let keys = if has_view { update.keys.clone() } else { Vec::new() };
+        self.documents.insert(key, Document { stored, row, keys });
     }
 
     /// Entries that wait or are refused. The space is the log's, whatever the batch says.

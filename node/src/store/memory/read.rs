@@ -5,11 +5,12 @@ use crate::store::query::{Key, Resolved, page, prefix_range};
 use crate::store::row::{text_of, view_of};
 use crate::store::runs::{self, Room};
 use crate::store::{
-    Cell, Counts, Cursor, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Page, Place, Reader,
-    Refusal, Row, StoreError, StoredDocument, StoredEntry, StoredLog, ViewSpec,
+    Cell, Counts, Cursor, Digests, EntryRef, FOUND_MAX, Inspected, ListQuery, ListedRow, Page,
+    Place, Reader, Refusal, Row, Scanned, SharedKey, StoreError, StoredDocument, StoredEntry,
+    StoredLog, ViewSpec,
 };
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Kind, Run, Tip};
+use fenbu_protocol::log::{Kind, Run, StateDigest, Tip};
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Bound;
@@ -165,11 +166,13 @@ impl Reader for MemoryReader {
     }
 
     fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError> {
-        let resolved = query.resolve(view_of(&self.views, kind)?)?;
+        let view = view_of(&self.views, kind)?;
+        let resolved = query.resolve(view)?;
+        let alias = view.alias_unless(&resolved.equals);
         let state = read(&self.state);
         let mut rows: Vec<(Cursor, ListedRow)> = state
             .rows(kind, query.spaces.as_deref())
-            .filter(|(_, row)| matches(&resolved, row))
+            .filter(|(_, row)| matches(&resolved, row) && is_own(row, alias))
             .map(|(document, row)| listed(document, row, resolved.key))
             .filter(|(at, _)| {
                 let order = |after: &Cursor| directed(&resolved, at.cmp(after));
@@ -179,6 +182,48 @@ impl Reader for MemoryReader {
         rows.sort_by(|(a, _), (b, _)| directed(&resolved, a.cmp(b)));
         let rows = rows.into_iter().take(resolved.limit + 1).map(|(_, row)| row).collect();
         Ok(page(rows, resolved.limit, resolved.key))
+    }
+
+    fn scan(
+        &self,
+        kind: Kind,
+        columns: &[&str],
+        spaces: Option<&[SpaceId]>,
+    ) -> Result<Vec<Scanned>, StoreError> {
+        let view = view_of(&self.views, kind)?;
+        let columns = columns.iter().map(|c| view.column(c)).collect::<Result<Vec<_>, _>>()?;
+        let state = read(&self.state);
+        let rows = state.rows(kind, spaces).map(|(document, row)| Scanned {
+            space: document.space,
+            document: document.document,
+            conflicts: document.conflicts,
+            created_ms: row.created_ms,
+            cells: columns.iter().map(|column| row.cells[*column].clone()).collect(),
+        });
+        Ok(rows.collect())
+    }
+
+    fn in_conflict(&self, kind: Kind, limit: usize) -> Result<Vec<Place>, StoreError> {
+        view_of(&self.views, kind)?;
+        let state = read(&self.state);
+        let rows = state.rows(kind, None).map(|(document, _)| document);
+        let open = rows.filter(|document| document.conflicts > 0).map(StoredDocument::place);
+        Ok(open.take(limit).collect())
+    }
+
+    fn shared_keys(&self, limit: usize) -> Result<Vec<SharedKey>, StoreError> {
+        let state = read(&self.state);
+        let mut keys: BTreeMap<[u8; 16], (Vec<Place>, bool)> = BTreeMap::new();
+        for (place, held) in &state.documents {
+            for key in &held.keys {
+                let (places, anchored) = keys.entry(key.key).or_default();
+                places.push(*place);
+                *anchored |= key.anchor;
+            }
+        }
+        let shared =
+            keys.into_iter().filter(|(_, (places, anchored))| *anchored && places.len() > 1);
+        Ok(shared.take(limit).map(|(key, (places, _))| SharedKey { key, places }).collect())
     }
 
     fn row(&self, place: Place) -> Result<Option<ListedRow>, StoreError> {
@@ -191,8 +236,9 @@ impl Reader for MemoryReader {
     }
 
     fn count(&self, kind: Kind, spaces: Option<&[SpaceId]>) -> Result<u64, StoreError> {
-        view_of(&self.views, kind)?;
-        Ok(read(&self.state).rows(kind, spaces).count() as u64)
+        let alias = view_of(&self.views, kind)?.alias_unless(&[]);
+        let state = read(&self.state);
+        Ok(state.rows(kind, spaces).filter(|(_, row)| is_own(row, alias)).count() as u64)
     }
 
     fn count_by(
@@ -201,9 +247,11 @@ impl Reader for MemoryReader {
         column: &str,
         spaces: Option<&[SpaceId]>,
     ) -> Result<BTreeMap<String, u64>, StoreError> {
-        let column = view_of(&self.views, kind)?.column(column)?;
+        let view = view_of(&self.views, kind)?;
+        let (column, alias) = (view.column(column)?, view.alias_unless(&[]));
         let mut counts = BTreeMap::new();
-        for (_, row) in read(&self.state).rows(kind, spaces) {
+        let state = read(&self.state);
+        for (_, row) in state.rows(kind, spaces).filter(|(_, row)| is_own(row, alias)) {
             *counts.entry(text_of(&row.cells[column]).unwrap_or_default()).or_default() += 1;
         }
         Ok(counts)
@@ -227,8 +275,32 @@ impl Reader for MemoryReader {
         Ok(read(&self.state).digests.clone())
     }
 
+    fn level(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError> {
+        let state = read(&self.state);
+        let mut level = state.digests.clone();
+        for log in state.logs.values().filter(|log| log.stored.cursor < log.stored.tip.seq) {
+            level.remove(&log.stored.opening.space);
+        }
+        Ok(level)
+    }
+
     fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError> {
         Ok(read(&self.state).logs.iter().map(|(id, log)| (*id, log.stored.tip)).collect())
+    }
+
+    /// Memory does not rot.
+    fn inspect(&self, _: LogId, at: Inspected, _: usize) -> Result<Inspected, StoreError> {
+        Ok(Inspected { done: true, ..at })
+    }
+
+    fn recount(&self, space: SpaceId) -> Result<(StateDigest, StateDigest), StoreError> {
+        let state = read(&self.state);
+        let kept = state.digests.get(&space).copied().unwrap_or_default().state;
+        let mut counted = StateDigest::default();
+        for held in state.documents.values().filter(|held| held.stored.space == space) {
+            counted.advance(held.stored.document, &[], &held.stored.heads);
+        }
+        Ok((kept, counted))
     }
 
     fn logs(&self, space: SpaceId) -> Result<Vec<StoredLog>, StoreError> {
@@ -246,6 +318,11 @@ fn listed(document: &StoredDocument, row: &Row, key: Key) -> (Cursor, ListedRow)
     let (space, document, conflicts) = (document.space, document.document, document.conflicts);
     let at = Cursor { key: key.of(row), document, space };
     (at, ListedRow { space, document, row: row.clone(), conflicts })
+}
+
+/// Whether a row is the same as no other.
+fn is_own(row: &Row, alias: Option<usize>) -> bool {
+    alias.is_none_or(|column| row.cells[column] == Cell::Null)
 }
 
 fn matches(query: &Resolved, row: &Row) -> bool {

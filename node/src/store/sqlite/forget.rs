@@ -1,7 +1,7 @@
 //! Letting go of documents that are made again, whatever is left of their rows.
 
 use super::write::Writing;
-use super::{Fault, read, views};
+use super::{Fault, keys, read, views};
 use crate::store::Place;
 use fenbu_protocol::id::{DocId, SpaceId};
 use fenbu_protocol::log::StateDigest;
@@ -32,6 +32,7 @@ impl Writing<'_> {
         let Some((id, heads)) = held else { return Ok(()) };
         self.space(place.space)?.state.advance(place.document, &legible(&heads), &[]);
         self.tx.prepare_cached("DELETE FROM documents WHERE id = ?1")?.execute([id])?;
+        keys::put(self.tx, id, &[])?;
         match self.view(place.kind) {
             Some(view) => views::delete(self.tx, view, id),
             None => Ok(()),
@@ -48,6 +49,7 @@ impl Writing<'_> {
         )?;
         for id in nameless.query_map([space_id], |row| row.get(0))? {
             let id = id?;
+            keys::put(self.tx, id, &[])?;
             for view in self.views {
                 views::delete(self.tx, view, id)?;
             }

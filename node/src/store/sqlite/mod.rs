@@ -1,8 +1,9 @@
 //! The store on disk: one SQLite database in WAL mode, synced at each commit.
 //!
 //! Here: opening, and what went wrong in the words of [`StoreError`]. `migrate` brings the schema up
-//! to date, `copy` makes backups, `write` and `forget` hold the one writer's state, `read` and `run_rows` the questions, `views` the derived
-//! tables.
+//! to date, `copy` makes backups, `mend` finds and replaces damaged runs, `salvage` makes a new file of a
+//! damaged one, `write` and `forget` hold the one writer's state, `read` and `run_rows` the questions,
+//! `views` and `keys` the derived tables.
 //!
 //! A flush that fails says nothing of what is on the disk: the system may have dropped the pages it
 //! could not write and call the next flush a success. What stands in the write-ahead log from before
@@ -13,9 +14,12 @@
 
 mod copy;
 mod forget;
+mod keys;
+mod mend;
 mod migrate;
 mod read;
 mod run_rows;
+mod salvage;
 mod views;
 mod wal;
 mod write;
@@ -128,6 +132,7 @@ impl SqliteStore {
         }
         tracing::info!("the disk takes writes again; a new write-ahead log is begun");
         self.suspect = false;
+        self.room.again();
         Ok(())
     }
 

@@ -2,12 +2,12 @@
 //! read: damage is an error, never a panic.
 
 use super::run_rows::{behind, joined_run, log_row, run_with};
-use super::{Fault, Shared, views};
+use super::{Fault, Shared, keys, mend, views};
 use crate::store::query::{page, prefix_range};
 use crate::store::row::view_of;
 use crate::store::{
-    Counts, Digests, EntryRef, FOUND_MAX, ListQuery, ListedRow, Loaded, Material, Page, Place,
-    Reader, Refusal, StoreError, StoredDocument, StoredEntry, StoredLog,
+    Counts, Digests, EntryRef, FOUND_MAX, Inspected, ListQuery, ListedRow, Loaded, Material, Page,
+    Place, Reader, Refusal, Scanned, SharedKey, StoreError, StoredDocument, StoredEntry, StoredLog,
 };
 use fenbu_protocol::id::{DocId, Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
@@ -60,6 +60,18 @@ impl Reader for SqliteReader {
 
     fn run(&self, log: LogId, from_seq: u64, bytes_max: usize) -> Result<Option<Run>, StoreError> {
         self.ask("reading a run", |c| joined_run(c, log, from_seq, bytes_max))
+    }
+
+    fn sound_run(
+        &self,
+        log: LogId,
+        from_seq: u64,
+        bytes_max: usize,
+    ) -> Result<Option<Run>, StoreError> {
+        self.ask("reading a run", |c| {
+            let run = joined_run(c, log, from_seq, bytes_max)?;
+            run.map(|run| mend::sound(c, run)).transpose()
+        })
     }
 
     fn entry(&self, log: LogId, seq: u64) -> Result<Option<StoredEntry>, StoreError> {
@@ -242,6 +254,14 @@ impl Reader for SqliteReader {
         })
     }
 
+    fn check_all(&self) -> Result<(), StoreError> {
+        self.ask("checking the store", |c| {
+            let sql = "PRAGMA integrity_check(1)";
+            let verdict: String = c.query_row(sql, [], |row| row.get(0))?;
+            if verdict == "ok" { Ok(()) } else { Err(Fault::Damaged(verdict)) }
+        })
+    }
+
     fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError> {
         let view = view_of(&self.shared.views, kind)?;
         let resolved = query.resolve(view)?;
@@ -249,6 +269,26 @@ impl Reader for SqliteReader {
             let rows = views::list(c, view, query.spaces.as_deref(), &resolved)?;
             Ok(page(rows, resolved.limit, resolved.key))
         })
+    }
+
+    fn scan(
+        &self,
+        kind: Kind,
+        columns: &[&str],
+        spaces: Option<&[SpaceId]>,
+    ) -> Result<Vec<Scanned>, StoreError> {
+        let view = view_of(&self.shared.views, kind)?;
+        let columns = columns.iter().map(|c| view.column(c)).collect::<Result<Vec<_>, _>>()?;
+        self.ask("reading figures", |c| views::scan(c, view, &columns, spaces))
+    }
+
+    fn in_conflict(&self, kind: Kind, limit: usize) -> Result<Vec<Place>, StoreError> {
+        let view = view_of(&self.shared.views, kind)?;
+        self.ask("looking for conflicts", |c| views::in_conflict(c, view, limit))
+    }
+
+    fn shared_keys(&self, limit: usize) -> Result<Vec<SharedKey>, StoreError> {
+        self.ask("looking for conflicts", |c| keys::shared(c, limit))
     }
 
     fn row(&self, place: Place) -> Result<Option<ListedRow>, StoreError> {
@@ -291,6 +331,21 @@ impl Reader for SqliteReader {
         self.ask("reading digests", digests)
     }
 
+    fn level(&self) -> Result<BTreeMap<SpaceId, Digests>, StoreError> {
+        self.ask("reading digests", |c| {
+            let mut level = digests(c)?;
+            let mut statement = c.prepare_cached(
+                "SELECT space FROM spaces s
+                 WHERE EXISTS (SELECT 1 FROM logs l WHERE l.space_id = s.id AND l.cursor < l.seq)",
+            )?;
+            let mut rows = statement.query([])?;
+            for space in collect(&mut rows, |row| Ok(SpaceId(row.get(0)?)))? {
+                level.remove(&space);
+            }
+            Ok(level)
+        })
+    }
+
     fn tips(&self) -> Result<BTreeMap<LogId, Tip>, StoreError> {
         self.ask("reading tips", |c| {
             let mut statement =
@@ -299,6 +354,31 @@ impl Reader for SqliteReader {
             Ok(collect(&mut rows, |row| Ok((LogId(row.get(0)?), tip(row, 1)?)))?
                 .into_iter()
                 .collect())
+        })
+    }
+
+    fn inspect(
+        &self,
+        log: LogId,
+        at: Inspected,
+        bytes_max: usize,
+    ) -> Result<Inspected, StoreError> {
+        self.ask("looking for damage", |c| mend::inspect(c, log, at, bytes_max))
+    }
+
+    fn recount(&self, space: SpaceId) -> Result<(StateDigest, StateDigest), StoreError> {
+        self.ask("adding up the records", |c| {
+            let mut kept = c.prepare_cached("SELECT id, state_sum FROM spaces WHERE space = ?1")?;
+            let kept = kept.query_row([space.0], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)));
+            let Some((id, sum)) = kept.optional()? else { return Ok(Default::default()) };
+            let mut counted = StateDigest::default();
+            let mut statement =
+                c.prepare_cached("SELECT document, heads FROM documents WHERE space_id = ?1")?;
+            let mut rows = statement.query([id])?;
+            while let Some(row) = rows.next()? {
+                counted.advance(DocId(row.get(0)?), &[], &heads(blob(row, 1)?)?);
+            }
+            Ok((StateDigest(Sum::from_hash(&Hash(sum))), counted))
         })
     }
 

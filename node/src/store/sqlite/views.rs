@@ -4,10 +4,11 @@
 //! never the wide rows of `documents`.
 
 use super::Fault;
+use super::keys;
 use super::read;
 use crate::store::query::{Cursor, Key, Resolved, stored_ms};
 use crate::store::row::{Cell, Row, text_of};
-use crate::store::{ListedRow, Place, ViewSpec};
+use crate::store::{ListedRow, Place, Scanned, ViewSpec};
 use fenbu_protocol::id::{DocId, Hash, SpaceId};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, ToSql, TransactionBehavior, params};
@@ -16,10 +17,12 @@ use std::fmt::Write;
 
 /// Columns before the view's own where whole rows are read.
 const OWN_COLUMNS_AT: usize = 5;
+/// And where some columns of all rows are.
+const SCANNED_AT: usize = 4;
 
 /// Brings the tables in line with `views` and returns whether they wait to be filled.
 pub(super) fn prepare(connection: &mut Connection, views: &[ViewSpec]) -> Result<bool, Fault> {
-    let ddl: String = views.iter().map(create).collect();
+    let ddl: String = views.iter().map(create).chain([keys::TABLES.to_owned()]).collect();
     let kinds: Vec<_> = views.iter().flat_map(|v| v.kind.0.to_be_bytes()).collect();
     let count = (views.len() as u64).to_be_bytes();
     let fingerprint = Hash::of("fenbu/views/1", &[&count, &kinds, ddl.as_bytes()]);
@@ -48,8 +51,8 @@ pub(super) fn prepare(connection: &mut Connection, views: &[ViewSpec]) -> Result
     Ok(!empty)
 }
 
-/// Table and indexes: by each of the two times, by space, and by each column lists ask for. Each
-/// ends in the document, as the order of every list does.
+/// Table and indexes: by each of the two times, by space, by each column lists ask for, and of what is in
+/// conflict. Each ends in the document, as the order of every list does.
 fn create(view: &ViewSpec) -> String {
     let t = &view.table;
     let columns: String = view
@@ -63,13 +66,21 @@ fn create(view: &ViewSpec) -> String {
          updated_ms INTEGER NOT NULL{columns});
          CREATE INDEX view_{t}_by_updated ON view_{t} (updated_ms, document, space);
          CREATE INDEX view_{t}_by_created ON view_{t} (created_ms, document, space);
-         CREATE INDEX view_{t}_by_space ON view_{t} (space, updated_ms, document);\n"
+         CREATE INDEX view_{t}_by_space ON view_{t} (space, updated_ms, document);
+         CREATE INDEX view_{t}_in_conflict ON view_{t} (document, space) WHERE conflicts > 0;\n"
     );
     for c in view.columns.iter().filter(|c| c.indexed).map(|c| &c.name) {
         // Writing to a String cannot fail.
         let _ = writeln!(
             out,
             "CREATE INDEX view_{t}_of_{c} ON view_{t} (c_{c}, updated_ms, document, space);"
+        );
+    }
+    if !view.covered.is_empty() {
+        let columns: String = view.covered.iter().map(|c| format!("c_{c}, ")).collect();
+        let _ = writeln!(
+            out,
+            "CREATE INDEX view_{t}_covered ON view_{t} ({columns}conflicts, created_ms, space, document);"
         );
     }
     out
@@ -154,6 +165,13 @@ impl Sql {
         sql
     }
 
+    /// Rows that are the same as no other.
+    fn own(&mut self, view: &ViewSpec, equals: &[(usize, Cell)]) {
+        if let Some(alias) = view.alias_unless(equals) {
+            self.and(&format!("c_{} IS NULL", view.columns[alias].name), []);
+        }
+    }
+
     fn and(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
         self.text.push_str(" AND (");
         self.text.push_str(condition);
@@ -186,6 +204,7 @@ pub(super) fn list(
     for (column, cell) in &query.equals {
         sql.and(&format!("c_{} = ?", view.columns[*column].name), [value(cell)]);
     }
+    sql.own(view, &query.equals);
     for (column, cell) in &query.excludes {
         sql.and(&format!("c_{} IS NOT ?", view.columns[*column].name), [value(cell)]);
     }
@@ -254,6 +273,38 @@ fn follow(sql: &mut Sql, key: &str, descending: bool, after: &Cursor) {
     }
 }
 
+/// These columns of every row.
+pub(super) fn scan(
+    connection: &Connection,
+    view: &ViewSpec,
+    columns: &[usize],
+    spaces: Option<&[SpaceId]>,
+) -> Result<Vec<Scanned>, Fault> {
+    let names: String = columns.iter().map(|c| format!(", c_{}", view.columns[*c].name)).collect();
+    let mut sql = Sql::new(&format!("space, document, conflicts, created_ms{names}"), view, None);
+    if let Some(spaces) = spaces {
+        let marks = vec!["?"; spaces.len()].join(", ");
+        // The sign keeps the index by space out of it: nearly every row is wanted, and those of an index
+        // that holds all these columns are the fewest bytes.
+        let wanted = spaces.iter().map(|s| Value::Blob(s.0.to_vec()));
+        sql.and(&format!("+space IN ({marks})"), wanted);
+    }
+    let mut statement = connection.prepare_cached(&sql.text)?;
+    let mut rows = statement.query(rusqlite::params_from_iter(&sql.values))?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        let cells = columns.iter().enumerate().map(|(i, c)| cell(row, SCANNED_AT + i, view, *c));
+        out.push(Scanned {
+            space: SpaceId(row.get(0)?),
+            document: DocId(row.get(1)?),
+            conflicts: row.get(2)?,
+            created_ms: read::unsigned(row, 3)?,
+            cells: cells.collect::<Result<_, _>>()?,
+        });
+    }
+    Ok(out)
+}
+
 pub(super) fn row(
     connection: &Connection,
     view: &ViewSpec,
@@ -268,6 +319,26 @@ pub(super) fn row(
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params![place.document.0, place.space.0, place.kind.0])?;
     rows.next()?.map(|row| listed(row, view)).transpose()
+}
+
+/// At most `limit` documents that are in conflict with themselves.
+pub(super) fn in_conflict(
+    connection: &Connection,
+    view: &ViewSpec,
+    limit: usize,
+) -> Result<Vec<Place>, Fault> {
+    let sql = format!(
+        "SELECT document, space FROM view_{} WHERE conflicts > 0 ORDER BY document, space LIMIT ?1",
+        view.table
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (document, space) = (DocId(row.get(0)?), SpaceId(row.get(1)?));
+        out.push(Place { document, space, kind: view.kind });
+    }
+    Ok(out)
 }
 
 fn listed(row: &rusqlite::Row<'_>, view: &ViewSpec) -> Result<ListedRow, Fault> {
@@ -290,7 +361,8 @@ pub(super) fn count(
     view: &ViewSpec,
     spaces: Option<&[SpaceId]>,
 ) -> Result<u64, Fault> {
-    let sql = Sql::new("count(*)", view, spaces);
+    let mut sql = Sql::new("count(*)", view, spaces);
+    sql.own(view, &[]);
     let mut statement = connection.prepare_cached(&sql.text)?;
     let count: i64 =
         statement.query_row(rusqlite::params_from_iter(&sql.values), |row| row.get(0))?;
@@ -305,6 +377,7 @@ pub(super) fn count_by(
 ) -> Result<BTreeMap<String, u64>, Fault> {
     let name = &view.columns[column].name;
     let mut sql = Sql::new(&format!("c_{name}, count(*)"), view, spaces);
+    sql.own(view, &[]);
     // Writing to a String cannot fail.
     let _ = write!(sql.text, " GROUP BY c_{name}");
     let mut statement = connection.prepare_cached(&sql.text)?;

@@ -33,6 +33,11 @@ impl Room {
         Self { path: path.into(), bytes, done: false }
     }
 
+    /// The log was begun anew, as short as can be.
+    pub(super) fn again(&mut self) {
+        self.done = false;
+    }
+
     /// Adds a step. Returns whether more are needed.
     pub(super) fn grow(&mut self) -> bool {
         self.done = self.done

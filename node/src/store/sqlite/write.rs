@@ -1,6 +1,6 @@
 //! One commit: what changes in the tables, and in the writer's memory once it is durable.
 
-use super::{Fault, read, run_rows, views};
+use super::{Fault, keys, read, run_rows, views};
 use crate::store::batch::{self, Extension, other_statement, unknown_document};
 use crate::store::runs::{self, SMALL_RUNS_MAX};
 use crate::store::{DocumentUpdate, EntryRef, Place, RowUpdate, StoreError, ViewSpec, WriteBatch};
@@ -18,10 +18,10 @@ pub(super) struct Cache {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct LogRow {
-    id: i64,
+pub(super) struct LogRow {
+    pub(super) id: i64,
     space: SpaceId,
-    tip: Tip,
+    pub(super) tip: Tip,
     /// Small runs at the log's end; `None` until the log is first written to.
     small_runs: Option<usize>,
 }
@@ -86,6 +86,9 @@ impl<'a> Writing<'a> {
         for extension in extensions {
             self.extend(&extension)?;
         }
+        for run in &batch.mended {
+            self.mend(run)?;
+        }
         for place in &batch.forget {
             self.forget(*place)?;
         }
@@ -123,7 +126,7 @@ impl<'a> Writing<'a> {
         Ok(self.touched)
     }
 
-    fn log(&self, log: LogId) -> Result<LogRow, Fault> {
+    pub(super) fn log(&self, log: LogId) -> Result<LogRow, Fault> {
         let row = self.touched.logs.get(&log).or_else(|| self.base.logs.get(&log));
         // `plan` has refused batches that name unknown logs.
         row.copied().ok_or_else(|| Fault::Damaged(format!("log {log} has no row")))
@@ -168,7 +171,8 @@ impl<'a> Writing<'a> {
         } else if small_runs + 1 < SMALL_RUNS_MAX {
             small_runs + 1
         } else {
-            self.compact(row.id, log)?
+            // Runs that cannot be joined are damaged: they are mended where they are met.
+            self.compact(row.id, log)?.unwrap_or(0)
         });
         row.tip = *to;
         self.tx
@@ -206,7 +210,7 @@ impl<'a> Writing<'a> {
         Ok(LogRow { id, space: opening.space, tip: Tip::start(log), small_runs: Some(0) })
     }
 
-    fn insert_run(&self, log_id: i64, run: &Run) -> Result<(), Fault> {
+    pub(super) fn insert_run(&self, log_id: i64, run: &Run) -> Result<(), Fault> {
         let clock = run.entries().next().map_or(0, |e| e.header.clock);
         self.tx
             .prepare_cached(
@@ -239,8 +243,14 @@ impl<'a> Writing<'a> {
         Ok(small)
     }
 
-    /// Joins the last [`SMALL_RUNS_MAX`] runs of a log and returns how many small ones remain.
-    fn compact(&self, log_id: i64, log: LogId) -> Result<usize, Fault> {
+    /// After runs of a log were put in place by hand.
+    pub(super) fn recount_small(&mut self, log: LogId, row: LogRow) {
+        self.touched.logs.insert(log, LogRow { small_runs: None, ..row });
+    }
+
+    /// Joins the last [`SMALL_RUNS_MAX`] runs of a log and returns how many small ones remain; `None` if
+    /// they cannot be joined.
+    fn compact(&self, log_id: i64, log: LogId) -> Result<Option<usize>, Fault> {
         let mut ids = Vec::new();
         let mut tail = Vec::new();
         let mut statement = self.tx.prepare_cached(
@@ -249,11 +259,11 @@ impl<'a> Writing<'a> {
         let mut rows = statement.query(params![log_id, SMALL_RUNS_MAX as i64])?;
         while let Some(row) = rows.next()? {
             ids.push(row.get::<_, i64>(0)?);
-            tail.push(run_rows::run(row, 1, log)?);
+            let Ok(run) = run_rows::run(row, 1, log) else { return Ok(None) };
+            tail.push(run);
         }
         tail.reverse();
-        let joined = runs::compacted(tail)
-            .ok_or_else(|| Fault::Damaged(format!("log {log} has a gap near its end")))?;
+        let Some(joined) = runs::compacted(tail) else { return Ok(None) };
         let mut delete = self.tx.prepare_cached("DELETE FROM runs WHERE id = ?1")?;
         for id in ids {
             delete.execute([id])?;
@@ -261,7 +271,7 @@ impl<'a> Writing<'a> {
         for run in &joined {
             self.insert_run(log_id, run)?;
         }
-        Ok(runs::small_tail(&joined))
+        Ok(Some(runs::small_tail(&joined)))
     }
 
     fn document(&mut self, update: &DocumentUpdate) -> Result<(), Fault> {
@@ -309,11 +319,12 @@ impl<'a> Writing<'a> {
             return Ok(());
         };
         let key = views::RowKey { id, space: update.space, document: update.document };
-        views::put(self.tx, view, key, &update.row, update.conflicts)
+        views::put(self.tx, view, key, &update.row, update.conflicts)?;
+        keys::put(self.tx, id, &update.keys)
     }
 
     fn row(&mut self, update: &RowUpdate) -> Result<(), Fault> {
-        let RowUpdate { place, row, conflicts } = update;
+        let RowUpdate { place, row, conflicts, keys } = update;
         let space_id = self.space(place.space)?.id;
         let Some(held) = self.held(*place, space_id)? else {
             return Err(unknown_document(place.document).into());
@@ -326,7 +337,8 @@ impl<'a> Writing<'a> {
         };
         view.check(row)?;
         let key = views::RowKey { id: held.id, space: place.space, document: place.document };
-        views::put(self.tx, view, key, row, *conflicts)
+        views::put(self.tx, view, key, row, *conflicts)?;
+        keys::put(self.tx, held.id, keys)
     }
 
     pub(super) fn view(&self, kind: Kind) -> Option<&'a ViewSpec> {
@@ -453,6 +465,7 @@ impl<'a> Writing<'a> {
             for view in self.views {
                 views::delete_orphans(self.tx, view)?;
             }
+            keys::tidy(self.tx)?;
             self.tx.prepare_cached("UPDATE views SET complete = 1")?.execute([])?;
         }
         Ok(())

@@ -59,7 +59,7 @@ static STATUS: Workflow = Workflow {
             "confirm",
             "确认记录",
             "Confirm",
-            &["held", "confirmed"],
+            &["held", "confirmed", "archived"],
             "confirmed",
             By::Anyone,
         )
@@ -108,11 +108,14 @@ const FIELDS: &[Field] = &[
     Field::new("expected", Merge::Set, ValueType::Text, "应到人员", "Expected"),
     Field::new("observers", Merge::Set, ValueType::Text, "列席人员", "Observers"),
     Field::new("decisions", Merge::Map, ValueType::Object(DECISION), "决议", "Decisions"),
-    Field::new("actions", Merge::Map, ValueType::Object(ACTION), "待办事项", "Actions"),
+    Field::new("actions", Merge::Map, ValueType::Object(ACTION), "待办事项", "Actions").aside(),
     Field::new("attendance", Merge::Map, ValueType::Code(ATTENDANCE), "出席情况", "Attendance"),
     Field::new("minutes", Merge::Text, ValueType::Text, "会议记录", "Minutes"),
     Field::state("status", &STATUS, "状态", "Status"),
-    Field::new("tags", Merge::Set, ValueType::Text, "标签", "Tags"),
+    Field::new("tags", Merge::Set, ValueType::Text, "标签", "Tags").aside(),
+    Field::new("same_as", Merge::Contested, ValueType::Id("meeting"), "并入", "Same as")
+        .aside()
+        .written_by(By::SpaceOrHeadOffice),
 ];
 
 pub(in crate::record) static SCHEMA: Schema = Schema {
@@ -129,10 +132,61 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     hidden: &[],
     fields: FIELDS,
     columns: &[
-        "kind", "branch", "title", "topic", "lecturer", "place", "host", "recorder", "planned",
-        "start", "end", "status", "number", "actions", "tags",
+        "kind",
+        "branch",
+        "title",
+        "topic",
+        "lecturer",
+        "place",
+        "host",
+        "recorder",
+        "planned",
+        "start",
+        "end",
+        "status",
+        "number",
+        "actions",
+        "tags",
+        "expected",
+        "attendance",
+        "same_as",
     ],
-    filters: &["kind", "status", "branch"],
+    filters: &["kind", "status", "branch", "same_as"],
     listed: &["start", "kind", "branch", "status", "title"],
     listed_wide: &["planned", "place", "host", "recorder"],
+};
+
+const ATTENDANCE_FIELDS: &[Field] = &[
+    Field::new("meeting", Merge::Register, ValueType::Id("meeting"), "会议标识", "Meeting id"),
+    Field::new("kind", Merge::Register, ValueType::Code(KINDS), "会议类型", "Kind"),
+    Field::new("branch", Merge::Register, ValueType::Text, "党组织", "Branch"),
+    Field::new("start", Merge::Register, ValueType::Instant, "开始时间", "Start"),
+    Field::new("member", Merge::Register, ValueType::Text, "党员标识", "Member id"),
+    Field::new("name", Merge::Register, ValueType::Text, "姓名", "Name"),
+    Field::new(
+        "attendance",
+        Merge::Register,
+        ValueType::Code(ATTENDANCE),
+        "出席情况",
+        "Attendance",
+    ),
+];
+
+/// The attendance of meetings, a row for each meeting and member: a form for sheets, not a kind of
+/// record, and so none of [`crate::record::ALL`].
+pub(in crate::record) static ATTENDANCE_ROWS: Schema = Schema {
+    name: "attendance",
+    plural: "attendance",
+    label_zh: "出席情况",
+    label_en: "Attendance",
+    genesis: 0,
+    genesis_bytes: &[],
+    home: Home::Federation,
+    hidden: &[],
+    fields: ATTENDANCE_FIELDS,
+    columns: &[],
+    filters: &[],
+    listed: &[],
+    listed_wide: &[],
+    ..SCHEMA
 };

@@ -112,6 +112,9 @@ const FIELDS: &[Field] = &[
     Field::new("birth", Merge::Contested, ValueType::Date, "出生日期", "Birth").personal(),
     Field::new("phone", Merge::Register, ValueType::Text, "电话", "Phone").personal(),
     Field::new("id_number", Merge::Contested, ValueType::Text, "身份证号", "Id number").personal(),
+    Field::new("same_as", Merge::Contested, ValueType::Id("member"), "并入", "Same as")
+        .aside()
+        .written_by(By::SpaceOrHeadOffice),
 ];
 
 pub(in crate::record) static SCHEMA: Schema = Schema {
@@ -138,8 +141,9 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
         "education",
         "job",
         "groups",
+        "same_as",
     ],
-    filters: &["branch", "stage", "standing"],
+    filters: &["branch", "stage", "standing", "same_as"],
     listed: &["name", "branch", "stage", "standing"],
     listed_wide: &["joined", "converted", "job"],
 };

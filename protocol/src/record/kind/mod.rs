@@ -17,11 +17,15 @@ pub(super) mod disclosure;
 pub(super) mod document;
 pub(super) mod honour;
 pub(super) mod journal_issue;
+pub(super) mod mark;
 pub(super) mod meeting;
 pub(super) mod member;
 pub(super) mod post;
 pub(super) mod reminder;
+pub(super) mod rule_pack;
+pub(super) mod sealed_report;
 pub(super) mod secondment;
+pub(super) mod settlement;
 pub(super) mod temporary_branch;
 pub(super) mod term;
 pub(super) mod topic;
@@ -45,8 +49,15 @@ static VERIFIED: Workflow = Workflow {
         code("refused", "不予认定", "Refused"),
     ],
     steps: &[
-        Step::new("verify", "核实", "Verify", &["proposed", "refused"], "verified", By::HeadOffice)
-            .of_version(),
+        Step::new(
+            "verify",
+            "核实",
+            "Verify",
+            &["proposed", "refused", "verified"],
+            "verified",
+            By::HeadOffice,
+        )
+        .of_version(),
         Step::new(
             "refuse",
             "不予认定",

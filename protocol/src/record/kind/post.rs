@@ -1,7 +1,7 @@
 //! A post (稿件): a text for one of the columns.
 
 use crate::log::{Kind, Lane};
-use crate::record::schema::{Code, Field, Home, Merge, Schema, ValueType, code};
+use crate::record::schema::{Code, Field, HIDDEN, Hidden, Home, Merge, Schema, ValueType, code};
 use crate::record::workflow::{By, Step, Workflow};
 
 pub(super) const COLUMNS: &[Code] = &[
@@ -25,6 +25,7 @@ const STATUSES: &[Code] = &[
     code("returned", "退回修改", "Returned"),
     code("approved", "已审核", "Approved"),
     code("published", "已发布", "Published"),
+    code(HIDDEN, "已隐藏", "Hidden"),
     code("withdrawn", "已撤稿", "Withdrawn"),
     code("archived", "已归档", "Archived"),
 ];
@@ -64,6 +65,17 @@ static STATUS: Workflow = Workflow {
             "approved",
             By::OwnerOrHeadOffice,
         )
+        .not_by("submit")
+        .of_version(),
+        Step::new(
+            "review",
+            "审定修订",
+            "Review revision",
+            &["approved", "published", "archived"],
+            "approved",
+            By::OwnerOrHeadOffice,
+        )
+        .staying()
         .not_by("submit")
         .of_version(),
         Step::new("publish", "发布", "Publish", &["approved"], "published", By::OwnerOrHeadOffice),
@@ -120,6 +132,10 @@ static SECRECY: Workflow = Workflow {
     settled_by: By::HeadOffice,
 };
 
+/// A published post stays out of sight unless nobody objects.
+const HIDES: Hidden =
+    Hidden { by: "secrecy", when: &["not_public", "escalate"], among: &["published", "archived"] };
+
 const CREDIT: &[Field] = &[
     Field::new("name", Merge::Register, ValueType::Text, "姓名", "Name").required(),
     Field::new("role", Merge::Register, ValueType::Text, "分工", "Role"),
@@ -142,17 +158,18 @@ const FIELDS: &[Field] = &[
     Field::new("body", Merge::Text, ValueType::Text, "正文", "Body"),
     Field::new("column", Merge::Contested, ValueType::Code(COLUMNS), "栏目", "Column"),
     Field::new("kind", Merge::Register, ValueType::Code(KINDS), "类别", "Kind"),
-    Field::state("status", &STATUS, "状态", "Status"),
+    Field::state("status", &STATUS, "状态", "Status").hidden_by(HIDES),
     Field::state("secrecy", &SECRECY, "保密审查", "Secrecy review"),
     Field::new("bylines", Merge::List, ValueType::Text, "作者", "Bylines"),
-    Field::new("tags", Merge::Set, ValueType::Text, "标签", "Tags"),
+    Field::new("tags", Merge::Set, ValueType::Text, "标签", "Tags").aside(),
     Field::new("source_url", Merge::Register, ValueType::Text, "来源网址", "Source URL"),
     Field::new("written", Merge::Register, ValueType::Date, "成稿日期", "Written"),
-    Field::new("programme", Merge::Register, ValueType::Text, "专题", "Programme"),
-    Field::new("editors", Merge::List, ValueType::Text, "责任编辑", "Editors"),
+    Field::new("programme", Merge::Register, ValueType::Text, "专题", "Programme").aside(),
+    Field::new("editors", Merge::List, ValueType::Text, "责任编辑", "Editors").aside(),
     Field::new("media", Merge::Set, ValueType::Text, "影像", "Media"),
     Field::new("credits", Merge::List, ValueType::Object(CREDIT), "主创", "Credits"),
-    Field::new("figures", Merge::List, ValueType::Object(FIGURE), "站外数据", "Outside figures"),
+    Field::new("figures", Merge::List, ValueType::Object(FIGURE), "站外数据", "Outside figures")
+        .aside(),
     Field::new("comments", Merge::Notes, ValueType::Object(COMMENT), "审稿意见", "Comments"),
 ];
 
@@ -167,7 +184,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     lane: Lane::POSTS,
     home: Home::Federation,
     written_by: By::Anyone,
-    hidden: &[("status", "withdrawn"), ("secrecy", "not_public")],
+    hidden: &[("status", "withdrawn"), ("status", HIDDEN), ("secrecy", "not_public")],
     fields: FIELDS,
     columns: &[
         "title",

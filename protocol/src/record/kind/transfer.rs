@@ -24,6 +24,8 @@ static STATUS: Workflow = Workflow {
         Step::new("reject", "退回", "Reject", &["issued"], "rejected", TARGET).noted(),
         Step::new("expire", "过期", "Expire", &["issued"], "expired", SOURCE),
         Step::new("revoke", "撤回", "Revoke", &["issued", "frozen"], "revoked", SOURCE).noted(),
+        Step::new("annul", "撤销接收", "Annul receipt", &["received"], "revoked", By::HeadOffice)
+            .noted(),
         Step::new("freeze", "冻结", "Freeze", &["issued"], "frozen", SOURCE).noted(),
         Step::new("unfreeze", "解冻", "Unfreeze", &["frozen"], "issued", By::HeadOffice).noted(),
     ],

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::record::course::Authors;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) const CAROL: u8 = 3;

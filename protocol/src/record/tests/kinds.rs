@@ -186,11 +186,11 @@ fn every_step_can_be_taken() {
                         .find(|s| step.from.is_empty() || step.from.contains(s));
                     let Some(from) = from else { continue };
                     let mut office = ways[from].fork();
-                    // Another person of head office than whoever went before.
-                    let who = HEAD + office.entries.len() as u8 % 2;
+                    // Some steps take another person of head office than whoever went before.
                     let wanted = json!({field.name: {"op": step.op, "note": "n"}});
                     office
-                        .writes(who, wanted)
+                        .writes(HEAD, wanted.clone())
+                        .or_else(|_| office.writes(HEAD + 1, wanted))
                         .unwrap_or_else(|why| panic!("{}.{}: {why}", schema.name, step.op));
                     let state = office.record.course(field).unwrap().state;
                     assert_eq!(state, step.to.unwrap_or(from), "{}.{}", schema.name, step.op);

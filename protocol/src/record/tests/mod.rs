@@ -1,6 +1,7 @@
 //! Records from outside: what people write and merge, what a stranger's change cannot do.
 
 mod canonical;
+mod conflicts;
 mod courses;
 mod kinds;
 mod order;
@@ -16,7 +17,7 @@ use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
 use automerge::{ActorId, Change, ChangeHash, ExpandedChange, ObjType};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn post() -> &'static Schema {
     schema_named("posts").unwrap()

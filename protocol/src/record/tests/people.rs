@@ -165,7 +165,8 @@ fn contested_values_are_all_kept_until_a_person_settles_them() {
     let mut both = with(&base, &[(ALICE, 2, &a), (BOB, 1, &b)]);
     let actor = |n: u8| hex(&[n; 16]);
     let conflicts = json!({"title": [
-        {"value": "乙", "actor": actor(BOB)}, {"value": "甲", "actor": actor(ALICE)}]});
+        {"value": "乙", "actor": actor(BOB), "account": "a1", "time_ms": 1_700_000_000_000_u64},
+        {"value": "甲", "actor": actor(ALICE), "account": "a1", "time_ms": 1_700_000_000_000_u64}]});
     assert_eq!(both.to_json()["conflicts"], conflicts, "a plain register raises none");
     assert_eq!(both.to_json()["title"], "乙");
     write(&mut both, ALICE, json!({"title": "乙"}));

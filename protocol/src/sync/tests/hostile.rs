@@ -19,6 +19,7 @@ fn linked() -> Engine {
         directory: d.head(),
         digest: crate::id::Hash([9; 32]),
         agent: "eve".into(),
+        state: None,
     };
     let mut engine = Engine::new(0, 7, id(0), Settings::default(), d, [], []);
     engine.handle(0, Input::LinkUp { link: LINK, peer: id(EVE), dialed: false });

@@ -19,6 +19,7 @@
 //! | `refuse A` | A's disk refuses the next write |
 //! | `crash A`, `restart A` | power is lost, with what was not synced; power is back |
 //! | `backup A`, `restore A` | keeps a copy of A's disk; puts it back while A is down |
+//! | `spoil A` | a bug puts a change that nobody made into A's first record |
 //! | `status [A…]` | what each node holds, whom it talks to, and who shows the same records |
 //! | `count` | messages and their stream bytes since the last count |
 //! | `trace off`, `trace on` | a beginning that is told elsewhere needs no lines |

@@ -77,6 +77,8 @@ pub(super) struct Stage {
     pub(super) backups: BTreeMap<usize, Disk>,
     /// Nodes whose disk has been older than their promises.
     restored: BTreeSet<usize>,
+    /// Nodes with a record that its entries do not give.
+    spoiled: BTreeSet<usize>,
     ledger: Ledger,
     /// Messages and stream bytes since the last count, by name.
     pub(super) sent: BTreeMap<&'static str, (u64, u64)>,
@@ -185,6 +187,27 @@ impl Stage {
                 self.soon.push_back(Soon::Disk { node });
             }
             Output::OwnLogAhead { log, seq } => self.leave_log(node, log, seq),
+            // These disks lose and refuse; they do not rot.
+            Output::Mend { .. } => {}
+            Output::ReadStates => {
+                let states = self.nodes[node].states();
+                self.soon.push_back(Soon::Input { node, input: Input::States { states } });
+            }
+            Output::Rebuild { space } => {
+                self.spoiled.remove(&node);
+                self.note(
+                    node,
+                    &format!("makes the records of {} again", self.words.space(&space)),
+                );
+                match self.nodes[node].rebuild(space) {
+                    Ok(done) => {
+                        self.soon.push_back(Soon::Disk { node });
+                        let input = Input::Rebuilt { space, done };
+                        self.soon.push_back(Soon::Input { node, input });
+                    }
+                    Err(what) => self.check(Err(("store", what))),
+                }
+            }
             Output::Notice(notice) => self.notice(node, &notice),
         }
     }
@@ -209,6 +232,11 @@ impl Stage {
                 let log = self.words.log(log);
                 format!("ALARM: {} signed two histories of {log} at {seq}", name(author))
             }
+            Notice::StatesDiffer { peer, space } => {
+                let space = self.words.space(space);
+                format!("ALARM: other records of {space} than {}", name(peer))
+            }
+            Notice::StatesAgree { peer } => format!("has the same records as {} again", name(peer)),
             Notice::DirectoryFork { epoch } => format!("ALARM: directory forked at {epoch}"),
             Notice::DirectoryRecovered { epoch } => {
                 format!("ALARM: directory recovered to {epoch}")
@@ -265,7 +293,8 @@ impl Stage {
                 return Ok(());
             }
             let started = self.nodes[node].start_jobs()?;
-            for state in &started.states {
+            let wrong = self.spoiled.contains(&node);
+            for state in started.states.iter().filter(|_| !wrong) {
                 let result = self.ledger.state(state);
                 self.check(result);
             }
@@ -335,7 +364,9 @@ impl Stage {
     }
 
     pub(super) fn start(&mut self, node: usize) {
-        let settings = Settings { agent: "scenario".into(), ..Settings::default() };
+        // Late, so that most stories need not tell of it.
+        let settings =
+            Settings { agent: "scenario".into(), state_delay_ms: 20_000, ..Settings::default() };
         match self.nodes[node].start(self.now, node as u64, settings) {
             Ok(()) => {
                 self.soon.push_back(Soon::Input { node, input: Input::Tick });
@@ -361,6 +392,14 @@ impl Stage {
         let own = if self.restored.contains(&node) { Vec::new() } else { own };
         let result = self.ledger.still_there(&mut self.nodes[node].disk, &own);
         self.check(result);
+    }
+
+    /// Puts a change nobody made into the first record of a node.
+    pub(super) fn spoil(&mut self, node: usize) -> Result<(), String> {
+        let places = self.nodes[node].disk.reader().places(None, None, 1);
+        let place = places.ok().and_then(|places| places.first().copied());
+        self.spoiled.insert(node);
+        self.nodes[node].spoil(place.ok_or("it has no record")?)
     }
 
     /// Puts an older disk under a node that is down.

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// Every verb there is.
-pub const VERBS: [&str; 19] = [
+pub const VERBS: [&str; 20] = [
     "nodes",
     "link",
     "cut",
@@ -30,6 +30,7 @@ pub const VERBS: [&str; 19] = [
     "restart",
     "backup",
     "restore",
+    "spoil",
     "status",
     "count",
     "trace",
@@ -155,6 +156,7 @@ impl Stage {
                 self.start(node);
                 self.settle()?;
             }
+            "spoil" => self.spoil(node)?,
             "backup" => drop(self.backups.insert(node, self.nodes[node].disk.copy())),
             _ => {
                 let kept = self.backups.remove(&node);

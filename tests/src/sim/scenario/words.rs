@@ -128,6 +128,7 @@ impl Words {
             })),
             Message::Batch(run) => self.run(run),
             Message::Parted(parted) => list(parted.heads.iter().map(|head| head.epoch.to_string())),
+            Message::State(state) => list(state.spaces.iter().map(|sum| self.space(&sum.space))),
             Message::Unknown(kind) => kind.to_string(),
         };
         format!("{} {of}", message.name())

@@ -1,0 +1,243 @@
+//! Figures from a founded node's own records.
+
+use super::*;
+use crate::clock::Clock;
+use crate::store::MemoryStore;
+use crate::testing::Bench;
+use crate::views;
+use fenbu_protocol::duty::State;
+use serde_json::json;
+
+/// 2018-11-24 12:00 in Shanghai.
+const NOON_MS: u64 = 1_543_032_000_000;
+
+fn bench() -> Bench {
+    let store = MemoryStore::new(&views::specs()).unwrap();
+    Bench::start(Box::new(store), Clock::starting_at(NOON_MS))
+}
+
+fn add(bench: &Bench, kind: &str, fields: serde_json::Value) -> DocId {
+    let schema = schema_named(kind).unwrap();
+    bench.records.create(schema, &fields, None, None, "test").unwrap().document
+}
+
+fn query(period: &str) -> ReportQuery {
+    ReportQuery { period: Some(period.into()), ..ReportQuery::default() }
+}
+
+fn branch(bench: &Bench) {
+    let fields =
+        json!({ "code": "head-1", "name": "第一党支部", "unit": "head", "committee": true });
+    add(bench, "branch", fields);
+}
+
+fn meeting(bench: &Bench, kind: &str, start: &str) -> DocId {
+    let start = format!("{start}T14:00:00+08:00");
+    let fields = json!({ "kind": kind, "branch": "head-1", "start": start, "status": "confirmed" });
+    add(bench, "meeting", fields)
+}
+
+#[test]
+fn the_matrix_counts_what_was_held_and_names_it() {
+    let bench = bench();
+    branch(&bench);
+    let general = meeting(&bench, "general", "2018-08-01");
+    meeting(&bench, "committee", "2018-09-01");
+    let stray = json!({ "kind": "general", "branch": "x-1", "start": NOON_MS, "status": "held" });
+    add(&bench, "meeting", stray);
+    let made = bench.records.report(Report::Matrix, &query("2018-Q3")).unwrap();
+    let cell = |name: &str| made.table.cell(name).unwrap();
+    assert_eq!(cell("head-1/general").state, Some(State::Complete));
+    let committee = cell("head-1/committee");
+    assert_eq!((committee.done, committee.required), (1, Some(3)));
+    assert_eq!(committee.state, Some(State::Overdue), "what this node wrote is all here");
+    assert_eq!(cell("head-1/group").state, Some(State::NotApplicable));
+    assert!(made.remarks.iter().any(|remark| remark.contains("'x-1'")), "{:?}", made.remarks);
+    let behind = bench.records.explain(&made, "head-1/general").unwrap();
+    let of_head = Behind { id: general, kind: "meeting", unit: Some("head".into()) };
+    assert_eq!(behind, [of_head]);
+    bench.stop();
+}
+
+#[test]
+fn a_pack_changes_what_is_due() {
+    let bench = bench();
+    branch(&bench);
+    let duties = json!({ "theme_day": { "times": 0, "per": "month" } });
+    let pack = json!({ "title": "新规则", "effective": "2018-08-01", "duties": duties });
+    add(&bench, "rule-pack", pack);
+    add(
+        &bench,
+        "rule-pack",
+        json!({
+            "title": "坏", "effective": "2018-08-02", "reviews": { "*": { "rounds": 7 } },
+        }),
+    );
+    let made = bench.records.report(Report::Matrix, &query("2018-Q3")).unwrap();
+    assert_eq!(made.table.cell("head-1/theme_day").unwrap().required, Some(1), "July's");
+    assert_eq!(made.rules.title, "新规则");
+    assert!(made.remarks[0].contains("'坏'"));
+    bench.stop();
+}
+
+#[test]
+fn every_report_is_made_of_nothing_and_of_something() {
+    let bench = bench();
+    for (_, report) in Report::ALL {
+        for by in report.groupings().iter().map(|by| Some((*by).to_owned())).chain([None]) {
+            let query = ReportQuery { by, ..query("2018") };
+            assert!(bench.records.report(report, &query).is_ok(), "{report:?} {query:?}");
+        }
+    }
+    bench.post("有题目").unwrap();
+    bench.member("甲").unwrap();
+    add(
+        &bench,
+        "activity",
+        json!({
+            "title": "清廉", "programme": "integrity", "date": "2018-05-01", "participants": 30,
+        }),
+    );
+    add(
+        &bench,
+        "honour",
+        json!({
+            "title": "先进", "of": "branch", "name": "一支部", "level": "city", "year": 2018, "status": "verified",
+        }),
+    );
+    add(
+        &bench,
+        "directive",
+        json!({
+            "title": "传达", "issued": "2018-03-01", "receipts": { "head-1": { "on": "2018-03-02" } },
+        }),
+    );
+    branch(&bench);
+    let done = |report, cell: &str| {
+        let made = bench.records.report(report, &query("2018")).unwrap();
+        made.table.cell(cell).map(|cell| cell.done)
+    };
+    assert_eq!(done(Report::Posts, "head/posts"), Some(1), "by its maker's unit");
+    assert_eq!(done(Report::Roster, "head/people"), Some(1));
+    assert_eq!(done(Report::Programmes, "integrity/participants"), Some(30));
+    assert_eq!(done(Report::Ledgers, "head/honour_city"), Some(1));
+    let made = bench.records.report(Report::Directives, &query("2018")).unwrap();
+    assert_eq!(made.table.lines[0].cells[0].done, 1);
+    bench.stop();
+}
+
+#[test]
+fn what_makes_no_sense_is_told() {
+    let bench = bench();
+    let said =
+        |report, query: ReportQuery| bench.records.report(report, &query).unwrap_err().to_string();
+    assert!(said(Report::Matrix, query("soon")).contains("'soon'"));
+    let unit = ReportQuery { unit: Some("nowhere".into()), ..query("2018") };
+    assert!(said(Report::Posts, unit).contains("'nowhere'"));
+    let by = ReportQuery { by: Some("colour".into()), ..query("2018") };
+    assert!(said(Report::Posts, by.clone()).contains("unit, month, author"));
+    assert!(said(Report::Matrix, by).contains("none"));
+    let made = bench.records.report(Report::Matrix, &query("2018")).unwrap();
+    assert!(matches!(bench.records.explain(&made, "x/y"), Err(ReportError::Cell(_))));
+    bench.stop();
+}
+
+#[test]
+fn a_sealed_report_stays_and_is_compared_with_what_came_later() {
+    let bench = bench();
+    branch(&bench);
+    let records = &bench.records;
+    let early = records.seal(Report::Matrix, &query("2018-Q4"), "test").unwrap_err();
+    assert!(matches!(early, ReportError::NotOver { .. }));
+    let (sealed, saved) = records.seal(Report::Matrix, &query("2018-Q3"), "test").unwrap();
+    assert_eq!(saved.document, sealed.id());
+    let id = saved.document.to_string();
+    assert_eq!(records.compare(&id).unwrap().differences, []);
+    meeting(&bench, "general", "2018-08-01");
+    let compared = records.compare(&id).unwrap();
+    let columns: Vec<_> = compared.differences.iter().map(|d| d.column.as_str()).collect();
+    assert_eq!(columns, ["general"]);
+    let edit = records.edit(sealed_schema(), &id, &json!({ "period": "2017" }), "test");
+    assert!(matches!(edit, Err(RecordError::Sealed)));
+    // Around the door: another tool of another node.
+    let edits = Edits::from_json(sealed_schema(), &json!({ "period": "2017" })).unwrap();
+    let save =
+        Save { schema: sealed_schema(), space: saved.space, document: saved.document, edits };
+    records.save_all(&[save], "test").unwrap();
+    let altered = records.compare(&id).unwrap_err();
+    assert!(matches!(altered, ReportError::Seal(SealError::Altered(_))));
+    bench.stop();
+}
+
+#[test]
+fn a_node_marks_where_it_has_been_silent_for_a_day() {
+    let bench = bench();
+    let at = |ms| Clock::starting_at(ms);
+    assert_eq!(mark_if_due(&bench.records, &at(NOON_MS)).unwrap(), 0, "it was only just made");
+    bench.post("一").unwrap();
+    let tomorrow = at(NOON_MS + 12 * 3_600_000);
+    assert_eq!(mark_if_due(&bench.records, &tomorrow).unwrap(), 1, "in the federation's space");
+    let schema = schema_named("mark").unwrap();
+    let marks = bench.records.list(schema, crate::store::ListQuery::default()).unwrap();
+    assert_eq!(marks.rows.len(), 1);
+    let fresh = bench.records.units().unwrap();
+    assert!(fresh[0].freshness.reaches(NOON_MS as i64), "this node knows its own");
+    bench.stop();
+}
+
+/// The bench's directory, and a sub-bureau whose node has not been heard of.
+fn with_a_sub_bureau(bench: &Bench) {
+    use ed25519_dalek::SigningKey;
+    use fenbu_protocol::directory::{
+        Act, AdmitNode, DefineSpace, DefineUnit, Role, Scope, Template, space_id,
+    };
+    use fenbu_protocol::id::NodeId;
+    let mut directory = crate::testing::directory();
+    let theirs = SigningKey::from_bytes(&[9; 32]);
+    let acts = [
+        Act::DefineUnit(DefineUnit { code: "nt".into(), name: "南通分局".into() }),
+        Act::DefineSpace(DefineSpace {
+            space: space_id(&directory.federation(), "nt"),
+            label: "nt".into(),
+            template: Template::UNIT,
+            unit: Some("nt".into()),
+            readers: Scope::everyone(),
+            writers: Scope::everyone(),
+            carriers: Scope::everyone(),
+            cuts: None,
+        }),
+        Act::AdmitNode(AdmitNode {
+            node: NodeId(theirs.verifying_key().to_bytes()),
+            unit: "nt".into(),
+            name: "nt".into(),
+            role: Role::SERVER,
+            addresses: vec![],
+            sealing: fenbu_protocol::seal::sealing_public(&theirs),
+        }),
+    ];
+    for act in &acts {
+        let signed = directory.draft(&crate::testing::key(), act, 0);
+        directory.apply(signed).unwrap();
+    }
+    bench.directory.send_replace(Arc::new(directory));
+}
+
+#[test]
+fn who_has_not_been_heard_of_is_not_overdue() {
+    let bench = bench();
+    with_a_sub_bureau(&bench);
+    branch(&bench);
+    add(&bench, "branch", json!({ "code": "nt-1", "name": "第一党支部", "unit": "nt" }));
+    let made = bench.records.report(Report::Matrix, &query("2018-Q3")).unwrap();
+    let state = |cell: &str| made.table.cell(cell).unwrap().state;
+    assert_eq!(state("head-1/general"), Some(State::Overdue));
+    assert_eq!(state("nt-1/general"), Some(State::NotSynced));
+    let made = bench.records.report(Report::Posts, &query("2018-Q3")).unwrap();
+    assert_eq!(made.table.cell("nt/posts").unwrap().state, Some(State::NotSynced));
+    assert_eq!(made.table.cell("head/posts").unwrap().state, None);
+    let only = ReportQuery { unit: Some("nt".into()), ..query("2018-Q3") };
+    let made = bench.records.report(Report::Matrix, &only).unwrap();
+    let lines: Vec<_> = made.table.lines.iter().map(|line| line.key.as_str()).collect();
+    assert_eq!(lines, ["nt-1"]);
+    bench.stop();
+}

@@ -1,0 +1,45 @@
+//! Rules as data, what is due by them, and the figures head office looks at.
+//!
+//! Everything here is a pure function of plain rows, of how fresh each unit's data is, and of the time it is
+//! asked for: who reads the rows, and from where, is not its concern. A figure is a [`Cell`] that knows the
+//! records behind it.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `calendar` | days and periods as offices keep them |
+//! | `pack` | rule packs: duties, who should attend, reviews |
+//! | `freshness` | up to when a unit's data is known to be here |
+//! | `matrix` | branch × kind of meeting: complete, due, overdue, not applicable, not synced |
+//! | `attendance`, `roster`, `posts`, `ledgers`, `overdue` | the other reports |
+//! | `table` | rows, columns and cells of a report, as JSON |
+//! | `sealed` | figures kept as they stood, and what arrived later |
+
+mod attendance;
+mod calendar;
+mod freshness;
+mod ledgers;
+mod matrix;
+mod overdue;
+mod pack;
+mod posts;
+mod roster;
+mod sealed;
+mod table;
+
+pub use attendance::{Attended, Gathered, Grouping, Term, attendance};
+pub use calendar::{Day, Period, PeriodError};
+pub use freshness::{Freshness, NodeMark, freshness, is_mark_due, mark_id};
+pub use ledgers::{
+    Activity, Adoption, Conveyed, Directive, Honour, TemporaryBranch, directives, ledgers,
+    programmes, temporary,
+};
+pub use matrix::{Branch, Meeting, matrix, meets};
+pub use overdue::{Matter, Open, overdue};
+pub use pack::{Counting, Duty, Needs, PackError, Packs, Per, Review, RulePack};
+pub use posts::{By as PostsBy, Post, posts};
+pub use roster::{Member, Transfer, home_of, roster};
+pub use sealed::{Difference, Figures, SealError, Sealed};
+pub use table::{Cell, Column, Line, Shown, State, Table, Unit};
+
+#[cfg(test)]
+mod tests;
