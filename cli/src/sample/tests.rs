@@ -228,12 +228,17 @@ fn nothing_in_it_contradicts_itself() {
     let sample = Sample::generate(1, 4);
     for unit in &sample.units {
         let space = SpaceId([1; 16]);
+        let authors = std::sync::Arc::new(Authors {
+            units: BTreeMap::from([([1; 16], unit.code.clone())]),
+            head_office: "head".into(),
+            home: None,
+        });
         let mut subjects = BTreeMap::new();
         let mut groups: BTreeMap<[u8; 16], Vec<Of>> = BTreeMap::new();
         for (n, line) in (0_u128..).zip(sample.records_of(&unit.code)) {
             let schema = schema_named(line.kind).expect("a known kind");
             let edits = Edits::from_json(schema, &Value::Object(line.fields)).expect("sound");
-            let mut record = Record::new(schema);
+            let mut record = Record::new(schema).by(&authors);
             record.edit([1; 16], 1, "a", &edits).expect("a record");
             let of = Of { document: DocId(n.to_be_bytes()), space, kind: schema.kind };
             assert_eq!(within(of, &record), []);

@@ -187,7 +187,7 @@ impl Field {
     }
 
     /// The code's entry, if a record can be said to be in that state.
-    pub(super) fn reachable(&self, code: &str) -> Option<&'static Code> {
+    pub(crate) fn reachable(&self, code: &str) -> Option<&'static Code> {
         self.code(code).filter(|_| self.hidden_by.is_none() || code != HIDDEN)
     }
 
@@ -288,11 +288,11 @@ pub static ALL: [&Schema; 23] = [
     &kind::collection::SCHEMA,
     &kind::document::SCHEMA,
     &kind::reminder::SCHEMA,
-    &kind::settlement::SCHEMA,
-    &kind::disclosure::SCHEMA,
     &kind::rule_pack::SCHEMA,
     &kind::sealed_report::SCHEMA,
     &kind::mark::SCHEMA,
+    &kind::disclosure::SCHEMA,
+    &kind::settlement::SCHEMA,
 ];
 
 /// The form of attendance sheets, see there.
