@@ -149,6 +149,13 @@ fn sim(out: &mut dyn Write) -> Outcome {
 
 /// Built apart from the workspace, and nothing but the protocol.
 fn fuzz(out: &mut dyn Write) -> Outcome {
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+    let mut version = Command::new(&compiler);
+    version.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if !version.status().is_ok_and(|status| status.success()) {
+        let why = format!("{compiler} does not run, and libFuzzer is C++: install build-essential");
+        return Outcome::Skipped(why);
+    }
     let line = "cargo run --quiet --locked --package fenbu-ci --bin fuzz-all -- --seconds 5";
     command(out, &Invocation::new(line), BUILD_LIMIT)
 }
