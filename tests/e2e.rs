@@ -7,6 +7,7 @@ mod conflicts;
 mod damage;
 mod directing;
 mod faults;
+mod forked;
 mod healing;
 mod joining;
 mod kill;

@@ -26,6 +26,7 @@ stories! {
     a_disk_refuses_and_recovers,
     a_joiner_asks_each_range_once,
     a_later_batch_overtakes_the_first,
+    a_log_is_forked,
     a_newcomer_is_admitted,
     a_restored_backup_begins_anew,
     a_stalled_range_moves,

@@ -43,6 +43,8 @@ pub enum Why {
     PeersAhead,
     /// A peer holds another history of one of this node's logs, under this node's signature.
     SecondCopy,
+    /// What it wrote builds on entries of another node's log that gave way to another history.
+    BuiltOnLost,
     /// The directory was recovered to, or stopped at, an epoch before what its logs have cited.
     DirectoryBack,
     /// It holds less than this node had written on this very disk.
@@ -63,6 +65,9 @@ impl Why {
             }
             Self::DirectoryBack => {
                 "the directory went back to before what this node had cited: it writes on in new logs, and what it wrote before still counts"
+            }
+            Self::BuiltOnLost => {
+                "what this node wrote built on entries that another node signed twice and that do not count: it writes on in new logs, and wrote its own anew"
             }
             Self::Older => {
                 "this node's database has lost what was written last: it writes on in new logs, and gets back from its peers what they hold of it"
@@ -113,6 +118,7 @@ impl Incarnation {
                 Why::PeersAhead => 2,
                 Why::SecondCopy => 3,
                 Why::DirectoryBack => 4,
+                Why::BuiltOnLost => 7,
                 Why::Damaged => 5,
                 Why::Older => 6,
             });
@@ -133,6 +139,7 @@ impl Incarnation {
             2 => Why::PeersAhead,
             3 => Why::SecondCopy,
             4 => Why::DirectoryBack,
+            7 => Why::BuiltOnLost,
             5 => Why::Damaged,
             6 => Why::Older,
             _ => return Err(damaged()),

@@ -139,7 +139,7 @@ impl Daemon {
         let (mut writer, handle) = Writer::new(
             store,
             shared.clone(),
-            &loaded.logs,
+            &loaded,
             reader.as_ref(),
             urgent.clone(),
             scrub.clone(),
@@ -294,6 +294,7 @@ fn engine(
         space: l.opening.space,
         author: l.opening.node,
         tip: l.tip,
+        fork: loaded.forks.get(&l.log).cloned(),
     });
     Engine::new(
         clock.now_ms(),

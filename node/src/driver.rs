@@ -9,10 +9,12 @@ use crate::rebuild::Rebuilder;
 use crate::scrub::Scrub;
 use crate::shared::Shared;
 use crate::states;
+use crate::store::parting;
 use crate::transport::{Endpoint, EndpointStats, Incoming, LinkStats};
 use crate::writer::{Command, WriterHandle};
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
+use fenbu_protocol::log::Run;
 use fenbu_protocol::sync::{
     Engine, Input, Item, LinkId, Loaded, Mended, Notice, Output, Pace, PaceSettings, Status, Ticket,
 };
@@ -205,13 +207,16 @@ impl Driver {
                 }
             }
             Output::Persist { ticket, item } => {
-                if matches!(item, Item::Run { .. }) {
+                if matches!(item, Item::Run { .. } | Item::Switch(_)) {
                     self.runs.insert(ticket);
                 }
                 // A writer that has gone answers nothing; the daemon is stopping.
                 let _ = self.writer.send(Command::Persist { ticket, item });
             }
             Output::Load { link, log, from, bytes_max } => self.load(link, log, from, bytes_max),
+            Output::Compare { ticket, link, run, headers } => {
+                self.compare(ticket, link, run, headers);
+            }
             Output::Acknowledged { peer, log, seq } => {
                 let _ = self.writer.send(Command::Acknowledged { peer, log, seq });
             }
@@ -318,6 +323,18 @@ impl Driver {
         });
     }
 
+    fn compare(&self, ticket: Ticket, link: Option<LinkId>, run: Run, headers: bool) {
+        let (readers, urgent) = (self.shared.readers.clone(), self.urgent.clone());
+        tokio::task::spawn_blocking(move || {
+            let result = readers.with(|r| parting(r, &run)).map_err(|error| {
+                tracing::error!(log = %run.log().short(), %error, "a log cannot be read");
+                error.to_string()
+            });
+            // A closed channel means that the daemon is stopping.
+            let _ = urgent.send(Input::Compared { ticket, link, run, headers, result });
+        });
+    }
+
     fn read_states(&self) {
         let (shared, progress, urgent) =
             (self.shared.clone(), self.progress.clone(), self.urgent.clone());
@@ -363,15 +380,20 @@ impl Driver {
             Notice::Refused { peer, log, reason } => {
                 tracing::warn!(peer = %peer.short(), log = %log.short(), reason, "entries refused");
             }
-            // The writer says it, in the log and for `status` and `doctor`.
-            Notice::Fork { author, log, seq } if author == self.shared.me => {
-                let _ = self.writer.send(Command::OwnLogForked { log, seq });
+            // `status` and `doctor` tell of it as long as something is left to be done.
+            Notice::Fork { author, log, seq } => {
+                tracing::error!(
+                    node = %author.short(), log = %log.short(), seq,
+                    "two histories of one log, both signed by its author"
+                );
+                if author == self.shared.me {
+                    let _ = self.writer.send(Command::OwnLogForked { log, seq });
+                }
             }
-            Notice::Fork { author, log, seq } => self.alarm(format!(
-                "node {} signed two histories of log {} at {seq}",
-                author.short(),
-                log.short()
-            )),
+            Notice::WentOver { author, log, seq } => tracing::warn!(
+                node = %author.short(), log = %log.short(), seq,
+                "another history of a log took over; what was held is kept, see `fenbu quarantine`"
+            ),
             Notice::DirectoryFork { epoch } => {
                 self.alarm(format!("the directory is forked at epoch {epoch}"));
             }

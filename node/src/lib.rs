@@ -11,6 +11,7 @@
 //! | [`writer`] | the one thread that commits |
 //! | [`materialiser`], `making`, [`views`] | received entries into documents and rows |
 //! | `ledger` | who has how much, and whose entries are over a limit |
+//! | [`rebuild`], `removal`, `forks` | documents and rows made again; after a right was taken; after another history of a log took over |
 //! | [`rebuild`] | documents and rows made again |
 //! | [`conflicts`] | what somebody has to settle, and settling it |
 //! | [`floor`] | free disk space that is kept |
@@ -40,6 +41,7 @@ pub mod daemon;
 mod driver;
 pub mod floor;
 pub mod folder;
+mod forks;
 pub mod freshness;
 pub mod import;
 pub mod inout;

@@ -4,6 +4,7 @@
 //! to date on all cores, and commits documents, rows and cursors together. A crash between rounds
 //! costs nothing: the cursors say where to go on.
 
+use crate::forks::Forks;
 use crate::making::{Candidate, Job, Made, Unmade, on_all_cores, opening, place_of};
 use crate::rebuild::Rebuilder;
 use crate::removal;
@@ -63,6 +64,8 @@ impl Wake {
 pub struct Progress {
     /// Entries are waiting to become documents, or are becoming them.
     pub busy: AtomicBool,
+    /// The views have not been filled since their columns changed: figures made of them would be wrong.
+    pub views_stale: AtomicBool,
     pub documents: AtomicU64,
     /// Documents made again from the logs.
     pub rebuilt: AtomicU64,
@@ -79,6 +82,7 @@ pub struct Materialiser {
     writer: WriterHandle,
     rebuilder: Rebuilder,
     wake: mpsc::Receiver<Wake>,
+    forks: Forks,
     progress: Arc<Progress>,
     scrub: Scrub,
     views_stale: bool,
@@ -96,7 +100,9 @@ impl Materialiser {
         scrub: Scrub,
         views_stale: bool,
     ) -> Self {
-        Self { shared, writer, rebuilder, wake, progress, scrub, views_stale, later: None }
+        progress.views_stale.store(views_stale, Ordering::Release);
+        let forks = Forks::new(shared.clone(), writer.clone(), rebuilder.clone());
+        Self { shared, writer, rebuilder, wake, forks, progress, scrub, views_stale, later: None }
     }
 
     /// Runs until told to stop, or until the node is gone.
@@ -134,6 +140,7 @@ impl Materialiser {
             tracing::info!("the views have new columns: filling them again");
             self.rebuilder.views()?;
             self.views_stale = false;
+            self.progress.views_stale.store(false, Ordering::Release);
         }
         Ok(())
     }
@@ -176,11 +183,14 @@ impl Materialiser {
     }
 
     fn catch_up(&mut self, rights_changed: bool) -> Result<(), StoreError> {
+        // What another history takes away may bring an author's later entries within a limit.
+        let remade = self.forks.remake()?;
         // Old entries that cannot be read keep nobody from what is new.
-        let looked_again = match rights_changed {
-            true => self.carry_out_removals().and_then(|()| self.retry_waiting()),
+        let removed = if rights_changed { self.carry_out_removals() } else { Ok(()) };
+        let looked_again = removed.and_then(|()| match rights_changed || remade {
+            true => self.retry_waiting(),
             false => Ok(()),
-        };
+        });
         self.take_up_new()?;
         looked_again
     }
@@ -195,7 +205,7 @@ impl Materialiser {
             }
             let runs = self.shared.readers.with(|r| r.behind(&spaces, ROUND_BYTES))?;
             if runs.is_empty() {
-                return Ok(());
+                return self.forks.write_anew();
             }
             let bytes: usize = runs.iter().map(|r| r.as_bytes().len()).sum();
             if (BACKLOG_BYTES..ROUND_BYTES / 2).contains(&bytes) && !gathered {
@@ -204,6 +214,7 @@ impl Materialiser {
                 continue;
             }
             gathered = false;
+            self.forks.remake()?;
             let damaged = self.round(&runs)?;
             self.heal(damaged, &mut healed)?;
         }

@@ -7,7 +7,7 @@
 
 use crate::making::{Candidate, Job, on_all_cores, place_of};
 use crate::materialiser::Progress;
-use crate::shared::{Shared, lock};
+use crate::shared::{DocumentGuard, Shared, lock};
 use crate::store::{Place, Reader, RowUpdate, StoreError, StoredLog, WriteBatch};
 use crate::writer::{Command, WriterHandle};
 use fenbu_protocol::id::{LogId, SpaceId};
@@ -140,10 +140,29 @@ impl Rebuilder {
         space: SpaceId,
         only: Option<&BTreeSet<Place>>,
     ) -> Result<Rebuilt, StoreError> {
+        self.rounds(space, only, None)
+    }
+
+    /// The same for documents whose locks the caller holds.
+    pub(crate) fn held_documents(
+        &self,
+        space: SpaceId,
+        only: &BTreeSet<Place>,
+        held: &DocumentGuard,
+    ) -> Result<Rebuilt, StoreError> {
+        self.rounds(space, Some(only), Some(held))
+    }
+
+    fn rounds(
+        &self,
+        space: SpaceId,
+        only: Option<&BTreeSet<Place>>,
+        held: Option<&DocumentGuard>,
+    ) -> Result<Rebuilt, StoreError> {
         let mut rebuilt = Rebuilt::default();
         let mut from = None;
         loop {
-            let (round, next) = self.round(space, only, from)?;
+            let (round, next) = self.round(space, only, from, held)?;
             rebuilt += round;
             match next {
                 Some(place) => from = Some(place),
@@ -163,6 +182,7 @@ impl Rebuilder {
         space: SpaceId,
         only: Option<&BTreeSet<Place>>,
         from: Option<Place>,
+        held: Option<&DocumentGuard>,
     ) -> Result<(Rebuilt, Option<Place>), StoreError> {
         let wanted = |place: &Place| {
             only.is_none_or(|only| only.contains(place)) && from.is_none_or(|from| *place >= from)
@@ -174,15 +194,15 @@ impl Rebuilder {
         let mut places: BTreeSet<Place> = gathered.documents.keys().copied().collect();
         // Those that are stored and have no entry.
         let stored = |place: &Place| wanted(place) && next.is_none_or(|next| *place < next);
-        let held = match only {
+        let named = match only {
             Some(only) => only.iter().copied().collect(),
             None => self.shared.readers.with(|r| r.places(Some(space), None, usize::MAX))?,
         };
-        places.extend(held.into_iter().filter(stored));
+        places.extend(named.into_iter().filter(stored));
         let mut rebuilt = Rebuilt::default();
         let places: Vec<Place> = places.into_iter().collect();
         for places in places.chunks(LOCKED_DOCUMENTS) {
-            rebuilt += self.make(space, places, &mut gathered)?;
+            rebuilt += self.make(space, places, &mut gathered, held)?;
         }
         Ok((rebuilt, next))
     }
@@ -231,8 +251,10 @@ impl Rebuilder {
         space: SpaceId,
         places: &[Place],
         gathered: &mut Gathered,
+        held: Option<&DocumentGuard>,
     ) -> Result<Rebuilt, StoreError> {
-        let guard = self.shared.documents.lock(places.iter().copied());
+        let lock = || self.shared.documents.lock(places.iter().copied());
+        let guard = held.is_none().then(lock);
         // What was written since the pass. Nobody makes other versions of these documents now.
         let logs = self.shared.readers.with(|r| r.logs(space))?;
         let mut since = Gathered { read: gathered.read.clone(), ..Gathered::default() };

@@ -281,7 +281,7 @@ impl Records {
         };
         let saved = record.saved_after(before, &body);
         let update = update_of(save.space, save.document, &record, saved);
-        Ok(Some(LocalWrite { schema: save.schema, log, body, update }))
+        Ok(Some(LocalWrite { schema: save.schema, log, body, update, anew_of: None }))
     }
 
     fn write(&self, writes: Vec<LocalWrite>) -> Result<Vec<Written>, WriteError> {

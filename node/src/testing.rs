@@ -122,15 +122,9 @@ impl Bench {
         };
         let (inputs, engine) = mpsc::unbounded_channel();
         let reader = store.reader().unwrap();
-        let (writer, handle) = Writer::new(
-            store,
-            shared.clone(),
-            &loaded.logs,
-            reader.as_ref(),
-            inputs,
-            Scrub::new().0,
-        )
-        .unwrap();
+        let (writer, handle) =
+            Writer::new(store, shared.clone(), &loaded, reader.as_ref(), inputs, Scrub::new().0)
+                .unwrap();
         let thread = std::thread::spawn(move || writer.run());
         let progress = Arc::new(Progress::default());
         let rebuilder = Rebuilder::new(shared.clone(), handle.clone(), progress.clone());

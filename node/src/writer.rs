@@ -9,7 +9,7 @@ use crate::floor::Floor;
 use crate::scrub::Scrub;
 use crate::shared::Shared;
 use crate::store::{
-    DocumentUpdate, Place as DocumentPlace, Reader, Store, StoreError, StoredLog, WriteBatch,
+    DocumentUpdate, Loaded, Place as DocumentPlace, Reader, Store, StoreError, WriteBatch,
 };
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
@@ -18,7 +18,8 @@ use fenbu_protocol::record::Schema;
 use fenbu_protocol::seal::{NONCE_BYTES, NoKey, Place, Sealing, seal};
 use fenbu_protocol::sync::{Input, Item, Mended, Ticket};
 pub use limits::LimitReached;
-use own::{author_in, log_of};
+use own::{OwnBranches, author_in, log_of};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
@@ -43,6 +44,8 @@ pub struct LocalWrite {
     /// One uncompressed change.
     pub body: Vec<u8>,
     pub update: DocumentUpdate,
+    /// The change it is written anew for: that is done then.
+    pub anew_of: Option<[u8; 32]>,
 }
 
 /// Where a local write went.
@@ -113,10 +116,16 @@ pub enum Command {
         log: LogId,
         seq: u64,
     },
-    /// A peer holds another history of one of our logs, signed with our key.
+    /// One of our logs is proven to have another history, signed with our key.
     OwnLogForked {
         log: LogId,
         seq: u64,
+    },
+    /// What we wrote in a space builds on a branch that was lost: go on in new logs. Answered once that
+    /// is durable.
+    LeaveLogs {
+        space: SpaceId,
+        reply: oneshot::Sender<Result<(), StoreError>>,
     },
     Stop,
 }
@@ -159,6 +168,7 @@ pub struct Writer {
     known: Arc<AtomicU32>,
     /// The disk does not know our incarnation yet.
     incarnation_unsaved: bool,
+    own_branches: OwnBranches,
     acknowledgements: BTreeMap<(NodeId, LogId), u64>,
     scrub: Scrub,
     /// Where it is noted how far our logs have come.
@@ -186,19 +196,25 @@ impl Writer {
     pub fn new(
         store: Box<dyn Store>,
         shared: Shared,
-        logs: &[StoredLog],
+        loaded: &Loaded,
         reader: &dyn Reader,
         engine: tokio_mpsc::UnboundedSender<Input>,
         scrub: Scrub,
     ) -> Result<(Self, WriterHandle), StoreError> {
         let mut incarnation = Incarnation::stored(reader)?;
-        let mut incarnation_unsaved = false;
+        let mut own_branches = OwnBranches::stored(reader)?;
+        // A proof may have become durable just before the last life ended.
+        let forked = own_branches.forked_now(loaded, &shared.me, incarnation.number);
+        if forked {
+            incarnation = incarnation.next(0, Why::SecondCopy);
+        }
+        let mut incarnation_unsaved = forked;
         let mut authors: BTreeMap<SpaceId, Author> = BTreeMap::new();
         // Logs of other incarnations are left for good, also those that come back from peers.
-        let goes_on = |l: &&StoredLog| {
+        let goes_on = |l: &&crate::store::StoredLog| {
             l.opening.node == shared.me && l.opening.incarnation == incarnation.number
         };
-        for log in logs.iter().filter(goes_on) {
+        for log in loaded.logs.iter().filter(goes_on) {
             let last = match log.tip.seq {
                 0 => None,
                 seq => match reader.entry(log.log, seq) {
@@ -228,6 +244,7 @@ impl Writer {
             incarnation,
             known,
             incarnation_unsaved,
+            own_branches,
             acknowledgements: BTreeMap::new(),
             scrub,
             mark: None,
@@ -312,6 +329,10 @@ impl Writer {
         match command {
             Command::Persist { ticket, item } => {
                 match item {
+                    Item::Run { run, .. } if self.has_written(&run) => {
+                        group.misplaced.push(ticket);
+                        return false;
+                    }
                     Item::Run { run, tip, space } => {
                         // It may be of an earlier log of ours that comes back.
                         if self.incarnation.number > 0 {
@@ -325,15 +346,17 @@ impl Writer {
                         {
                             group.live.push(live);
                         }
-                        group.batch.runs.push((run, tip));
+                        group.received.runs.push((run, tip));
                     }
                     Item::Statement { epoch, statement } => {
-                        group.batch.statements.push((epoch, statement.to_wire()));
+                        group.received.statements.push((epoch, statement.to_wire()));
                     }
                     Item::Branch { from, statements } => {
-                        group.batch.merge(WriteBatch::branch(from, &statements));
+                        group.received.merge(WriteBatch::branch(from, &statements));
                     }
-                    Item::Fork { statement } => group.batch.merge(WriteBatch::fork(&statement)),
+                    Item::Fork { statement } => group.received.merge(WriteBatch::fork(&statement)),
+                    Item::Proof { proof } => group.received.proofs.push(proof),
+                    Item::Switch(switch) => self.switch(switch, group),
                 }
                 group.tickets.push(ticket);
             }
@@ -364,6 +387,10 @@ impl Writer {
             }
             Command::OwnLogAhead { log, seq } => self.leave_log(log, seq, group),
             Command::OwnLogForked { log, seq } => self.leave_forked(log, seq, group),
+            Command::LeaveLogs { space, reply } => {
+                self.leave_built_on_lost(space, group);
+                group.stored.push(reply);
+            }
             Command::Stop => return true,
         }
         false
@@ -421,7 +448,8 @@ impl Writer {
         }
         let now_ms = self.shared.clock.now_ms();
         for (write, sealing) in writes.into_iter().zip(sealing) {
-            let LocalWrite { schema, body, update, .. } = write;
+            let LocalWrite { schema, body, update, anew_of, .. } = write;
+            group.batch.amended.extend(anew_of.map(|change| (update.place(), change)));
             let incarnation = self.incarnation.number;
             let author = author_in(&mut self.authors, &self.shared, incarnation, update.space);
             // The state to go back to, should the disk refuse.
@@ -476,12 +504,14 @@ impl Writer {
         group.batch.settings.extend(std::mem::take(&mut self.notes));
         if self.incarnation_unsaved {
             group.batch.settings.push(self.incarnation.setting());
+            group.batch.settings.push(self.own_branches.setting());
         }
         self.unsaved.clear();
-        if group.batch.is_empty() {
+        if group.batch.is_empty() && group.received.is_empty() {
+            group.tell(&self.engine);
             return group.answer();
         }
-        match self.admits().and_then(|()| self.commit_with_live(&group)) {
+        match self.admits().and_then(|()| self.commit_in_parts(&mut group)) {
             Ok(()) => {
                 self.incarnation_unsaved = false;
                 // What the store did about the failure has left it more to do.
@@ -498,6 +528,7 @@ impl Writer {
                 self.scrub.blocked(&error);
                 self.failed = true;
                 self.own.clear();
+                self.take_back(&group);
                 // The undone sequence numbers are free: nobody has seen them.
                 self.authors.append(&mut group.before);
                 let number = self.incarnation.number;
@@ -507,22 +538,38 @@ impl Writer {
         }
     }
 
-    /// What must be durable does not fail for what can be made again.
-    fn commit_with_live(&mut self, group: &Group) -> Result<(), StoreError> {
-        if group.live.is_empty() {
-            return self.store.commit(&group.batch);
+    /// What must be durable does not fail for what can be made again, and what is written here does not
+    /// fail for what peers sent: a run of a copy of this node, on its way to the disk while this node
+    /// wrote in its place, fits no longer. The engine asks again, and is shown the fork then.
+    fn commit_in_parts(&mut self, group: &mut Group) -> Result<(), StoreError> {
+        if !group.live.is_empty() {
+            let mut batch = group.whole().into_owned();
+            for live in &group.live {
+                batch.merge(live.batch.clone());
+            }
+            match self.store.commit(&batch) {
+                Err(StoreError::Inconsistent(why)) => {
+                    tracing::warn!(why, "live documents are left to the materialiser");
+                }
+                result => return result,
+            }
         }
-        let mut batch = group.batch.clone();
-        for live in &group.live {
-            batch.merge(live.batch.clone());
-        }
-        match self.store.commit(&batch) {
-            Err(StoreError::Inconsistent(why)) => {
-                tracing::warn!(why, "live documents are left to the materialiser");
+        match self.store.commit(&group.whole()) {
+            Err(error @ StoreError::Inconsistent(_)) if !group.received.is_empty() => {
+                tracing::warn!(%error, "what peers sent is not written");
+                self.take_back(group);
+                group.batch.settings.push(self.own_branches.setting());
+                group.refuse_received(&error, &self.engine);
                 self.store.commit(&group.batch)
             }
             result => result,
         }
+    }
+
+    /// Branches of ours that were to give way, and have not.
+    fn take_back(&mut self, group: &Group) {
+        let kept = group.received.switches.iter().filter(|switching| switching.own);
+        self.own_branches.0.extend(kept.filter_map(|switching| switching.switch.log()));
     }
 }
 
@@ -552,7 +599,10 @@ fn stored_form(
 /// What one commit holds, and whom to tell.
 #[derive(Default)]
 struct Group {
+    /// Made here.
     batch: WriteBatch,
+    /// Peers' own, which `tickets` are for.
+    received: WriteBatch,
     /// Documents made of what is made durable here; nobody else's until then.
     live: Vec<live::Live>,
     bytes: usize,
@@ -562,15 +612,30 @@ struct Group {
     /// Authors as they were before this group.
     before: BTreeMap<SpaceId, Author>,
     tickets: Vec<Ticket>,
+    /// Tickets of runs whose places are taken.
+    misplaced: Vec<Ticket>,
     declared: Vec<Signed>,
     written: Vec<(WriteReply, Vec<Written>)>,
     stored: Vec<oneshot::Sender<Result<(), StoreError>>>,
 }
 
 impl Group {
+    fn whole(&self) -> Cow<'_, WriteBatch> {
+        match (self.received.is_empty(), self.batch.is_empty()) {
+            (true, _) => Cow::Borrowed(&self.batch),
+            (_, true) => Cow::Borrowed(&self.received),
+            _ => {
+                let mut whole = self.received.clone();
+                whole.merge(self.batch.clone());
+                Cow::Owned(whole)
+            }
+        }
+    }
+
     /// Documents that are not what they were before.
     fn changed(&self) -> Vec<DocumentPlace> {
-        let batches = std::iter::once(&self.batch).chain(self.live.iter().map(|live| &live.batch));
+        let live = self.live.iter().map(|live| &live.batch);
+        let batches = std::iter::once(&self.batch).chain(live);
         let of = |batch: &WriteBatch| -> Vec<DocumentPlace> {
             let made = batch.documents.iter().map(DocumentUpdate::place);
             made.chain(batch.forget.iter().copied()).collect()
@@ -582,6 +647,10 @@ impl Group {
         // A closed channel means that the daemon is stopping; what is durable stays so.
         for ticket in self.tickets.drain(..) {
             let _ = engine.send(Input::Persisted { ticket });
+        }
+        for ticket in self.misplaced.drain(..) {
+            let reason = "this node wrote in the place of what a peer sent".to_owned();
+            let _ = engine.send(Input::PersistFailed { ticket, reason });
         }
         for (run, tip) in self.own.drain(..) {
             let _ = engine.send(Input::Appended { run, tip });
@@ -601,10 +670,16 @@ impl Group {
         }
     }
 
-    fn fail(self, error: &StoreError, engine: &tokio_mpsc::UnboundedSender<Input>) {
-        for ticket in self.tickets {
+    fn refuse_received(&mut self, error: &StoreError, engine: &tokio_mpsc::UnboundedSender<Input>) {
+        for ticket in self.tickets.drain(..).chain(self.misplaced.drain(..)) {
             let _ = engine.send(Input::PersistFailed { ticket, reason: error.to_string() });
         }
+        self.received = WriteBatch::default();
+        self.live.clear();
+    }
+
+    fn fail(mut self, error: &StoreError, engine: &tokio_mpsc::UnboundedSender<Input>) {
+        self.refuse_received(error, engine);
         for (reply, _) in self.written {
             let _ = reply.send(Err(error.clone().into()));
         }

@@ -38,6 +38,10 @@ pub const RUN_BYTES_MAX: usize = RUN_HEAD_BYTES_MAX
     + BODY_BYTES_MAX
     + (RUN_ENTRIES_MAX + 1) * ENTRY_HEAD_BYTES_MAX;
 
+/// One branch in a proof of a fork: the headers of a run that is as long as runs get, without bodies.
+pub const PROOF_RUN_BYTES_MAX: usize =
+    RUN_HEAD_BYTES_MAX + (JOINED_RUN_ENTRIES_MAX + RUN_ENTRIES_MAX) * ENTRY_HEAD_BYTES_MAX;
+
 /// Largest frame payload: one run, plus the message around it.
 pub const FRAME_BYTES_MAX: usize = RUN_BYTES_MAX + 1024;
 
@@ -144,6 +148,8 @@ pub const WORK_RANGE: u64 = 50;
 pub const WORK_STATEMENT: u64 = 100;
 /// … of a batch: a signature, and half a unit for each entry's hash.
 pub const WORK_BATCH: u64 = 100;
+/// … of a proof: three signatures and reads from disk; each of its headers is one more.
+pub const WORK_PROOF: u64 = 500;
 /// Bytes a second a link must bring while one of its frames is incomplete: 512 bit/s is slower than any
 /// line that carries QUIC. Judged over the frame's patience (a minute by default).
 pub const LINK_BYTES_PER_S_MIN: u64 = 64;

@@ -133,6 +133,22 @@ impl Cluster {
         Ok(node)
     }
 
+    /// Copies a stopped node's folder, all of it; the copy has the same key and another port, and others
+    /// do not know where it listens. It is not started.
+    pub fn copy(&mut self, name: &str, copy: &str) -> Result<()> {
+        let mut node = self.plan(copy)?;
+        std::fs::create_dir(&node.dir)?;
+        for entry in std::fs::read_dir(&self.node(name).dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                std::fs::copy(entry.path(), node.dir.join(entry.file_name()))?;
+            }
+        }
+        node.set("FENBU_LISTEN", &node.listen.to_string());
+        self.nodes.insert(copy.to_owned(), node);
+        Ok(())
+    }
+
     /// Gives a command the environment and the folder of this cluster.
     pub(crate) fn prepare(&self, command: &mut std::process::Command) {
         self.start.prepare(command);

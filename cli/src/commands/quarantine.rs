@@ -9,11 +9,13 @@ use crate::error::{Exit, Result};
 use crate::lang::Key;
 use crate::output::{self, Column, List};
 
-/// List work to look at: past the end of its author's right, or over a limit
+/// List work to look at: past the end of its author's right, over a limit, or signed twice
 ///
 /// Nothing is dropped: what does not count stays in the logs, and counts as soon as somebody else within
 /// his rights builds on it, or the limit grows. What counts for that reason is listed until somebody has
-/// reviewed it. Who is to decide is the level above: ask the author, and write anew what was meant.
+/// reviewed it. Who is to decide is the level above: ask the author, and write anew what was meant. Where two
+/// copies of a node wrote two histories of a log, the one that gave way is listed too; each copy writes its
+/// own anew by itself, and so does whoever had built on it.
 #[derive(Debug, Args)]
 pub(crate) struct QuarantineArgs {
     /// Also show what has been reviewed
@@ -25,7 +27,7 @@ pub(crate) struct QuarantineArgs {
 }
 
 pub(super) const HELP_ZH: &[(&str, &str)] = &[
-    ("", "列出待人工查看的内容：作者权限结束之后写的，或超出限额的"),
+    ("", "列出待人工查看的内容：作者权限结束之后写的、超出限额的，或属于同一日志另一套内容的"),
     ("all", "也列出已审阅的"),
     ("reviewed", "把该记录中计入的内容标为已审阅：其标识的开头"),
 ];

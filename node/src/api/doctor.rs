@@ -29,7 +29,7 @@ pub(super) struct Examine {
 
 /// One line of the examination.
 #[derive(Debug, Serialize)]
-struct Check {
+pub(super) struct Check {
     name: &'static str,
     ok: bool,
     level: &'static str,
@@ -40,12 +40,12 @@ struct Check {
 }
 
 impl Check {
-    fn good(name: &'static str, zh: impl Into<String>, en: impl Into<String>) -> Self {
+    pub(super) fn good(name: &'static str, zh: impl Into<String>, en: impl Into<String>) -> Self {
         let (message_zh, message_en) = (zh.into(), en.into());
         Self { name, ok: true, level: "ok", message_zh, message_en, hint_zh: None, hint_en: None }
     }
 
-    fn bad(
+    pub(super) fn bad(
         name: &'static str,
         level: &'static str,
         (zh, en): (String, String),
@@ -82,6 +82,7 @@ pub(super) async fn doctor(
     checks.extend(root_key(&daemon));
     checks.push(keys(&daemon, &directory));
     checks.push(continuity(&daemon, &driver).await?);
+    checks.push(super::forks::check(&daemon, &driver, &directory).await?);
     checks.push(refused(&daemon, &driver).await?);
     checks.push(conduct(&driver, &directory));
     checks.push(states(&driver, &directory));

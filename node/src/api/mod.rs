@@ -6,6 +6,7 @@
 mod admin;
 mod conflicts;
 mod doctor;
+mod forks;
 mod inout;
 mod metrics;
 mod personal;

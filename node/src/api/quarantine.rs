@@ -1,6 +1,7 @@
 //! Work a person should look at: what does not count although its author had the right, and what counts
 //! only because others built on it.
 
+use super::forks::lost_items;
 use super::records::parse;
 use super::{Problem, blocking};
 use crate::daemon::Daemon;
@@ -85,7 +86,9 @@ pub(super) async fn list(State(daemon): Node, lang: Lang) -> Result<Json<Value>,
         let directory = shared.directory.now();
         let items = items(&shared, &directory)?;
         let told = items.iter().map(|item| told(&directory, item, lang));
-        Ok::<_, StoreError>(told.collect::<Vec<_>>())
+        let mut told: Vec<Value> = told.collect();
+        told.extend(shared.readers.with(|r| lost_items(r, &directory, SHOWN_MAX, lang))?);
+        Ok::<_, StoreError>(told)
     });
     Ok(Json(json!({ "schema": "fenbu.quarantine/1", "items": items.await?? })))
 }

@@ -11,8 +11,18 @@ use axum::http::StatusCode;
 use fenbu_protocol::duty::{Difference, Unit};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 type Node = State<Arc<Daemon>>;
+
+/// Half-filled views read as work that was never done.
+fn check_views(daemon: &Daemon) -> Result<(), Problem> {
+    if daemon.progress.views_stale.load(Ordering::Acquire) {
+        let why = "the lists are being filled again after an upgrade; figures can be made once that is done: try again in a few minutes";
+        return Err(Problem::unavailable(why));
+    }
+    Ok(())
+}
 
 fn named(name: &str) -> Result<Report, ReportError> {
     let known = || Report::ALL.map(|(name, _)| name).join(", ");
@@ -26,6 +36,7 @@ pub(super) async fn report(
     lang: Lang,
 ) -> Result<Json<Value>, Problem> {
     let report = named(&name)?;
+    check_views(&daemon)?;
     let records = daemon.records.clone();
     let (made, explained) = blocking(move || {
         let made = records.report(report, &query)?;
@@ -92,6 +103,7 @@ pub(super) async fn seal(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let report = named(&name)?;
     let query: ReportQuery = super::records::parse(&body)?;
+    check_views(&daemon)?;
     let records = daemon.records.clone();
     let (sealed, saved) =
         blocking(move || records.seal(report, &query, &caller.account())).await??;
@@ -112,6 +124,7 @@ pub(super) async fn compare(
     Path(id): Path<String>,
     lang: Lang,
 ) -> Result<Json<Value>, Problem> {
+    check_views(&daemon)?;
     let records = daemon.records.clone();
     let compared = blocking(move || records.compare(&id)).await??;
     let Compared { sealed, now, differences } = &compared;

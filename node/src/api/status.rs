@@ -1,5 +1,6 @@
 //! Where things stand: this node, its peers, and what is still to move.
 
+use super::forks::Lost;
 use super::{Problem, blocking};
 use crate::continuity::Incarnation;
 use crate::daemon::Daemon;
@@ -32,6 +33,7 @@ struct Stored {
     /// Entries of readable spaces that are not documents yet.
     behind: bool,
     incarnation: Incarnation,
+    lost: Lost,
 }
 
 fn stored(daemon: &Daemon) -> Result<Stored, StoreError> {
@@ -55,6 +57,7 @@ fn stored(daemon: &Daemon) -> Result<Stored, StoreError> {
             columns,
             behind: !reader.behind(&readable, 1)?.is_empty(),
             incarnation: Incarnation::stored(reader)?,
+            lost: Lost::read(reader)?,
         })
     })
 }
@@ -99,6 +102,7 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
             "since_ms": stored.incarnation.began.map(|(at_ms, _)| at_ms),
             "why": stored.incarnation.began.map(|(_, why)| lang.say(why.describe())),
         },
+        "forks": super::forks::listed(&driver, &stored.lost, &directory),
         "own_missing": driver.engine.own_missing,
         "uptime_s": daemon.records.shared.clock.uptime_ms() / 1000,
         "spaces": spaces(&directory, &driver, &stored, &me),
@@ -127,7 +131,7 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
         "bytes_received": totals.stream_bytes_in,
         "udp_bytes_sent": totals.udp_bytes_out,
         "udp_bytes_received": totals.udp_bytes_in,
-        "alarms": alarms(&driver, &directory, stored.incarnation).iter().map(|alarm| lang.say(alarm)).collect::<Vec<_>>(),
+        "alarms": alarms(&driver, &stored, &directory).iter().map(|alarm| lang.say(alarm)).collect::<Vec<_>>(),
     })))
 }
 
@@ -150,10 +154,11 @@ pub(super) fn admin_linked(driver: &DriverStatus, directory: &Directory) -> bool
     driver.engine.peers.iter().any(|p| p.live && p.peer == directory.admin())
 }
 
-fn alarms(driver: &DriverStatus, directory: &Directory, incarnation: Incarnation) -> Vec<String> {
+fn alarms(driver: &DriverStatus, stored: &Stored, directory: &Directory) -> Vec<String> {
     let engine = &driver.engine;
     let mut alarms = driver.alarms.clone();
-    alarms.extend(incarnation.recent().map(|(_, why)| why.describe().to_owned()));
+    alarms.extend(super::forks::alarms(driver, &stored.lost, directory));
+    alarms.extend(stored.incarnation.recent().map(|(_, why)| why.describe().to_owned()));
     alarms.extend(engine.directory_stopped.clone());
     alarms.extend(engine.differences.iter().map(|d| states::describe(directory, d)));
     if engine.storage_failing {

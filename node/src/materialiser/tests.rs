@@ -155,12 +155,12 @@ impl Bench {
             search: crate::search::Search::default(),
         };
         let (inputs, engine) = tokio_mpsc::unbounded_channel();
-        let logs = store.load().unwrap().logs;
+        let loaded = store.load().unwrap();
         let reader = store.reader().unwrap();
         let (writer, handle) = Writer::new(
             Box::new(store),
             shared.clone(),
-            &logs,
+            &loaded,
             reader.as_ref(),
             inputs,
             Scrub::new().0,

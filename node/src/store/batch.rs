@@ -1,10 +1,11 @@
 //! What one commit writes, and the checks that need no database.
 
+use super::forks::{self, Pending, Switching};
 use super::row::{Row, ViewSpec};
 use super::{LogId, NodeId, Place, SpaceId, StoreError};
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::DocId;
-use fenbu_protocol::log::{Kind, Run, Tip};
+use fenbu_protocol::log::{Kind, Proof, Run, Tip};
 use fenbu_protocol::record::conflict::Match;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +17,9 @@ pub struct WriteBatch {
     pub drop_statements_from: Option<u64>,
     /// The directory's chain: epoch and signed bytes. One that is held already must be the same.
     pub statements: Vec<(u64, Vec<u8>)>,
+    /// Other branches of logs that stand. Before the runs: one that comes after a run of its log belongs
+    /// into another batch.
+    pub switches: Vec<Switching>,
     /// Verified runs, each with its log's tip after it. What is held already is cut off; a run that
     /// begins at seq 1 makes its log known.
     pub runs: Vec<(Run, Tip)>,
@@ -41,6 +45,14 @@ pub struct WriteBatch {
     pub acknowledgements: Vec<(NodeId, LogId, u64)>,
     /// Small named values; `None` deletes.
     pub settings: Vec<(String, Option<Vec<u8>>)>,
+    /// That authors of logs signed two histories, each in place of what is known of its log.
+    pub proofs: Vec<Arc<Proof>>,
+    /// Lost branches whose documents were made again without them.
+    pub remade: Vec<u64>,
+    /// What is to be written anew; what is already to be is not added twice.
+    pub amendments: Vec<Pending>,
+    /// … and what has been.
+    pub amended: Vec<(Place, [u8; 32])>,
     /// Every document has its row: rows without a document go, and the views are no longer stale.
     pub views_rebuilt: bool,
     /// Last of all, the state sums of these spaces are made again from their documents' heads: where
@@ -124,6 +136,7 @@ impl WriteBatch {
             self.drop_statements_from = Some(epoch.min(earlier));
         }
         self.statements.extend(later.statements);
+        self.switches.extend(later.switches);
         self.runs.extend(later.runs);
         self.mended.extend(later.mended);
         self.forget(&later.forget);
@@ -142,6 +155,10 @@ impl WriteBatch {
         self.no_longer_refused.extend(later.no_longer_refused);
         self.acknowledgements.extend(later.acknowledgements);
         self.settings.extend(later.settings);
+        self.proofs.extend(later.proofs);
+        self.remade.extend(later.remade);
+        self.amendments.extend(later.amendments);
+        self.amended.extend(later.amended);
         self.views_rebuilt |= later.views_rebuilt;
         self.sum_anew.extend(later.sum_anew);
     }
@@ -164,7 +181,12 @@ impl WriteBatch {
     pub fn is_derived(&self) -> bool {
         self.drop_statements_from.is_none()
             && self.statements.is_empty()
+            && self.switches.is_empty()
             && self.runs.is_empty()
+            && self.proofs.is_empty()
+            && self.remade.is_empty()
+            && self.amendments.is_empty()
+            && self.amended.is_empty()
             && self.mended.is_empty()
             && self.settings.is_empty()
     }
@@ -173,7 +195,12 @@ impl WriteBatch {
     pub fn is_empty(&self) -> bool {
         self.drop_statements_from.is_none()
             && self.statements.is_empty()
+            && self.switches.is_empty()
             && self.runs.is_empty()
+            && self.proofs.is_empty()
+            && self.remade.is_empty()
+            && self.amendments.is_empty()
+            && self.amended.is_empty()
             && self.mended.is_empty()
             && self.forget.is_empty()
             && self.documents.is_empty()
@@ -207,6 +234,15 @@ pub(super) fn plan(
 ) -> Result<Vec<Extension>, StoreError> {
     let mut tips = BTreeMap::new();
     let mut extensions = Vec::new();
+    for switching in &batch.switches {
+        let log = switching.switch.log();
+        forks::check(switching, log.and_then(&held))?;
+        tips.extend(log.map(|log| (log, switching.switch.tip)));
+    }
+    if let Some(proof) = batch.proofs.iter().find(|p| held(p.log()).is_none()) {
+        let what = format!("log {} is forked and not known", proof.log().short());
+        return Err(StoreError::Inconsistent(what));
+    }
     for (run, tip) in &batch.runs {
         let log = run.log();
         let before = tips.get(&log).copied().or_else(|| held(log));
@@ -270,7 +306,12 @@ fn extension(held: Option<Tip>, run: &Run, tip: &Tip) -> Result<Option<Extension
         return bad("leaves a gap");
     }
     let Some(run) = run.starting_at(from.seq + 1) else {
-        return Ok(None);
+        // Of what lies before the end, the caller knows that it is the same.
+        return if tip.seq == from.seq && tip.hash != from.hash {
+            bad("ends otherwise than what is held")
+        } else {
+            Ok(None)
+        };
     };
     if run.previous() != from.hash {
         return Err(StoreError::Inconsistent(format!("{run:?} does not follow what is held")));

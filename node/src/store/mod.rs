@@ -11,6 +11,7 @@
 
 mod batch;
 mod error;
+mod forks;
 mod inspected;
 mod memory;
 mod query;
@@ -23,6 +24,7 @@ mod conformance;
 
 pub use batch::{DocumentUpdate, EntryRef, FORK_SETTING, Refusal, RowUpdate, WriteBatch};
 pub use error::StoreError;
+pub use forks::{LostBranch, Pending, Switching, parting};
 pub use inspected::Inspected;
 pub use memory::MemoryStore;
 pub use query::{Cursor, ListQuery, ListedRow, Order, OrderBy, PAGE_ROWS_MAX, Page, Scanned};
@@ -30,7 +32,7 @@ pub use row::{Cell, Row, ViewColumn, ViewSpec};
 pub use sqlite::SqliteStore;
 
 use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Header, Kind, LogDigest, Opening, Run, StateDigest, Tip};
+use fenbu_protocol::log::{Header, Kind, LogDigest, Opening, Proof, Run, StateDigest, Tip};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -81,6 +83,18 @@ pub trait Reader: Send {
     /// the log's end.
     fn run(&self, log: LogId, from_seq: u64, bytes_max: usize) -> Result<Option<Run>, StoreError>;
 
+    /// The last seq at or before this one at which a stored run ends, and so a checkpoint is held; 0 if
+    /// none does.
+    fn checkpoint(&self, log: LogId, seq: u64) -> Result<u64, StoreError>;
+
+    /// Branches that gave way to others, oldest first.
+    fn lost(&self) -> Result<Vec<LostBranch>, StoreError>;
+
+    /// What such a branch holds, in order.
+    fn lost_runs(&self, id: u64) -> Result<Vec<Run>, StoreError>;
+
+    /// What is still to be written anew, oldest first.
+    fn amendments(&self) -> Result<Vec<Pending>, StoreError>;
     /// The same, if it is what its author signed: to be sent on, or built on.
     ///
     /// # Errors
@@ -231,6 +245,8 @@ pub struct SharedKey {
 pub struct Loaded {
     /// By log id. An author's last clock and epoch are in its last entry: [`Reader::entry`].
     pub logs: Vec<StoredLog>,
+    /// Logs whose authors are proven to have signed two histories.
+    pub forks: BTreeMap<LogId, Arc<Proof>>,
     pub statements: Vec<(u64, Vec<u8>)>,
     /// By node and log.
     pub acknowledgements: Vec<(NodeId, LogId, u64)>,

@@ -28,6 +28,7 @@ const PRECEDES: &[&str] = &[
     "Close::Duplicate, ",
     ".refuse(link, log, ",
     ".avoid(link, log, ",
+    ".end_search(link, log, ",
     "let why = ",
     "Excess::Entries => ",
     "Excess::Bytes => ",

@@ -146,6 +146,38 @@ fn a_log_of_which_a_copy_signed_another_history_is_left_once() {
     assert_eq!(bench.post("four").unwrap().entry.unwrap().log, third.log, "also after a restart");
 }
 
+/// Seed 61 of the simulator, when copies were first drawn there: one copy of a node wrote the first entry
+/// of a log while the other copy's first run of that log was on its way to the disk.
+#[test]
+fn a_run_of_a_copy_that_fits_no_longer_costs_only_itself() {
+    let bench = Bench::start(store());
+    let first = bench.post("one").unwrap().entry.unwrap();
+    let (space, run, tip) = from_elsewhere(&bench, "theirs", 0);
+    assert_eq!(run.log(), first.log);
+    let persist = |ticket, run: &Run| {
+        let item = Item::Run { space, run: run.clone(), tip };
+        let command = Command::Persist { ticket: Ticket(ticket), item };
+        bench.records.writer.send(command).unwrap();
+    };
+    let (reply, stored) = oneshot::channel();
+    persist(1, &run);
+    let settings = vec![("name".to_owned(), Some(b"value".to_vec()))];
+    let batch = WriteBatch { settings, ..WriteBatch::default() };
+    bench.records.writer.send(Command::Store { batch, reply }).unwrap();
+    stored.blocking_recv().unwrap().unwrap();
+    let (_, elsewhere, tip_elsewhere) = from_elsewhere(&bench, "of another log", 7);
+    let item = Item::Run { space, run: elsewhere, tip: tip_elsewhere };
+    bench.records.writer.send(Command::Persist { ticket: Ticket(2), item }).unwrap();
+    bench.post("two").unwrap();
+    let told = bench.node.stop();
+    let refused = |i: &&Input| matches!(i, Input::PersistFailed { ticket: Ticket(1), .. });
+    assert_eq!(told.iter().filter(refused).count(), 1);
+    assert!(told.iter().any(|i| matches!(i, Input::Persisted { ticket: Ticket(2) })));
+    let held = bench.store.0.lock().unwrap().load().unwrap();
+    let ours = held.logs.iter().find(|log| log.log == first.log).unwrap();
+    assert_eq!(ours.tip.seq, 2, "what was acknowledged stands, and is gone on from");
+}
+
 #[test]
 fn many_writers_share_commits_and_none_is_lost() {
     let bench = Bench::start(store());
@@ -237,11 +269,11 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|w| w == part)
 }
 
-/// A run another incarnation of this node wrote, as a peer would bring it.
-fn from_elsewhere(bench: &Bench, title: &str) -> (SpaceId, Run, Tip) {
+/// A run that this node wrote elsewhere, as a peer would bring it.
+fn from_elsewhere(bench: &Bench, title: &str, incarnation: u32) -> (SpaceId, Run, Tip) {
     let schema = schema_named("post").unwrap();
     let space = bench.records.home(schema, None).unwrap();
-    let opening = Opening::sign(&testing::key(), space, 7);
+    let opening = Opening::sign(&testing::key(), space, incarnation);
     let mut author = Author::new(opening, Tip::start(opening.log()), 0);
     let mut record = fenbu_protocol::record::Record::new(schema);
     let edits = Edits::from_json(schema, &json!({ "title": title })).unwrap();
@@ -271,7 +303,7 @@ fn from_elsewhere(bench: &Bench, title: &str) -> (SpaceId, Run, Tip) {
 fn what_is_live_is_readable_with_the_commit_that_stores_it() {
     for held in [false, true] {
         let bench = Bench::start(store());
-        let (space, run, tip) = from_elsewhere(&bench, "live");
+        let (space, run, tip) = from_elsewhere(&bench, "live", 7);
         let entry = run.entries().next().unwrap();
         let place = crate::making::place_of(space, &entry.header);
         let guard = held.then(|| bench.records.shared.documents.lock([place]));

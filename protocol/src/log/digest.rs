@@ -69,6 +69,22 @@ impl LogDigest {
     }
 }
 
+impl LogDigest {
+    /// The first seq that is proven to have been used twice in a log changed.
+    pub fn fork(&mut self, space: SpaceId, log: LogId, from: Option<u64>, to: Option<u64>) {
+        if let Some(seq) = from {
+            self.0.remove(&fork_item(space, log, seq));
+        }
+        if let Some(seq) = to {
+            self.0.add(&fork_item(space, log, seq));
+        }
+    }
+}
+
+fn fork_item(space: SpaceId, log: LogId, seq: u64) -> Hash {
+    Hash::of("fenbu/fork-digest/1", &[space.as_bytes(), log.as_bytes(), &seq.to_be_bytes()])
+}
+
 fn item(space: SpaceId, log: LogId, tip: &Tip) -> Hash {
     Hash::of(
         "fenbu/log-digest/1",

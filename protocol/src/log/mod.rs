@@ -13,7 +13,9 @@ mod checkpoint;
 mod digest;
 mod header;
 mod opening;
+mod parting;
 mod position;
+mod proof;
 mod run;
 
 pub use author::{Author, Draft};
@@ -21,7 +23,9 @@ pub use checkpoint::{Checkpoint, signature_of, verify};
 pub use digest::{LogDigest, StateDigest, Sum};
 pub use header::{Encoding, HEADER_VERSION, Header, Kind, Lane, Shape, body_hash};
 pub use opening::Opening;
+pub use parting::{History, Parting, part};
 pub use position::{Position, Tip};
+pub use proof::{Proof, ProofError};
 pub use run::{Entry, Run, RunError, Verified};
 
 #[cfg(test)]

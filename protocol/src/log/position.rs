@@ -23,7 +23,13 @@ impl Tip {
     }
 
     pub fn position(&self, log: LogId) -> Position {
-        Position { log, seq: self.seq, prefix: self.hash.prefix(), body_bytes: self.body_bytes }
+        Position {
+            log,
+            seq: self.seq,
+            prefix: self.hash.prefix(),
+            body_bytes: self.body_bytes,
+            fork: None,
+        }
     }
 }
 
@@ -40,4 +46,7 @@ pub struct Position {
     pub prefix: HashPrefix,
     #[n(3)]
     pub body_bytes: u64,
+    /// The first seq its author is proven to have used twice; `None` if the sender holds no proof.
+    #[n(4)]
+    pub fork: Option<u64>,
 }

@@ -40,6 +40,8 @@ pub enum RunError {
     Body(u32),
     #[error("a run has an opening exactly when it begins at seq 1")]
     Opening,
+    #[error("the first entry of a log follows its id, and nothing else")]
+    Previous,
     #[error("the opening does not match the log, or its signature is wrong")]
     OpeningInvalid,
     #[error("the checkpoint's signature is wrong")]
@@ -117,6 +119,9 @@ impl Run {
         }
         if opening.is_some() != (first == 1) {
             return Err(RunError::Opening);
+        }
+        if first == 1 && previous != Hash(log.0) {
+            return Err(RunError::Previous);
         }
         let mut shared = None;
         for _ in 0..count {
@@ -234,8 +239,35 @@ impl Run {
 
     /// Another history than ours: a fork if the author signed it, else just a bad run.
     fn contradiction(&self, author: &NodeId, seq: u64) -> RunError {
+        if self.is_signed_by(author) { RunError::Fork(seq) } else { RunError::Signature }
+    }
+
+    /// Whether the checkpoint at its end is `author`'s. Costs a hash or two an entry and one signature.
+    pub fn is_signed_by(&self, author: &NodeId) -> bool {
         let last = self.entries().last().map_or(self.previous, |e| e.hash);
-        if self.checkpoint(last).verify(author) { RunError::Fork(seq) } else { RunError::Signature }
+        self.checkpoint(last).verify(author)
+    }
+
+    /// Header hash of the first entry.
+    pub fn first_hash(&self) -> Hash {
+        // INVARIANT: a run has at least one entry.
+        self.entries().next().map_or(self.previous, |e| e.hash)
+    }
+
+    pub fn has_bodies(&self) -> bool {
+        self.raw_entries().any(|raw| raw.body.is_some())
+    }
+
+    /// The same entries, each body replaced by its hash.
+    pub fn without_bodies(&self) -> Self {
+        let mut out = RunWriter::new(self.log, self.first, self.previous, self.opening);
+        for mut raw in self.raw_entries() {
+            if let Some(body) = raw.body.take() {
+                raw.erased = body_hash(body);
+            }
+            out.push_raw(&raw);
+        }
+        out.finish(self.signature)
     }
 
     fn checkpoint(&self, hash: Hash) -> Checkpoint {

@@ -465,7 +465,8 @@ impl Record {
             if let Some((_, meta)) = upto.last() {
                 event.change = meta.hash.0;
                 event.time_ms = meta.timestamp.max(0).unsigned_abs();
-                event.account = meta.message.as_deref().unwrap_or_default().to_owned();
+                let message = meta.message.as_deref().unwrap_or_default();
+                event.account = super::amend::read_message(message).0.to_owned();
             }
         }
         events.sort_by_key(|e| (e.counter, e.actor));

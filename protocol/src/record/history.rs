@@ -24,6 +24,8 @@ pub struct HistoryItem {
     pub time_ms: u64,
     /// The opaque account id the author's node vouches for.
     pub account: String,
+    /// The change this one was written anew for, as that one no longer counts.
+    pub anew_of: Option<[u8; 32]>,
     /// Fields in schema order, then others by name. Registers give the new value or null; texts and
     /// lists `{"inserted": n, "deleted": n, "excerpt": ..}`; sets `{"added": [..], "removed": [..]}`;
     /// maps the changed keys with their new values; workflows the steps taken.
@@ -95,12 +97,14 @@ impl Record {
                 .add(&op);
         }
         let changes = summaries.into_iter().map(|((_, name), s)| (name, s.into_json())).collect();
+        let (account, anew_of) = super::amend::read_message(chunk.message);
         Some(HistoryItem {
             hash,
             actor: chunk.actor,
             seq: chunk.seq,
             time_ms: chunk.time.max(0) as u64,
-            account: chunk.message.to_owned(),
+            account: account.to_owned(),
+            anew_of,
             changes,
         })
     }

@@ -17,6 +17,7 @@
 //! | `conflict` | what merging cannot settle, and the ways to settle it |
 //! | `genesis` | the change every document of a kind begins from |
 //! | `edits`, `create`, `writing`, `doc`, `show`, `said`, `history` | writing, reading, looking back |
+//! | `amend` | writing anew what no longer counts |
 //! | `column`, `chunk`, `gate`, `past`, `materialise`, `assemble`, `replay`, `rescue` | what a stranger's change must survive |
 //! | `judge` | which entries are offered at all: rights, keys, and who waits |
 //!
@@ -27,6 +28,7 @@
 /// do not compare their documents.
 pub const RULES: u16 = 1;
 
+mod amend;
 mod assemble;
 mod chunk;
 mod column;
@@ -55,6 +57,7 @@ mod steps;
 mod workflow;
 mod writing;
 
+pub use amend::{Amendment, change_hash};
 pub use chunk::ChunkError;
 pub use course::{Authors, Course, Happened, Ignored, Rival};
 pub use doc::{LoadError, Record};

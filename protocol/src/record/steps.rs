@@ -235,7 +235,7 @@ impl Record {
     }
 
     /// How many events of this author the field holds.
-    fn own_keys(&self, field: &Field, actor: [u8; 16]) -> usize {
+    pub(super) fn own_keys(&self, field: &Field, actor: [u8; 16]) -> usize {
         if self.is_new() {
             return 0;
         }

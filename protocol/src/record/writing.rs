@@ -77,7 +77,7 @@ impl Writing<'_> {
         remove.try_for_each(|m| self.tx.delete(object, m.as_str()))
     }
 
-    fn text(&mut self, object: &ObjId, new: &str) -> Result<(), AutomergeError> {
+    pub(super) fn text(&mut self, object: &ObjId, new: &str) -> Result<(), AutomergeError> {
         let old = self.tx.text(object)?;
         if old == new {
             return Ok(());

@@ -1,7 +1,7 @@
 //! What a sheet means: its columns, what a cell says, which record a row stands for, and what it changes.
 //!
 //! A sheet is a heading and rows of texts; where they come from (CSV, XLSX) is nobody's business here.
-//! Everything follows from a kind's [`Schema`], so that a new kind has its sheet without a line here.
+//! Everything follows from a kind's [`Schema`](crate::record::Schema), so that a new kind has its sheet without a line here.
 //!
 //! | file | noun |
 //! |---|---|

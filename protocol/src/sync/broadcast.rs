@@ -112,7 +112,7 @@ impl Engine {
                 continue;
             }
             *told = tip.seq;
-            let position = tip.position(log);
+            let position = self.logs.position(&log);
             match spaces.iter_mut().find(|s| s.space == state.space) {
                 Some(entry) => entry.positions.push(position),
                 None => spaces.push(SpacePositions {

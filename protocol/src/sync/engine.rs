@@ -1,6 +1,7 @@
 //! The engine's state, and the one door in and out.
 
 use super::backoff::Jitter;
+use super::forks::Unchecked;
 use super::input::{Input, LinkId, Ticket};
 use super::logs::{InFlight, Logs, StoredLog};
 use super::mend::Mends;
@@ -89,8 +90,10 @@ pub struct Engine {
     /// Logs we declined to receive; asked again when the directory grows. At most
     /// [`crate::limits::REFUSED_PER_PEER_MAX`] of one peer.
     pub(super) refused: BTreeMap<LogId, Declined>,
+    /// Proofs of forks that are still to be held against the disk, one a log.
+    pub(super) unchecked: BTreeMap<LogId, Unchecked>,
     pub(super) in_flight: BTreeMap<Ticket, InFlight>,
-    /// What changes the directory, on its way to the disk.
+    /// What changes the directory, and proofs of forks, on their way to the disk.
     pub(super) directory_in_flight: BTreeMap<Ticket, Item>,
     /// … and to be stored once the disk is asked again, in order.
     pub(super) directory_waiting: Vec<Item>,
@@ -130,6 +133,7 @@ impl Engine {
             sessions: BTreeMap::new(),
             wanted: BTreeMap::new(),
             refused: BTreeMap::new(),
+            unchecked: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             directory_in_flight: BTreeMap::new(),
             directory_waiting: Vec::new(),
@@ -147,6 +151,11 @@ impl Engine {
                 let held = Held { seq, body_bytes: 0 };
                 engine.peers.entry(peer).or_default().hears(state.space, log, held);
             }
+        }
+        let forked: Vec<LogId> =
+            engine.logs.iter().filter(|(_, s)| s.fork.is_some()).map(|(log, _)| log).collect();
+        for log in forked {
+            engine.check_again(log);
         }
         engine.plan_dials();
         engine.states_changed();
@@ -166,6 +175,9 @@ impl Engine {
             Input::Persisted { ticket } => self.persisted(ticket),
             Input::PersistFailed { ticket, reason } => self.persist_failed(ticket, reason),
             Input::Loaded { link, log, from, result } => self.loaded(link, log, from, result),
+            Input::Compared { ticket, link, run, headers, result } => {
+                self.compared(ticket, link, run, headers, result);
+            }
             Input::Appended { run, tip } => self.appended(run, tip),
             Input::Declared { statement } => self.declared(statement),
             Input::States { states } => self.states_read(states),
@@ -189,7 +201,7 @@ impl Engine {
             [s.have_at, greeting]
         });
         let peers = self.peers.values().map(|p| p.dial_at);
-        let wants = std::iter::once(self.next_want_at());
+        let wants = [self.next_want_at(), self.next_search_at()].into_iter();
         let others = [self.storage_retry_at, self.next_state_at(), self.next_mend_at()];
         sessions.chain(peers).chain(wants).chain(others).flatten().min()
     }
@@ -211,6 +223,8 @@ impl Engine {
         self.time_out_greetings();
         self.retry_storage();
         self.flush_news();
+        self.check_proofs();
+        self.ask_where_parted();
         self.states_on_time();
         self.ask();
         self.mend();
@@ -243,6 +257,7 @@ impl Engine {
             Message::Prune(prune) => self.pruned(link, prune.log),
             Message::Batch(run) => self.batch(link, run),
             Message::Parted(parted) => self.parted(link, &parted),
+            Message::Proof(proof) => self.proof(link, *proof),
             Message::State(state) => self.state_told(link, state),
         }
     }

@@ -4,7 +4,7 @@ use super::backoff::delay_ms;
 use super::engine::Engine;
 use super::input::LinkId;
 use super::output::{Close, Notice, Output};
-use super::session::{Phase, Session};
+use super::session::{Phase, Session, Tips};
 use crate::id::{Hash, NodeId, SpaceId};
 use crate::wire::{Digests, Hello, Message, SpaceDigest, SpacePositions, State, WIRE_VERSION};
 use std::collections::BTreeMap;
@@ -12,6 +12,15 @@ use std::collections::BTreeMap;
 /// Two links that came up within this time of each other are a simultaneous dial, settled by rule;
 /// otherwise the newer one shows that the older is dead.
 const SIMULTANEOUS_MS: u64 = 5_000;
+/// A link that has lived for so long was worth its greeting.
+const STEADY_MS: u64 = 10_000;
+/// After so many that did not, one after the other, the next waits its turn: two copies of one node, each
+/// of which takes the other's link over, would otherwise get nothing done but greetings.
+const BRIEF_LINKS: u32 = 6;
+/// About how long a turn is: enough to get some work done on the slowest of links.
+const TURN_MS: u64 = 20_000;
+/// How long turns are taken.
+pub const CONTENDED_MS: u64 = 600_000;
 
 impl Engine {
     pub(super) fn link_up(&mut self, link: LinkId, peer: NodeId, dialed: bool) {
@@ -80,7 +89,7 @@ impl Engine {
         let mut tips = BTreeMap::new();
         for space in self.shared_spaces(peer) {
             for log in self.logs.of_space(&space) {
-                tips.insert(*log, self.logs.durable(log));
+                tips.insert(*log, (self.logs.durable(log), self.logs.mark(log)));
             }
         }
         Phase::Greeting { tips }
@@ -163,8 +172,9 @@ impl Engine {
 
     /// The digest we sent in our Hello, if nothing else changed; recomputed rather than kept so that
     /// an unchanged node matches whichever of the two moments the peer compared with.
-    fn digest_of(&self, peer: &NodeId, tips: &BTreeMap<crate::id::LogId, crate::log::Tip>) -> Hash {
-        let unchanged = tips.iter().all(|(log, tip)| self.logs.durable(log) == *tip);
+    fn digest_of(&self, peer: &NodeId, tips: &Tips) -> Hash {
+        let now = |log| (self.logs.durable(log), self.logs.mark(log));
+        let unchanged = tips.iter().all(|(log, then)| now(log) == *then);
         if unchanged {
             return self.digest_with(peer);
         }
@@ -172,8 +182,9 @@ impl Engine {
         for space in self.shared_spaces(peer) {
             let mut digest = crate::log::LogDigest::default();
             for log in self.logs.of_space(&space) {
-                if let Some(tip) = tips.get(log) {
+                if let Some((tip, fork)) = tips.get(log) {
                     digest.advance(space, *log, &crate::log::Tip::start(*log), tip);
+                    digest.fork(space, *log, None, *fork);
                 }
             }
             bytes.extend_from_slice(space.as_bytes());
@@ -194,9 +205,9 @@ impl Engine {
     }
 
     /// The peer holds exactly what our Hello's digest stood for.
-    fn level_at(&mut self, link: LinkId, tips: BTreeMap<crate::id::LogId, crate::log::Tip>) {
+    fn level_at(&mut self, link: LinkId, tips: Tips) {
         let Some(peer) = self.sessions.get(&link).map(|s| s.peer) else { return };
-        for (log, tip) in tips {
+        for (log, (tip, _)) in tips {
             let Some(space) = self.logs.get(&log).map(|s| s.space) else { continue };
             self.hear(peer, space, log, &tip);
             if let Some(session) = self.sessions.get_mut(&link) {
@@ -246,7 +257,7 @@ impl Engine {
                 if let Some(session) = self.sessions.get_mut(&link) {
                     session.told.insert(log, tip.seq);
                 }
-                positions.push(tip.position(log));
+                positions.push(self.logs.position(&log));
             }
             if !level {
                 whole.push(SpacePositions { space, positions, whole: true });
@@ -298,6 +309,11 @@ impl Engine {
         if entry.link == Some(link) {
             entry.link = None;
             entry.why = Some(reason.clone());
+            let brief = self.now < session.since_ms + STEADY_MS;
+            entry.brief = if brief { entry.brief.saturating_add(1) } else { 0 };
+            if entry.brief > BRIEF_LINKS {
+                entry.contended_until = self.now + CONTENDED_MS;
+            }
             if !session.is_live() {
                 entry.attempt += 1;
             }
@@ -336,6 +352,8 @@ impl Engine {
             return;
         }
         let wait = match entry.attempt {
+            // Whoever lost a link to the other copy waits as long, whether it had it long or not.
+            _ if self.now < entry.contended_until => self.jitter.around(TURN_MS),
             // Not heard of since this node started: the peer has most likely given up dialling us for
             // a while, so we do not wait for it.
             0 if entry.last_contact_ms.is_none() => 0,

@@ -2,7 +2,7 @@
 
 use crate::directory::Signed;
 use crate::id::{Hash, LogId, NodeId, SpaceId};
-use crate::log::{LogDigest, Run, StateDigest, Tip};
+use crate::log::{LogDigest, Parting, Run, StateDigest, Tip};
 use crate::wire::Message;
 
 /// One connection to a peer, numbered by the driver, never reused.
@@ -47,6 +47,7 @@ pub struct SpaceState {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, moved once; a box would cost more")]
 pub enum Input {
     /// A handshake finished and proved the peer's key. The directory is asked now.
     LinkUp {
@@ -90,6 +91,15 @@ pub enum Input {
         log: LogId,
         from: u64,
         result: Loaded,
+    },
+    /// What came of an [`Output::Compare`](super::Output::Compare), which is handed back; an error says why
+    /// the disk refused.
+    Compared {
+        ticket: Ticket,
+        link: Option<LinkId>,
+        run: Run,
+        headers: bool,
+        result: Result<Parting, String>,
     },
     /// A local write, already durable, that moved our own log to `tip`.
     Appended {

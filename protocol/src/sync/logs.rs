@@ -6,16 +6,19 @@ use super::output::{Item, Notice, Output};
 use super::peer::Held;
 use crate::id::{LogId, NodeId, SpaceId};
 use crate::limits::{LOGS_PER_SPACE_MAX, REFUSED_PER_PEER_MAX};
-use crate::log::{LogDigest, Run, RunError, Tip};
+use crate::log::{LogDigest, Position, Proof, Run, RunError, Tip};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A log as the disk holds it, for [`Engine::new`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredLog {
     pub log: LogId,
     pub space: SpaceId,
     pub author: NodeId,
     pub tip: Tip,
+    /// That its author signed another history of it, if that is proven.
+    pub fork: Option<Arc<Proof>>,
 }
 
 #[derive(Debug, Clone)]
@@ -25,6 +28,14 @@ pub(super) struct LogState {
     /// Verified up to here; the part after `durable` is on its way to the disk.
     pub(super) received: Tip,
     pub(super) durable: Tip,
+    /// The proof that its author signed another history, of the fork furthest back.
+    pub(super) fork: Option<Arc<Proof>>,
+    /// Where that fork is, once the proof is durable.
+    mark: Option<u64>,
+    /// From here on another branch stands, which is not here yet.
+    pub(super) losing: Option<u64>,
+    /// A run is being held against the disk, or takes the place of what is there.
+    pub(super) comparing: Option<Ticket>,
 }
 
 /// A run between [`Output::Persist`] and its answer.
@@ -32,8 +43,11 @@ pub(super) struct LogState {
 pub(super) struct InFlight {
     log: LogId,
     run: Run,
+    bytes: usize,
     tip: Tip,
     from: LinkId,
+    /// It takes the place of what was held from its first entry on.
+    instead: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -51,13 +65,43 @@ impl Logs {
             logs.set_durable(s.log, s.tip);
             if let Some(state) = logs.table.get_mut(&s.log) {
                 state.received = s.tip;
+                state.fork = s.fork.clone();
             }
+            logs.set_mark(s.log, s.fork.map(|proof| proof.seq()));
         }
         logs
     }
 
     pub(super) fn get(&self, log: &LogId) -> Option<&LogState> {
         self.table.get(log)
+    }
+
+    pub(super) fn get_mut(&mut self, log: &LogId) -> Option<&mut LogState> {
+        self.table.get_mut(log)
+    }
+
+    /// Where a log is durably known to be forked.
+    pub(super) fn mark(&self, log: &LogId) -> Option<u64> {
+        self.table.get(log).and_then(|state| state.mark)
+    }
+
+    pub(super) fn set_mark(&mut self, log: LogId, seq: Option<u64>) {
+        if let Some(state) = self.table.get_mut(&log) {
+            let digest = self.digests.entry(state.space).or_default();
+            digest.fork(state.space, log, state.mark, seq);
+            state.mark = seq;
+        }
+    }
+
+    /// What we tell of a log.
+    pub(super) fn position(&self, log: &LogId) -> Position {
+        Position { fork: self.mark(log), ..self.durable(log).position(*log) }
+    }
+
+    pub(super) fn stop_comparing(&mut self) {
+        for state in self.table.values_mut() {
+            state.comparing = None;
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (LogId, &LogState)> {
@@ -86,7 +130,16 @@ impl Logs {
         let start = Tip::start(log);
         self.table.entry(log).or_insert_with(|| {
             self.by_space.entry(space).or_default().push(log);
-            LogState { space, author, received: start, durable: start }
+            LogState {
+                space,
+                author,
+                received: start,
+                durable: start,
+                fork: None,
+                mark: None,
+                losing: None,
+                comparing: None,
+            }
         });
     }
 
@@ -134,8 +187,18 @@ impl Engine {
         };
         let held = self.logs.received(&log);
         match run.verify(&author, &held) {
+            // While we look for where two histories part, what we seem to hold is looked at, too.
+            Ok(verified) if verified.fresh == 0 && self.is_searched(link, &log) => {
+                if run.is_signed_by(&author) {
+                    self.compare(link, run);
+                }
+            }
             Ok(verified) if verified.fresh == 0 => self.duplicate(link, log),
             Ok(verified) => {
+                // It goes on from our tip: no other history.
+                if let Some(session) = self.sessions.get_mut(&link) {
+                    session.parted.remove(&log);
+                }
                 let opened = self.logs.get(&log).is_none();
                 self.logs.open(log, space, author);
                 let fresh = run.starting_at(held.seq + 1).unwrap_or(run);
@@ -150,10 +213,7 @@ impl Engine {
                 let to = Held { seq: run.last(), body_bytes: 0 };
                 self.heard_of(peer, space, log, to);
             }
-            Err(RunError::Fork(seq)) => {
-                self.notice(Notice::Fork { author, log, seq });
-                self.refuse(link, log, format!("its author signed two histories from seq {seq}"));
-            }
+            Err(RunError::Fork(_)) => self.compare(link, run),
             Err(error) => {
                 let reason = format!("batch of log {}: {error}", log.short());
                 self.close(link, super::Close::Violation, reason);
@@ -236,29 +296,50 @@ impl Engine {
     }
 
     fn accept(&mut self, link: LinkId, space: SpaceId, run: Run, tip: Tip) {
+        let bytes = run.as_bytes().len();
+        let ticket = self.carry(link, run.clone(), bytes, tip, false);
+        if planted!(SentBeforeStored) {
+            self.grew(run.log(), &run, Some(link));
+        }
+        self.output(Output::Persist { ticket, item: Item::Run { space, run, tip } });
+    }
+
+    /// So many bytes are on their way to the disk, `run` the last of them: at the end of its log, or
+    /// instead of what is there.
+    pub(super) fn carry(
+        &mut self,
+        link: LinkId,
+        run: Run,
+        bytes: usize,
+        tip: Tip,
+        instead: bool,
+    ) -> Ticket {
         let log = run.log();
         if let Some(state) = self.logs.table.get_mut(&log) {
             state.received = tip;
         }
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        self.unpersisted_bytes += run.as_bytes().len();
-        self.in_flight.insert(ticket, InFlight { log, run: run.clone(), tip, from: link });
+        self.unpersisted_bytes += bytes;
+        let in_flight = InFlight { log, run, bytes, tip, from: link, instead };
+        self.in_flight.insert(ticket, in_flight);
         self.progressed(link, log, tip.seq);
-        if planted!(SentBeforeStored) {
-            self.grew(log, &run, Some(link));
-        }
-        self.output(Output::Persist { ticket, item: Item::Run { space, run, tip } });
+        ticket
     }
 
     pub(super) fn persisted(&mut self, ticket: Ticket) {
-        self.directory_in_flight.remove(&ticket);
+        if let Some(Item::Proof { proof }) = self.directory_in_flight.remove(&ticket) {
+            self.proof_kept(&proof);
+        }
         self.storage_refusals = 0;
         let Some(done) = self.in_flight.remove(&ticket) else { return };
-        self.unpersisted_bytes -= done.run.as_bytes().len();
+        self.unpersisted_bytes -= done.bytes;
         let early = planted!(StoredTooSoon);
         let tip = if early { self.logs.received(&done.log) } else { done.tip };
         self.logs.set_durable(done.log, tip);
+        if done.instead {
+            self.went_over(done.log);
+        }
         self.states_changed();
         self.grew(done.log, &done.run, Some(done.from));
         if self.logs.get(&done.log).is_some_and(|s| s.author == self.me) {
@@ -276,6 +357,7 @@ impl Engine {
         if !planted!(RefusalForgotten) {
             self.logs.forget_unpersisted();
         }
+        self.search_again();
         // A disk that goes on refusing is asked less and less: each time costs peers what they send.
         let wait = self.settings.storage_retry_ms << self.storage_refusals.min(STORAGE_DOUBLINGS);
         self.storage_refusals += 1;
@@ -297,7 +379,10 @@ impl Engine {
         if let Some(opening) = run.opening() {
             self.logs.open(log, opening.space, opening.node);
         }
-        if let Some(state) = self.logs.table.get_mut(&log) {
+        let gives_way = self.in_flight.values().any(|other| other.instead && other.log == log);
+        if let Some(state) = self.logs.table.get_mut(&log)
+            && !gives_way
+        {
             state.received = tip;
         }
         self.logs.set_durable(log, tip);

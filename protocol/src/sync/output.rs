@@ -3,7 +3,7 @@
 use super::input::{LinkId, Ticket};
 use crate::directory::Signed;
 use crate::id::{LogId, NodeId, SpaceId};
-use crate::log::{Lane, Run, Tip};
+use crate::log::{Lane, Proof, Run, Tip};
 use std::sync::Arc;
 
 /// Why we end a link, as an application close code; the wire carries the number and the reason.
@@ -31,13 +31,18 @@ pub enum Close {
 
 /// What is to be made durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, moved once; a box would cost more")]
 pub enum Item {
     /// Extends its log to `tip`.
     Run {
         space: SpaceId,
         run: Run,
         tip: Tip,
+    },
+    /// Another branch of its log stands. All of it or nothing.
+    Switch(Switch),
+    /// That a log's author signed two histories of it, in place of what is known of that log.
+    Proof {
+        proof: Arc<Proof>,
     },
     Statement {
         epoch: u64,
@@ -54,6 +59,26 @@ pub enum Item {
     Fork {
         statement: Signed,
     },
+}
+
+/// Another branch of a log in place of what is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switch {
+    pub space: SpaceId,
+    /// What is held from here on is the branch that was lost, and is kept aside.
+    pub parted: u64,
+    /// What stays: the last checkpoint held before `parted`.
+    pub base: Tip,
+    /// What takes the place of everything after `base`, in order.
+    pub runs: Vec<Run>,
+    /// Where the log ends then.
+    pub tip: Tip,
+}
+
+impl Switch {
+    pub fn log(&self) -> Option<LogId> {
+        self.runs.first().map(Run::log)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +109,15 @@ pub enum Output {
         log: LogId,
         from: u64,
         bytes_max: usize,
+    },
+    /// Hold `run` against what is on disk of its log ([`part`](crate::log::part)), and answer with
+    /// [`Input::Compared`](super::Input::Compared).
+    Compare {
+        ticket: Ticket,
+        link: Option<LinkId>,
+        run: Run,
+        /// It has headers alone, those of a proof.
+        headers: bool,
     },
     /// A peer says it holds our copy's log up to `seq` durably; worth remembering, at leisure.
     Acknowledged {
@@ -134,8 +168,15 @@ pub enum Notice {
         log: LogId,
         reason: String,
     },
-    /// The author signed two histories.
+    /// The author is proven to have signed two histories. If it is this node, its next local write must
+    /// begin a new incarnation.
     Fork {
+        author: NodeId,
+        log: LogId,
+        seq: u64,
+    },
+    /// The other of two histories stands, and took the place of the one held here.
+    WentOver {
         author: NodeId,
         log: LogId,
         seq: u64,

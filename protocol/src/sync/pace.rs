@@ -5,7 +5,7 @@
 
 use crate::limits::{
     PEER_BURST_SECONDS, PEER_BYTES_PER_S, PEER_WORK_PER_S, WORK_BATCH, WORK_DIGESTS, WORK_MESSAGE,
-    WORK_RANGE, WORK_STATEMENT,
+    WORK_PROOF, WORK_RANGE, WORK_STATEMENT,
 };
 use crate::wire::Message;
 
@@ -126,6 +126,7 @@ pub fn work_of(message: &Message) -> u64 {
         Message::Want(want) => want.ranges.len() as u64 * WORK_RANGE,
         Message::Statements(statements) => statements.statements.len() as u64 * WORK_STATEMENT,
         Message::Batch(run) => WORK_BATCH + u64::from(run.count()) / 2,
+        Message::Proof(proof) => WORK_PROOF + proof.headers(),
         Message::Decline(_) | Message::Prune(_) | Message::Unknown(_) => 0,
     };
     WORK_MESSAGE + items
@@ -160,8 +161,13 @@ mod tests {
         for n in 0..60_000 {
             assert_eq!(pace.take(n, 60, Some(&prune)), 0);
         }
-        let position =
-            Position { log: LogId([2; 32]), seq: 1, prefix: HashPrefix([0; 8]), body_bytes: 0 };
+        let position = Position {
+            log: LogId([2; 32]),
+            seq: 1,
+            prefix: HashPrefix([0; 8]),
+            body_bytes: 0,
+            fork: None,
+        };
         let space = SpacePositions {
             space: SpaceId([3; 16]),
             positions: vec![position; 1024],

@@ -38,6 +38,10 @@ pub(super) struct Peer {
     pub(super) dialing: bool,
     /// Failed attempts since we last talked.
     pub(super) attempt: u32,
+    /// Links in a row that ended soon after they came up.
+    pub(super) brief: u32,
+    /// Until then another copy of this node is taken to want the peer's link too, in milliseconds.
+    pub(super) contended_until: u64,
     pub(super) dial_at: Option<u64>,
     pub(super) last_contact_ms: Option<u64>,
     /// Why there is no link, or why entries do not move, in words.
@@ -71,6 +75,15 @@ impl Peer {
         }
         *known = held;
         true
+    }
+
+    /// It holds less than it did: another branch of the log took over there.
+    pub(super) fn goes_back(&mut self, space: SpaceId, log: LogId, held: Held) {
+        if let Some(known) = self.held.get_mut(&space).and_then(|logs| logs.get_mut(&log))
+            && held.seq < known.seq
+        {
+            *known = Held { seq: held.seq.saturating_sub(1), ..held };
+        }
     }
 
     /// The peer listed a whole space: what it did not list it does not hold.

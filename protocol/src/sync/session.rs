@@ -1,5 +1,6 @@
 //! One link to one peer: how far the greeting is, and what is under way.
 
+use super::forks::Search;
 use super::input::LinkId;
 use crate::directory::Branch;
 use crate::id::{Hash, LogId, NodeId, SpaceId};
@@ -12,11 +13,14 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) enum Phase {
     /// The directory does not know the peer. It may greet and show us statements that admit it.
     Stranger,
-    /// We said Hello; `tips` is what our digest stood for, should the peer's be equal.
-    Greeting { tips: BTreeMap<LogId, Tip> },
+    /// We said Hello; `tips` is what our digest stood for, should the peer's be equal: how far each log
+    /// went, and where it was known to be forked.
+    Greeting { tips: Tips },
     /// Both have greeted; everything may be said.
     Live,
 }
+
+pub(super) type Tips = BTreeMap<LogId, (Tip, Option<u64>)>;
 
 /// A range a peer asked us for, next seq first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +76,10 @@ pub(super) struct Session {
     pub(super) have_at: Option<u64>,
     /// Logs it pushed whose place we do not know yet, with the space if it was said, up to where.
     pub(super) early: BTreeMap<LogId, (Option<SpaceId>, u64)>,
+    /// Logs of which it holds, or may hold, another history than ours.
+    pub(super) parted: BTreeMap<LogId, Search>,
+    /// The fork of each log it was last shown, or showed: first seq, and header hash that stands there.
+    pub(super) shown: BTreeMap<LogId, (u64, Hash)>,
     /// Asked it once and it stalled or declined: not asked for this log again before this time.
     pub(super) avoid: BTreeMap<LogId, u64>,
     /// What we last told it our records come to, and at which entries;
@@ -116,6 +124,8 @@ impl Session {
             news: BTreeSet::new(),
             have_at: None,
             early: BTreeMap::new(),
+            parted: BTreeMap::new(),
+            shown: BTreeMap::new(),
             avoid: BTreeMap::new(),
             state_said: None,
             state_next_at: 0,

@@ -50,11 +50,26 @@ pub struct LogStatus {
     pub safe_on: usize,
 }
 
+/// A log whose author is proven to have signed two histories of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForkStatus {
+    pub log: LogId,
+    pub space: SpaceId,
+    pub author: NodeId,
+    /// The first seq that was used twice.
+    pub seq: u64,
+    /// When the author did so, in milliseconds since 1970 by its own clock.
+    pub since_ms: u64,
+    /// Another branch stands than the one held here, and is still to come.
+    pub losing: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     pub epoch: u64,
     pub peers: Vec<PeerStatus>,
     pub logs: Vec<LogStatus>,
+    pub forks: Vec<ForkStatus>,
     /// Logs we decline to take, and why.
     pub refused: Vec<(LogId, String)>,
     pub directory_stopped: Option<String>,
@@ -90,6 +105,7 @@ impl Engine {
                     safe_on: self.safe_on(&log, state.durable.seq),
                 })
                 .collect(),
+            forks: self.forks().collect(),
             refused: self
                 .refused
                 .iter()
@@ -101,6 +117,21 @@ impl Engine {
             differences: self.differences(),
             damaged: self.damaged_ranges(),
         }
+    }
+
+    /// Logs proven to be forked, by log id.
+    pub fn forks(&self) -> impl Iterator<Item = ForkStatus> + '_ {
+        self.logs.iter().filter_map(|(log, state)| {
+            let proof = state.fork.as_ref()?;
+            Some(ForkStatus {
+                log,
+                space: state.space,
+                author: state.author,
+                seq: proof.seq(),
+                since_ms: proof.since_ms(),
+                losing: state.losing.is_some(),
+            })
+        })
     }
 
     fn own_missing(&self) -> u64 {

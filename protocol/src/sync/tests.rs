@@ -2,17 +2,19 @@
 //! Loss, crashes and delay are the simulator's business.
 
 mod branches;
+mod forks;
 mod hostile;
 mod mend;
 mod states;
 
 use super::*;
 use crate::directory::*;
-use crate::id::{DocId, FederationId, LogId, NodeId, SpaceId};
+use crate::id::{DocId, FederationId, Hash, LogId, NodeId, SpaceId};
 use crate::log::*;
 use crate::wire::{Message, Prune};
 use ed25519_dalek::SigningKey;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// One node: an engine, its log, and a disk that never fails.
 struct Node {
@@ -26,6 +28,9 @@ struct Node {
     /// The directory as it is stored, and what stops it.
     chain: Vec<Signed>,
     fork: Option<Signed>,
+    proofs: BTreeMap<LogId, Arc<Proof>>,
+    /// Branches that were lost: log, and header hashes.
+    lost: Vec<(LogId, Vec<Hash>)>,
 }
 
 /// Messages in flight between links, delivered in order.
@@ -137,8 +142,10 @@ impl Net {
                 let author = Author::new(opening, Tip::start(opening.log()), 0);
                 let chain = d.statements_after(0).to_vec();
                 let engine = Engine::new(0, i as u64, id(i), Settings::default(), d, [], []);
-                let (runs, records) = (BTreeMap::new(), (0, 0));
-                Node { key: key(i), engine, runs, author, records, rebuilds: 0, chain, fork: None }
+                let (runs, proofs) = (BTreeMap::new(), BTreeMap::new());
+                let (fork, lost, records) = (None, Vec::new(), (0, 0));
+                let key = key(i);
+                Node { key, engine, runs, author, records, rebuilds: 0, chain, fork, proofs, lost }
             })
             .collect();
         Self {
@@ -199,6 +206,10 @@ impl Net {
                             self.nodes[node].store(from, statements);
                         }
                         Item::Fork { statement } => self.nodes[node].fork = Some(statement),
+                        Item::Switch(switch) => self.nodes[node].go_over(switch),
+                        Item::Proof { proof } => {
+                            self.nodes[node].proofs.insert(proof.log(), proof);
+                        }
                     }
                     self.handle(node, Input::Persisted { ticket });
                 }
@@ -207,6 +218,10 @@ impl Net {
                     let run = run.filter(|r| r.last() >= from).find_map(|r| r.starting_at(from));
                     let result = run.map_or(Loaded::NotHeld, Loaded::Run);
                     self.handle(node, Input::Loaded { link, log, from, result });
+                }
+                Output::Compare { ticket, link, run, headers } => {
+                    let result = Ok(self.nodes[node].part(&run));
+                    self.handle(node, Input::Compared { ticket, link, run, headers, result });
                 }
                 Output::Mend { run } => {
                     let (log, from) = (run.log(), run.first());
@@ -725,7 +740,13 @@ fn boundless_claims_cost_nothing_but_the_link() {
     net.run(1_000);
     let log = net.nodes[0].author.log();
     let link = *net.links.iter().find(|(_, (node, _))| *node == 0).unwrap().0;
-    let claim = |log| Position { log, seq: u64::MAX, prefix: log_prefix(), body_bytes: u64::MAX };
+    let claim = |log| Position {
+        log,
+        seq: u64::MAX,
+        prefix: log_prefix(),
+        body_bytes: u64::MAX,
+        fork: None,
+    };
     let positions = vec![claim(log), claim(LogId([1; 32])), claim(LogId([2; 32]))];
     let have = crate::wire::Have {
         spaces: vec![crate::wire::SpacePositions { space: space(), positions, whole: false }],

@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::input::{LinkId, Loaded};
-use super::output::{Notice, Output};
+use super::output::Output;
 use super::peer::Held;
 use super::session::Serving;
 use crate::id::{LogId, NodeId, SpaceId};
@@ -49,7 +49,7 @@ impl Engine {
                 known.holds_exactly(told.space, &[]);
             }
             for position in &told.positions {
-                self.position(peer, told.space, position);
+                self.position(link, peer, told.space, position);
             }
             if told.whole {
                 self.forget_wants(&told.space);
@@ -75,15 +75,23 @@ impl Engine {
         }
     }
 
-    fn position(&mut self, peer: NodeId, space: SpaceId, position: &Position) {
-        let ours = self.logs.durable(&position.log);
-        let same_place = ours.seq == position.seq && ours.seq > 0;
-        if same_place && ours.hash.prefix() != position.prefix {
-            let author = self.logs.get(&position.log).map_or(peer, |s| s.author);
-            self.notice(Notice::Fork { author, log: position.log, seq: position.seq });
-        }
+    fn position(&mut self, link: LinkId, peer: NodeId, space: SpaceId, position: &Position) {
         let held = Held { seq: position.seq, body_bytes: position.body_bytes };
+        // Where an author has signed two histories a peer may go over to a shorter one.
+        if self.logs.get(&position.log).is_some_and(|state| state.fork.is_some()) {
+            self.peers.entry(peer).or_default().goes_back(space, position.log, held);
+        }
         self.heard_of(peer, space, position.log, held);
+        self.position_of_fork(link, space, position);
+    }
+
+    /// A log gave way to a shorter branch: peers may have more of it now.
+    pub(super) fn want_log(&mut self, space: SpaceId, log: LogId) {
+        let held = self.peers.values().map(|p| p.held(&space, &log).seq).max().unwrap_or(0);
+        if held > self.logs.received(&log).seq {
+            let heard_at = self.now;
+            self.wanted.entry(log).or_insert(Wanted { space, heard_at, ask: None });
+        }
     }
 
     /// `peer` holds `log` up to `held`: remember it, and want what we lack.
@@ -198,6 +206,7 @@ impl Engine {
             .sessions
             .values()
             .filter(|s| s.is_live() && s.open_wants < OPEN_WANTS_PER_PEER_MAX)
+            .filter(|s| !s.parted.contains_key(&log))
             .filter(|s| s.avoid.get(&log).is_none_or(|until| *until <= self.now))
             // A second range would take the first one's place there.
             .filter(|s| !self.is_mending(s.link, &log))
@@ -236,7 +245,7 @@ impl Engine {
         }
     }
 
-    fn avoid(&mut self, link: LinkId, log: LogId, why: String) {
+    pub(super) fn avoid(&mut self, link: LinkId, log: LogId, why: String) {
         let until = self.now + self.settings.stall_ms;
         let now = self.now;
         if let Some(session) = self.sessions.get_mut(&link) {
@@ -269,6 +278,7 @@ impl Engine {
     }
 
     pub(super) fn declined(&mut self, link: LinkId, decline: Decline) {
+        self.end_search(link, decline.log, decline.reason.as_str());
         self.mend_declined(link, decline.log);
         let asked = self.wanted.get(&decline.log).and_then(|w| w.ask);
         if asked.is_some_and(|ask| ask.link == link) {

@@ -6,7 +6,7 @@ use crate::limits::{
     LOGS_PER_SPACE_MAX, NAME_BYTES_MAX, PARTED_HEADS_MAX, POSITIONS_MAX, SPACES_MAX,
     STATEMENT_BYTES_MAX, STATEMENTS_PER_MESSAGE_MAX, WANTS_MAX,
 };
-use crate::log::{Run, RunError};
+use crate::log::{Proof, ProofError, Run, RunError};
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ pub enum DecodeError {
     Bound(&'static str),
     #[error("batch: {0}")]
     Run(#[from] RunError),
+    #[error(transparent)]
+    Proof(#[from] ProofError),
 }
 
 /// One message. Numbers are the frame's type byte and are never reused.
@@ -37,6 +39,8 @@ pub enum Message {
     Batch(Run),
     Parted(Parted),
     State(State),
+    /// Two histories of one log, signed by its author.
+    Proof(Box<Proof>),
     /// A type this version does not know; ignored, so that newer nodes can say more.
     Unknown(u8),
 }
@@ -54,6 +58,7 @@ impl Message {
             Self::Batch(run) => frame::encode(8, run.as_bytes()),
             Self::Parted(m) => cbor(9, m),
             Self::State(m) => cbor(10, m),
+            Self::Proof(m) => frame::encode(11, &m.to_wire()),
             Self::Unknown(kind) => frame::encode(*kind, &[]),
         }
     }
@@ -71,6 +76,7 @@ impl Message {
             8 => Self::Batch(Run::parse(body)?),
             9 => Self::Parted(read("Parted", &body)?),
             10 => Self::State(read("State", &body)?),
+            11 => Self::Proof(Box::new(Proof::from_wire(&body)?)),
             other => Self::Unknown(other),
         };
         message.check_bounds()?;
@@ -96,7 +102,9 @@ impl Message {
             }
             Self::Parted(m) => m.heads.len() <= PARTED_HEADS_MAX,
             Self::State(m) => m.spaces.len() <= SPACES_MAX,
-            Self::Decline(_) | Self::Prune(_) | Self::Batch(_) | Self::Unknown(_) => true,
+            // Runs and proofs are checked as they are read.
+            Self::Batch(_) | Self::Proof(_) => true,
+            Self::Decline(_) | Self::Prune(_) | Self::Unknown(_) => true,
         };
         if holds { Ok(()) } else { Err(DecodeError::Bound(self.name())) }
     }
@@ -113,6 +121,7 @@ impl Message {
             Self::Batch(_) => "Batch",
             Self::Parted(_) => "Parted",
             Self::State(_) => "State",
+            Self::Proof(_) => "Proof",
             Self::Unknown(_) => "unknown",
         }
     }

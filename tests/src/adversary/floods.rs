@@ -39,6 +39,7 @@ pub(super) async fn haves(eve: &Adversary, end: Instant, tally: &mut Tally) -> R
     flood(line, end, tally, |n| {
         let whole = |space| {
             let of = |i| Position {
+                fork: None,
                 log: made_up(n << 16 | i),
                 seq: u64::MAX >> 1,
                 prefix: HashPrefix([7; 8]),

@@ -3,12 +3,13 @@
 //! A crash loses what is written and not synced. Reads that peers cause wait for the sync under way,
 //! as a database shows nobody what it has not committed.
 
+use super::copies::take_over;
 use super::writes::LocalWrite;
 use fenbu_node::store::{Loaded, MemoryStore, Reader, Store, StoreError, WriteBatch};
 use fenbu_protocol::directory::{Act, Directory, Signed};
 use fenbu_protocol::id::{Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Run, Tip};
-use fenbu_protocol::sync::{Item, Ticket};
+use fenbu_protocol::sync::{Item, Switch, Ticket};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
@@ -26,6 +27,8 @@ pub(super) enum Done {
     Persisted {
         ticket: Ticket,
         run: Option<Run>,
+        /// … or another branch that took over.
+        switch: Option<Switch>,
     },
     /// Nothing of this ticket nor of any later one is on disk.
     Refused {
@@ -37,6 +40,11 @@ pub(super) enum Done {
         tip: Tip,
     },
     LocalRefused,
+    /// Something of ours was written anew.
+    Anew {
+        run: Run,
+        tip: Tip,
+    },
     Declared {
         act: Act,
         /// The act's statement, and those about keys that follow from it.
@@ -92,6 +100,13 @@ impl Disk {
         let (synced, spaces) = (self.synced.clone(), self.spaces.clone());
         let filled_with = self.filled_with.clone();
         Self { store, reader, synced, spaces, filled_with, ..Self::new() }
+    }
+
+    /// A copy of what is synced.
+    pub(super) fn copy_of_synced(&self) -> Self {
+        let mut copy = self.copy();
+        copy.store.crash();
+        copy
     }
 
     /// Puts a whole directory on the disk, as joining does.
@@ -153,6 +168,15 @@ impl Disk {
         }
     }
 
+    /// The same for what may no longer fit what is stored by then.
+    pub(super) fn try_write(&mut self, batch: &WriteBatch) -> Result<bool, String> {
+        match self.store.write(batch) {
+            Ok(()) => Ok(true),
+            Err(StoreError::Full { .. } | StoreError::Inconsistent(_)) => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// What was written by hand is safe.
     pub(super) fn sync(&mut self) {
         self.store.sync();
@@ -169,7 +193,14 @@ impl Disk {
         let done = self.syncing.take().unwrap_or_default();
         for done in &done {
             match done {
-                Done::Persisted { run: Some(run), .. } | Done::Local { run, .. } => {
+                Done::Persisted { switch: Some(switch), .. } => {
+                    if let Some(log) = switch.log() {
+                        take_over(self.synced.entry(log).or_default(), switch);
+                    }
+                }
+                Done::Persisted { run: Some(run), .. }
+                | Done::Local { run, .. }
+                | Done::Anew { run, .. } => {
                     let hashes = self.synced.entry(run.log()).or_default();
                     let held = hashes.len() as u64;
                     let fresh = run.entries().filter(|entry| entry.header.seq > held);
@@ -207,7 +238,9 @@ impl Disk {
     /// Returns whether something written was lost.
     pub(super) fn crash(&mut self) -> bool {
         let lost = self.syncing.take().is_some_and(|done| {
-            done.iter().any(|d| matches!(d, Done::Persisted { .. } | Done::Local { .. }))
+            done.iter().any(|d| {
+                matches!(d, Done::Persisted { .. } | Done::Local { .. } | Done::Anew { .. })
+            })
         });
         self.queue.clear();
         self.acknowledgements.clear();

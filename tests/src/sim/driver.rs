@@ -1,12 +1,13 @@
 //! The daemon's duties towards the engine, and the troubles that strike it.
 
+use super::copies::Comparing;
 use super::disk::Job;
 use super::faults::Fault;
 use super::invariants::{self, Breach};
 use super::network::other;
 use super::world::{Event, World};
 use fenbu_protocol::log::Lane;
-use fenbu_protocol::sync::{Close, Input, Item, LinkId, Output};
+use fenbu_protocol::sync::{Close, Input, Item, LinkId, Notice, Output};
 use fenbu_protocol::wire::Message;
 use std::sync::Arc;
 
@@ -23,8 +24,8 @@ impl World {
         let Some(engine) = &mut self.nodes[node].engine else { return };
         engine.handle(now, input);
         while let Some(output) = self.nodes[node].engine.as_mut().and_then(|e| e.poll_output()) {
-            if node < self.mix.nodes {
-                let result = self.is_honest(&output);
+            if !self.is_adversary(node) {
+                let result = self.is_honest(node, &output);
                 self.check(result);
             }
             self.perform(node, sender, output);
@@ -33,7 +34,7 @@ impl World {
     }
 
     /// What an honest node says of others is true.
-    fn is_honest(&mut self, output: &Output) -> Result<(), Breach> {
+    fn is_honest(&mut self, node: usize, output: &Output) -> Result<(), Breach> {
         match output {
             // Whoever means harm may be blamed for it.
             Output::Close { link, code: Close::Violation, reason }
@@ -43,12 +44,17 @@ impl World {
                 self.markers.forged_statement_refused += u64::from(reason.starts_with("directory"));
                 Ok(())
             }
-            _ => invariants::honest(output),
+            _ => {
+                let mine = self.nodes[node].id;
+                let changed = self.restored.contains(&node)
+                    || self.nodes.iter().filter(|n| n.id == mine).count() > 1;
+                invariants::honest(output, &self.ledger.twice, changed)
+            }
         }
     }
 
     fn is_to_adversary(&self, link: LinkId) -> bool {
-        self.network.end(other(link)).is_some_and(|end| end.node >= self.mix.nodes)
+        self.network.end(other(link)).is_some_and(|end| self.is_adversary(end.node))
     }
 
     fn plan_tick(&mut self, node: usize) {
@@ -70,14 +76,19 @@ impl World {
         let life = self.nodes[node].life;
         match output {
             Output::Dial { peer, .. } => {
-                let to = self.by_id[&peer];
+                let to = self.whom(&peer);
                 let ms = 2 * self.delay();
                 self.after(ms, Event::Dial { node, life, to });
             }
             Output::Close { link, code, reason } => self.close(node, link, code, &reason),
             Output::Send { link, lane, frame } => self.send(node, link, lane, frame),
             Output::Persist { ticket, item } => {
-                if let Item::Run { run, .. } = &item {
+                let runs = match &item {
+                    Item::Run { run, .. } => std::slice::from_ref(run),
+                    Item::Switch(switch) => &switch.runs[..],
+                    _ => &[],
+                };
+                for run in runs {
                     self.carried(node, sender, run);
                     self.nodes[node].unpersisted += run.as_bytes().len();
                     let result = invariants::unpersisted(self.nodes[node].unpersisted);
@@ -89,6 +100,11 @@ impl World {
             Output::Load { link, log, from, bytes_max } => {
                 let ms = self.rng.between(0, 5) as u64;
                 self.after(ms, Event::Loaded { node, life, link, log, from, bytes_max });
+            }
+            Output::Compare { ticket, link, run, headers } => {
+                let ms = self.rng.between(0, 5) as u64;
+                let asked = Box::new(Comparing { ticket, link, run, headers });
+                self.after(ms, Event::Compare { node, life, asked });
             }
             Output::Acknowledged { peer, log, seq } => {
                 self.nodes[node].disk.acknowledgements.push((peer, log, seq));
@@ -105,6 +121,12 @@ impl World {
             }
             Output::Notice(notice) => {
                 self.trace.note(self.now, node, "notice", [0, 0], || format!("{notice:?}"));
+                if let Notice::Fork { author, log, .. } = notice {
+                    self.markers.fork_proven += 1;
+                    if author == self.nodes[node].id {
+                        self.own_log_forked(node, log);
+                    }
+                }
             }
             Output::ReadStates => self.after(0, Event::ReadStates { node, life }),
             // Honest nodes never differ, see `invariants::honest`.
@@ -147,7 +169,7 @@ impl World {
         let message = match known {
             Some((_, _, message)) => message,
             None => match Message::from_frame(&frame) {
-                Ok(message) if node >= self.mix.nodes => message,
+                Ok(message) if self.is_adversary(node) => message,
                 Ok(message) => {
                     let result = self.ledger.claims(&self.nodes[node].disk, &message);
                     self.check(result);
@@ -156,7 +178,7 @@ impl World {
                 Err(error) => return self.breach(("honest", format!("sent {error}"))),
             },
         };
-        if node >= self.mix.nodes && self.keeps_silent(node, &message) {
+        if self.is_adversary(node) && self.keeps_silent(node, &message) {
             return self.after(0, Event::Taken { link });
         }
         self.note_sent(node, link, &message, frame.len());
@@ -268,6 +290,8 @@ impl World {
                 self.nodes[node].disk.refuse_next();
             }
             Fault::RefuseWrite => {}
+            Fault::CopyDisk => self.copy_node(node),
+            Fault::PutBack => self.put_back(node),
         }
     }
 
@@ -313,8 +337,11 @@ impl World {
             let ms = self.rng.between(1, self.mix.idle_timeout_ms as usize) as u64;
             self.after(ms, Event::Down { link: other(link), reason: "silent" });
         }
-        let own: Vec<_> =
-            self.authors.iter().filter(|(_, a)| **a == node).map(|(log, _)| *log).collect();
+        let restored = self.restored.contains(&node);
+        let own = self.authors.iter().filter(|(log, author)| {
+            **author == node && !restored && !self.ledger.twice.contains(*log)
+        });
+        let own: Vec<_> = own.map(|(log, _)| *log).collect();
         let result = self.ledger.still_there(&mut self.nodes[node].disk, &own);
         self.check(result);
         self.after(down_ms, Event::Restart { node });

@@ -5,7 +5,7 @@
 
 use super::malice::Malice;
 use fenbu::sample::Rng;
-use fenbu_protocol::sync::Settings;
+use fenbu_protocol::sync::{CONTENDED_MS, Settings};
 
 /// Everything about a run that is drawn before it begins. Times are in milliseconds.
 #[derive(Debug, Clone)]
@@ -60,6 +60,10 @@ pub(super) enum Fault {
     Crash { down_ms: u64 },
     /// A node's disk refuses its next write.
     RefuseWrite,
+    /// A node's disk and key are copied, and the copy runs beside it.
+    CopyDisk,
+    /// A backup is made of a node's disk, or put back if there is one.
+    PutBack,
 }
 
 impl Mix {
@@ -98,6 +102,9 @@ impl Mix {
         }
         mix.faults = mix.draw_faults(&mut rng);
         mix.draw_malice(&mut Rng::derive(seed, "malice", 0), adversaries);
+        if !heavy {
+            mix.draw_copies(&mut Rng::derive(seed, "copies", 0));
+        }
         mix
     }
 
@@ -156,11 +163,25 @@ impl Mix {
         faults
     }
 
+    /// Drawn apart from the other troubles: which of those a seed meets does not depend on it.
+    fn draw_copies(&mut self, rng: &mut Rng) {
+        let end = self.faults_end_ms as usize;
+        let copies = if rng.chance(300) { rng.between(1, 3) } else { 0 };
+        let backups = if rng.chance(300) { rng.between(8, 20) } else { 0 };
+        let mut drawn = vec![Fault::CopyDisk; copies];
+        drawn.resize(copies + backups, Fault::PutBack);
+        self.faults.extend(drawn.into_iter().map(|fault| (rng.below(end) as u64, fault)));
+        self.faults.sort_by_key(|(at, _)| *at);
+    }
+
     /// How long after the faults all nodes may take to come level: links that died in silence are
     /// noticed, dialled again at the slowest, greeted; a range stalls at two peers; a disk refused
     /// last of all; and what then arrives crosses the slowest network once for each hop.
     pub(super) fn settle_ms(&self) -> u64 {
         let s = &self.settings;
+        // Copies of one node take turns at their peers.
+        let copies =
+            self.faults.iter().filter(|(_, f)| matches!(f, Fault::CopyDisk)).count() as u64;
         let hop = 20 * self.delay_ms.1 as u64 + 3_000;
         self.idle_timeout_ms
             + 2 * s.redial_max_ms
@@ -170,6 +191,7 @@ impl Mix {
             + 4 * hop
             + 100 * self.sync_ms.1 as u64 * 10
             + 60_000
+            + copies * CONTENDED_MS
     }
 }
 

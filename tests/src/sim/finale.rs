@@ -19,24 +19,29 @@ impl World {
         if !self.is_quiet() {
             return Some("writes or statements are still to be made".into());
         }
-        let honest = &self.nodes[..self.mix.nodes];
-        let engines: Option<Vec<&Engine>> = honest.iter().map(|n| n.engine.as_ref()).collect();
+        let engines: Option<Vec<(usize, &Engine)>> =
+            self.honest().map(|n| Some((n, self.nodes[n].engine.as_ref()?))).collect();
         let Some(engines) = engines else { return Some("a node is down".into()) };
-        let directory = engines[0].directory();
-        for (n, engine) in engines.iter().enumerate() {
+        let first = engines[0].1;
+        let directory = first.directory();
+        for (n, engine) in engines {
             if engine.directory().head() != directory.head() {
                 return Some(format!("node {n} has another directory"));
             }
             for space in directory.spaces() {
-                if engine.log_digest(&space.id) != engines[0].log_digest(&space.id) {
+                if engine.log_digest(&space.id) != first.log_digest(&space.id) {
                     return Some(self.difference(n));
                 }
             }
         }
-        honest.iter().enumerate().find_map(|(n, node)| {
+        self.honest().find_map(|n| {
+            let node = &self.nodes[n];
             let behind = node.disk.behind || !node.disk.is_idle();
             if behind {
                 return Some(format!("node {n} has not shown all it holds"));
+            }
+            if !node.disk.reader().amendments().unwrap_or_default().is_empty() {
+                return Some(format!("node {n} has something to write anew"));
             }
             // A disk that refused a statement is asked again a little later.
             (!self.directory_is_kept(n))
@@ -59,17 +64,22 @@ impl World {
 
     /// Checks everything once more, from the beginning.
     pub(super) fn finale(&mut self) -> Result<(), Breach> {
-        for node in 0..self.mix.nodes {
-            for (log, hashes) in &self.ledger.acknowledged {
+        let honest: Vec<usize> = self.honest().collect();
+        for node in honest.iter().copied() {
+            let acknowledged = &self.ledger.acknowledged;
+            for (log, hashes) in acknowledged.iter().filter(|(log, _)| !self.is_twice(log)) {
                 self.ledger.holds(&self.nodes[node].disk, *log, hashes)?;
             }
-            let own: Vec<LogId> = self.authors.keys().copied().collect();
+            let once = self.authors.keys().filter(|log| !self.is_twice(log));
+            let own: Vec<LogId> = once.copied().collect();
             self.ledger.still_there(&mut self.nodes[node].disk, &own)?;
             self.sums_agree(node)?;
         }
         let Some(directory) = self.nodes[0].directory().cloned() else { return Ok(()) };
         for space in directory.spaces() {
-            let readers: Vec<usize> = (0..self.mix.nodes)
+            let readers: Vec<usize> = honest
+                .iter()
+                .copied()
                 .filter(|n| directory.may_read(&self.nodes[*n].id, &space.id))
                 .collect();
             if !readers.is_empty() {
@@ -86,6 +96,10 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn is_twice(&self, log: &LogId) -> bool {
+        self.ledger.twice.contains(log)
     }
 
     /// The engine's sums are the disk's.
@@ -165,7 +179,10 @@ impl World {
             let Some(author) = stored.map(|stored| stored.opening.node) else { continue };
             let (log, seq) = (header.log.short(), header.seq);
             if not(&header.log, &header.seq) {
-                if self.oracle.is_outsider(&author) {
+                // What built on a lost branch waits for it.
+                let lost = !self.ledger.twice.is_empty()
+                    && judged.waiting.contains(&(header.log, header.seq));
+                if lost || self.oracle.is_outsider(&author) {
                     continue;
                 }
                 return Err(("I1", format!("seq {seq} of log {log} is honest and does not count")));
@@ -220,8 +237,8 @@ impl World {
 
     /// Who never was a reader has no key and no record of the space.
     fn carriers_see_nothing(&self, space: SpaceId, readers: &[usize]) -> Result<(), Breach> {
-        let honest = self.nodes[..self.mix.nodes].iter().enumerate();
-        for (n, node) in honest.filter(|(n, _)| !readers.contains(n)) {
+        for n in self.honest().filter(|n| !readers.contains(n)) {
+            let node = &self.nodes[n];
             let defined = node.directory().and_then(|d| d.space(&space));
             let key = defined.is_some_and(|space| node.keyring.newest(space).is_some());
             let shown = record::ALL.iter().any(|schema| {

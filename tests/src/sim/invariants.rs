@@ -1,7 +1,7 @@
 //! What must hold after every step, kept from outside: nothing here asks the engine what it thinks.
 //!
 //! I1 an acknowledged write is never lost · I2 equal logs mean equal states · I3 nobody shows two
-//! entries for one place of a log · I5 nothing is told that is not synced · I6 queues and frames are
+//! entries for one place of a log, but two copies of its disk · I5 nothing is told that is not synced · I6 queues and frames are
 //! bounded · I7 nodes come level (`finale`) · I8 what leaves a node is sealed for its readers · "honest" no node of these is ever to blame.
 
 use super::disk::Disk;
@@ -15,7 +15,7 @@ use fenbu_protocol::limits::{
 use fenbu_protocol::log::{Encoding, Run, StateDigest};
 use fenbu_protocol::sync::{Close, Notice, Output};
 use fenbu_protocol::wire::Message;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Links to one peer that may be open at a time: one each way and a dead one each way.
 pub(super) const LINKS_PER_PEER_MAX: usize = 4;
@@ -33,10 +33,16 @@ pub(super) struct Ledger {
     /// What each state of a space's logs came to under each directory.
     states: BTreeMap<(SpaceId, Hash, Hash), StateDigest>,
     pub(super) model: Model,
+    /// Logs that two copies of a disk may write.
+    pub(super) twice: BTreeSet<LogId>,
 }
 
 impl Ledger {
     pub(super) fn acknowledge(&mut self, run: &Run) -> Result<(), Breach> {
+        if self.twice.contains(&run.log()) {
+            // Whichever of two histories stands; the words of both are in the model.
+            return Ok(());
+        }
         let hashes = self.acknowledged.entry(run.log()).or_default();
         if run.first() != hashes.len() as u64 + 1 {
             return Err(("I1", format!("{run:?} was acknowledged after {} entries", hashes.len())));
@@ -50,6 +56,7 @@ impl Ledger {
         // What an adversary does with bodies in its own log is its own affair.
         let foreign = !self.acknowledged.contains_key(&run.log());
         let synced = disk.synced.get(&run.log()).map_or(&[][..], Vec::as_slice);
+        let twice = self.twice.contains(&run.log());
         let left = self.left.entry(run.log()).or_default();
         // The one space that every node reads.
         let plain = disk.spaces.get(&run.log()) == Some(&founding::common_space());
@@ -64,6 +71,9 @@ impl Ledger {
                     "I8",
                     format!("{run:?}: the body of seq {seq} is not as it should be"),
                 ));
+            }
+            if twice {
+                continue;
             }
             if *left.entry(seq).or_insert(entry.hash) != entry.hash {
                 return Err(("I3", format!("{run:?}: another seq {seq} was shown before")));
@@ -141,8 +151,15 @@ impl Ledger {
 }
 
 /// What no node may ever say among honest ones.
-pub(super) fn honest(output: &Output) -> Result<(), Breach> {
+/// Except of logs that two copies of a disk wrote, and of a node whose disk was copied or put back.
+pub(super) fn honest(
+    output: &Output,
+    twice: &BTreeSet<LogId>,
+    changed: bool,
+) -> Result<(), Breach> {
     match output {
+        Output::OwnLogAhead { .. } if changed => Ok(()),
+        Output::Notice(Notice::Fork { log, .. }) if twice.contains(log) => Ok(()),
         Output::Close {
             code: Close::Violation | Close::Federation | Close::Version,
             reason,

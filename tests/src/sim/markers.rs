@@ -50,6 +50,16 @@ markers! {
     batch_before_hello,
     /// A link between two nodes died of silence.
     link_timed_out,
+    /// A node's disk was copied and both copies ran.
+    disk_copied,
+    /// A node was shown two histories of one log, signed by its author.
+    fork_proven,
+    /// Another branch of a log took the place of the one that was held.
+    branch_switched,
+    /// What had built on a lost branch, or stood on it, was written anew.
+    written_anew,
+    /// A backup was put back under a node.
+    backup_put_back,
     /// What a space's records come to was known and told to peers.
     states_read,
     /// Frames were left unread because too much was on its way to the disk.

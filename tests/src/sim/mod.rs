@@ -12,6 +12,7 @@
 //! | `network` | links, lanes, delays, partitions |
 //! | `disk` | a node's store: jobs in order, synced a while after they are written |
 //! | `writes` | what the people write, and how received entries become documents |
+//! | `copies` | second copies of a disk, backups put back, and what is written anew |
 //! | `people`, `storage` | who writes when, and what the disk answers |
 //! | `node` | one node: engine, disk, authors |
 //! | `world` | the clock and the queue of events |
@@ -24,6 +25,7 @@
 //! | `replica` | one node without a network, for properties of delivery |
 //! | `scenario` | scripted stories over the same pieces |
 
+mod copies;
 mod disk;
 mod driver;
 mod faults;

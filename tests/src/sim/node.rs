@@ -21,6 +21,12 @@ pub(super) struct Node {
     pub(super) disk: Disk,
     /// Our logs, resumed from the disk at each start.
     pub(super) authors: BTreeMap<SpaceId, Author>,
+    /// What they are written under. The daemon keeps it on disk, with what follows.
+    pub(super) incarnation: u32,
+    /// A stage tells a story of it.
+    pub(super) is_told: bool,
+    /// Logs this disk has written, up to where it left them.
+    pub(super) own_branches: BTreeSet<LogId>,
     /// Keys of the spaces it reads, as of `keys_epoch`.
     pub(super) keyring: Keyring,
     pub(super) keys_epoch: u64,
@@ -49,6 +55,9 @@ impl Node {
             engine: None,
             disk: Disk::new(),
             authors: BTreeMap::new(),
+            incarnation: 0,
+            is_told: false,
+            own_branches: BTreeSet::new(),
             keyring: Keyring::default(),
             keys_epoch: 0,
             locked: BTreeSet::new(),
@@ -76,10 +85,12 @@ impl Node {
                 .map_err(|e| format!("the stored directory does not fold: {e}"))?,
         };
         self.authors.clear();
+        let own = loaded.logs.iter().filter(|log| log.opening.node == self.id);
+        let newest = own.map(|log| log.opening.incarnation).max().unwrap_or(0);
+        self.incarnation = self.incarnation.max(newest);
         for log in &loaded.logs {
             let opening = log.opening;
-            let newer = |a: &Author| a.opening().incarnation > opening.incarnation;
-            if opening.node == self.id && !self.authors.get(&opening.space).is_some_and(newer) {
+            if opening.node == self.id && opening.incarnation == self.incarnation {
                 let clock = self.disk.last_clock(log.log, log.tip.seq);
                 let author = Author::new(opening, log.tip, clock);
                 self.authors.insert(opening.space, author);
@@ -90,6 +101,7 @@ impl Node {
             space: log.opening.space,
             author: log.opening.node,
             tip: log.tip,
+            fork: loaded.forks.get(&log.log).cloned(),
         });
         let acknowledged = loaded.acknowledgements.iter().copied();
         self.engine =
@@ -128,7 +140,7 @@ impl Node {
     /// Our log of a space, opened if there is none.
     pub(super) fn author(&mut self, space: SpaceId) -> &mut Author {
         self.authors.entry(space).or_insert_with(|| {
-            let opening = Opening::sign(&self.key, space, 0);
+            let opening = Opening::sign(&self.key, space, self.incarnation);
             Author::new(opening, Tip::start(opening.log()), 0)
         })
     }
@@ -136,11 +148,23 @@ impl Node {
     /// A peer holds more of a log of ours than we do: the next entry begins a new one, returned here
     /// where that log is the one we write.
     pub(super) fn leave_log(&mut self, log: LogId) -> Option<LogId> {
-        let author = self.authors.values_mut().find(|author| author.log() == log)?;
-        let opening = author.opening();
-        let opening = Opening::sign(&self.key, opening.space, opening.incarnation + 1);
-        *author = Author::new(opening, Tip::start(opening.log()), 0);
-        Some(opening.log())
+        let author = self.authors.values().find(|author| author.log() == log)?;
+        let space = author.opening().space;
+        self.incarnation += 1;
+        self.own_branches.extend(self.authors.values().map(Author::log));
+        self.authors.clear();
+        Some(self.author(space).log())
+    }
+
+    /// A node with the same key and what is on this one's disk now.
+    pub(super) fn copied(&self, number: usize) -> Self {
+        let mut copy = Self::new(self.number);
+        copy.disk = self.disk.copy_of_synced();
+        copy.incarnation = self.incarnation;
+        copy.own_branches = self.own_branches.clone();
+        // Nobody draws the same twice.
+        copy.number = number;
+        copy
     }
 
     pub(super) fn directory(&self) -> Option<&Directory> {

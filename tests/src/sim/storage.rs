@@ -44,10 +44,10 @@ impl World {
         let started = match self.nodes[node].start_jobs() {
             Ok(started) => started,
             // Its own concern.
-            Err(_) if node >= self.mix.nodes => return,
+            Err(_) if self.is_adversary(node) => return,
             Err(what) => return self.breach(("store", format!("node {node}: {what}"))),
         };
-        if node < self.mix.nodes {
+        if !self.is_adversary(node) {
             self.judged(node, &started);
         }
         let (least, most) = self.mix.sync_ms;
@@ -94,9 +94,25 @@ impl World {
     pub(super) fn synced(&mut self, node: usize) {
         for done in self.nodes[node].disk.end_sync() {
             match done {
-                Done::Persisted { ticket, run } => self.persisted(node, ticket, run),
+                Done::Persisted { ticket, run, switch } => {
+                    if let Some(switch) = switch {
+                        let bytes: usize = switch.runs.iter().map(|r| r.as_bytes().len()).sum();
+                        self.nodes[node].unpersisted -= bytes;
+                        self.nodes[node].disk.behind = true;
+                        self.markers.branch_switched += 1;
+                    }
+                    self.persisted(node, ticket, run);
+                }
+                Done::Anew { run, tip } => {
+                    self.markers.written_anew += 1;
+                    self.trace.note(self.now, node, "anew", [run.last(), 0], || format!("{run:?}"));
+                    self.authors.insert(run.log(), node);
+                    let result = self.ledger.acknowledge(&run);
+                    self.check(result);
+                    self.handle(node, Input::Appended { run, tip });
+                }
                 Done::Refused { ticket } => self.refused(node, ticket),
-                Done::Local { run, tip, .. } if node >= self.mix.nodes => {
+                Done::Local { run, tip, .. } if self.is_adversary(node) => {
                     self.handle(node, Input::Appended { run, tip });
                 }
                 Done::Local { write, run, tip } => {
@@ -133,7 +149,10 @@ impl World {
 
     fn persisted(&mut self, node: usize, ticket: Ticket, run: Option<Run>) {
         if let Some(run) = run {
-            if node < self.mix.nodes && !self.oracle.is_authentic(&run, &self.ledger.acknowledged) {
+            // Of a log with two histories only one is kept here.
+            let authentic = self.ledger.twice.contains(&run.log())
+                || self.oracle.is_authentic(&run, &self.ledger.acknowledged);
+            if !self.is_adversary(node) && !authentic {
                 let what = format!("node {node} stored {run:?}, which its author never signed");
                 return self.breach(("I4", what));
             }

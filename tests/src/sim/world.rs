@@ -1,5 +1,7 @@
 //! The clock and everything that is going to happen, in order.
 
+use super::copies::Comparing;
+use super::disk::Disk;
 use super::faults::{Fault, Mix};
 use super::invariants::{Breach, LINKS_PER_PEER_MAX, Ledger};
 use super::malice::{Evil, Malice};
@@ -16,7 +18,7 @@ use fenbu_protocol::log::Kind;
 use fenbu_protocol::sync::{Input, LinkId};
 use fenbu_protocol::wire::Message;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 /// How often nodes are compared once the faults are over.
@@ -65,6 +67,11 @@ pub(super) enum Event {
     Synced {
         node: usize,
         life: u32,
+    },
+    Compare {
+        node: usize,
+        life: u32,
+        asked: Box<Comparing>,
     },
     Loaded {
         node: usize,
@@ -163,6 +170,9 @@ pub(super) struct World {
     /// The last frame sent and by whom: one that goes to many is looked at once.
     pub(super) last_frame: Option<(usize, Arc<[u8]>, Message)>,
     pub(super) settled_at: Option<u64>,
+    /// Backups not put back yet, and nodes that had one put back.
+    pub(super) backups: BTreeMap<usize, Disk>,
+    pub(super) restored: BTreeSet<usize>,
 }
 
 impl World {
@@ -196,6 +206,8 @@ impl World {
             authors: BTreeMap::new(),
             last_frame: None,
             settled_at: None,
+            backups: BTreeMap::new(),
+            restored: BTreeSet::new(),
             mix,
         };
         let directory = founding::directory_among(world.mix.units, founders, world.mix.adversaries);
@@ -318,6 +330,9 @@ impl World {
             Event::Loaded { node, life, link, log, from, bytes_max } if self.alive(node, life) => {
                 self.loaded(node, link, log, from, bytes_max);
             }
+            Event::Compare { node, life, asked } if self.alive(node, life) => {
+                self.compare(node, asked);
+            }
             Event::ReadStates { node, life } if self.alive(node, life) => {
                 // What is written and not synced is not shown.
                 let syncing = self.nodes[node].disk.is_syncing();
@@ -329,6 +344,7 @@ impl World {
             | Event::Dial { .. }
             | Event::DialFailed { .. }
             | Event::Synced { .. }
+            | Event::Compare { .. }
             | Event::Loaded { .. } => {}
             Event::Kick { node } => self.kick(node),
             Event::Write { node } => self.write(node),

@@ -10,7 +10,7 @@ use fenbu_node::views::update_of;
 use fenbu_protocol::directory::{Directory, Signed};
 use fenbu_protocol::id::{DocId, Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{
-    Draft, Encoding, HEADER_VERSION, Header, Kind, LogDigest, Shape, StateDigest,
+    Draft, Encoding, HEADER_VERSION, Header, Kind, LogDigest, Run, Shape, StateDigest, Tip,
 };
 use fenbu_protocol::record::{self, Bench, Candidate, Edits, Judgement, Objection, Record};
 use fenbu_protocol::seal::{self, NONCE_BYTES, Reading, Sealing, SpaceKey, seal};
@@ -85,12 +85,16 @@ impl Node {
         while let Some(job) = self.disk.queue.pop_front() {
             match job {
                 Job::Persist { ticket, item } => {
-                    let run = match &item {
-                        Item::Run { run, .. } => Some(run.clone()),
-                        Item::Statement { .. } | Item::Branch { .. } | Item::Fork { .. } => None,
+                    if let Item::Run { run, .. } = &item {
+                        self.leave_if_ahead(run);
+                    }
+                    let (run, switch) = match &item {
+                        Item::Run { run, .. } => (Some(run.clone()), None),
+                        Item::Switch(switch) => (None, Some(switch.clone())),
+                        _ => (None, None),
                     };
                     if self.persist(&item)? {
-                        done.push(Done::Persisted { ticket, run });
+                        done.push(Done::Persisted { ticket, run, switch });
                     } else {
                         self.note_refused(&item);
                         done.push(Done::Refused { ticket });
@@ -103,6 +107,9 @@ impl Node {
         }
         if self.disk.behind {
             self.materialise(&mut started)?;
+        }
+        if !self.disk.behind {
+            done.extend(self.write_anew()?);
         }
         let acknowledgements = std::mem::take(&mut self.disk.acknowledgements);
         if !acknowledgements.is_empty() {
@@ -126,8 +133,15 @@ impl Node {
             }
             Item::Branch { from, statements } => batch = WriteBatch::branch(*from, statements),
             Item::Fork { statement } => batch = WriteBatch::fork(statement),
+            Item::Switch(switch) => return self.switch(switch),
+            Item::Proof { proof } => batch.proofs.push(proof.clone()),
         }
-        self.disk.write(&batch)
+        match item {
+            Item::Run { run, .. } if self.has_written(run) => Ok(false),
+            // A copy's, on its way to the disk while this node wrote in its place.
+            Item::Run { run, .. } if self.was_ours(&run.log()) => self.disk.try_write(&batch),
+            _ => self.disk.write(&batch),
+        }
     }
 
     pub(super) fn note_refused(&mut self, item: &Item) {
@@ -155,18 +169,9 @@ impl Node {
     }
 
     fn write_locally(&mut self, write: LocalWrite) -> Result<Done, String> {
-        let Some(directory) = self.engine.as_ref().map(|e| e.directory()) else {
-            return Ok(Done::LocalRefused);
-        };
-        let (epoch, prefix) = directory.cite(&self.id, &write.space);
-        let key = match self.keyring.sealing(directory, &write.space) {
-            Ok(Sealing::Plain) => None,
-            Ok(Sealing::Under { key_epoch, key }) => Some((key_epoch, key.clone())),
-            Err(_) => return Ok(Done::LocalRefused),
-        };
         let before = self.author(write.space).clone();
         let actor = before.log().actor();
-        let mut batch = WriteBatch::default();
+        let mut written = Vec::with_capacity(write.edits.len());
         for edit in &write.edits {
             let mut record = self.record(write.space, edit)?;
             let mut fields = edit.fields.clone();
@@ -178,13 +183,42 @@ impl Node {
                 .edit(actor, write.time_ms, "account", &edits)
                 .map_err(|e| e.to_string())?
                 .ok_or("a new word changes a record")?;
+            written.push((record, edit.document, body));
+        }
+        let (space, time_ms) = (write.space, write.time_ms);
+        match self.append_entries(space, written, time_ms, WriteBatch::default())? {
+            Some((run, tip)) => Ok(Done::Local { write, run, tip }),
+            None => {
+                *self.author(space) = before;
+                Ok(Done::LocalRefused)
+            }
+        }
+    }
+
+    /// Appends changes to our log of a space, in one commit with their records and `batch`. `None` if the
+    /// disk refused or there is no key.
+    pub(super) fn append_entries(
+        &mut self,
+        space: SpaceId,
+        written: Vec<(Record, DocId, Vec<u8>)>,
+        time_ms: u64,
+        mut batch: WriteBatch,
+    ) -> Result<Option<(Run, Tip)>, String> {
+        let Some(directory) = self.engine.as_ref().map(|e| e.directory()) else { return Ok(None) };
+        let (epoch, prefix) = directory.cite(&self.id, &space);
+        let key = match self.keyring.sealing(directory, &space) {
+            Ok(Sealing::Plain) => None,
+            Ok(Sealing::Under { key_epoch, key }) => Some((key_epoch, key.clone())),
+            Err(_) => return Ok(None),
+        };
+        for (record, document, body) in written {
             let schema = record.schema();
-            let place = Place { document: edit.document, space: write.space, kind: schema.kind };
+            let place = Place { document, space, kind: schema.kind };
             let (encoding, key_epoch, body) = self.stored_form(key.as_ref(), place, body);
-            self.author(write.space).append(&Draft {
+            self.author(space).append(&Draft {
                 epoch,
                 directory: prefix,
-                now_ms: write.time_ms,
+                now_ms: time_ms,
                 shape: Shape {
                     version: HEADER_VERSION,
                     lane: schema.lane,
@@ -193,24 +227,23 @@ impl Node {
                     encoding,
                     key_epoch,
                 },
-                document: edit.document,
+                document,
                 body: &body,
             });
             let snapshot = record.save();
-            batch.documents.push(update_of(write.space, edit.document, &record, snapshot));
+            batch.documents.push(update_of(space, document, &record, snapshot));
         }
         let key = self.key.clone();
-        let author = self.author(write.space);
+        let author = self.author(space);
         let run = author.close(&key).ok_or("a write has entries")?;
         let tip = author.tip();
         batch.cursors.push((run.log(), tip.seq));
         batch.runs.push((run.clone(), tip));
         if !self.disk.write(&batch)? {
-            *self.author(write.space) = before;
-            return Ok(Done::LocalRefused);
+            return Ok(None);
         }
-        self.disk.spaces.insert(run.log(), write.space);
-        Ok(Done::Local { write, run, tip })
+        self.disk.spaces.insert(run.log(), space);
+        Ok(Some((run, tip)))
     }
 
     /// A body as it goes to the end of our log.
@@ -251,7 +284,7 @@ impl Node {
 
     /// Turns entries of readable spaces into documents until none is behind.
     fn materialise(&mut self, started: &mut Started) -> Result<(), String> {
-        if !self.retry_waiting(started)? {
+        if !self.remake()? || !self.retry_waiting(started)? {
             return Ok(());
         }
         let spaces = self.readable();

@@ -2,6 +2,7 @@
 //! outlive the process.
 
 mod conflicts;
+mod forks;
 mod logs;
 mod records;
 
@@ -9,6 +10,7 @@ use super::*;
 use conflicts::*;
 use fenbu_protocol::id::HashPrefix;
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Lane, Shape};
+use forks::*;
 use logs::*;
 use records::*;
 
@@ -98,6 +100,9 @@ cases!(
     entries_wait_and_are_refused,
     small_runs_are_joined_and_lose_nothing,
     full_runs_stay_as_they_are,
+    another_branch_takes_over_and_the_lost_one_is_kept,
+    a_branch_that_does_not_fit_changes_nothing,
+    proofs_count_and_amendments_wait,
     reopening_changes_nothing,
     readers_read_on_other_threads,
 );

@@ -4,17 +4,18 @@
 //! between calls [`MemoryStore::write`], [`MemoryStore::sync`] and [`MemoryStore::crash`]. Nothing
 //! outside the process is touched, and two stores given the same batches answer alike.
 
+mod forks;
 mod read;
 
 use super::batch::{self, Extension, other_statement, unknown_document};
 use super::row::check_specs;
 use super::runs::{self, SMALL_RUNS_MAX};
 use super::{
-    Digests, DocumentUpdate, EntryRef, Loaded, Place, Reader, Refusal, Row, Store, StoreError,
-    StoredDocument, StoredLog, ViewSpec, WriteBatch,
+    Digests, DocumentUpdate, EntryRef, Loaded, LostBranch, Pending, Place, Reader, Refusal, Row,
+    Store, StoreError, StoredDocument, StoredLog, ViewSpec, WriteBatch,
 };
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Kind, Run, StateDigest};
+use fenbu_protocol::log::{Kind, Proof, Run, StateDigest};
 use fenbu_protocol::record::conflict::Match;
 use read::MemoryReader;
 use std::collections::BTreeMap;
@@ -98,6 +99,7 @@ impl Store for MemoryStore {
         let state = read(&self.written);
         Ok(Loaded {
             logs: state.logs.values().map(|log| log.stored).collect(),
+            forks: state.forks.clone(),
             statements: state.statements.iter().map(|(e, b)| (*e, b.clone())).collect(),
             acknowledgements: state.acknowledgements(),
             digests: state.digests.clone(),
@@ -143,6 +145,9 @@ struct State {
     statements: BTreeMap<u64, Vec<u8>>,
     acknowledgements: BTreeMap<(NodeId, LogId), u64>,
     settings: BTreeMap<String, Vec<u8>>,
+    forks: BTreeMap<LogId, Arc<Proof>>,
+    lost: Vec<(LostBranch, Vec<Run>)>,
+    amendments: Vec<Pending>,
 }
 
 #[derive(Debug, Clone)]
@@ -165,6 +170,7 @@ impl State {
     fn check(&self, batch: &WriteBatch, views: &[ViewSpec]) -> Result<Vec<Extension>, StoreError> {
         let held = |log| self.logs.get(&log).map(|log: &Log| log.stored.tip);
         let extensions = batch::plan(batch, views, held)?;
+        self.can_switch(batch)?;
         let mut added: BTreeMap<u64, &Vec<u8>> = BTreeMap::new();
         for (epoch, bytes) in &batch.statements {
             if i64::try_from(*epoch).is_err() {
@@ -196,6 +202,9 @@ impl State {
             self.statements.split_off(&epoch);
         }
         self.statements.extend(batch.statements.iter().cloned());
+        for switching in &batch.switches {
+            self.switch(switching);
+        }
         for extension in extensions {
             self.extend(extension);
         }
@@ -229,6 +238,7 @@ impl State {
                 None => self.settings.remove(name),
             };
         }
+        self.forked(batch);
         for space in &batch.sum_anew {
             let mut sum = StateDigest::default();
             for held in self.documents.values().filter(|held| held.stored.space == *space) {

@@ -5,9 +5,9 @@ use crate::store::query::{Key, Resolved, page, prefix_range};
 use crate::store::row::{text_of, view_of};
 use crate::store::runs::{self, Room};
 use crate::store::{
-    Cell, Counts, Cursor, Digests, EntryRef, FOUND_MAX, Inspected, ListQuery, ListedRow, Page,
-    Place, Reader, Refusal, Row, Scanned, SharedKey, StoreError, StoredDocument, StoredEntry,
-    StoredLog, ViewSpec,
+    Cell, Counts, Cursor, Digests, EntryRef, FOUND_MAX, Inspected, ListQuery, ListedRow,
+    LostBranch, Page, Pending, Place, Reader, Refusal, Row, Scanned, SharedKey, StoreError,
+    StoredDocument, StoredEntry, StoredLog, ViewSpec,
 };
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, Run, StateDigest, Tip};
@@ -39,6 +39,26 @@ impl Reader for MemoryReader {
         let more = stored.take_while(|r| room.admits(u64::from(r.count()), r.as_bytes().len()));
         let found = std::iter::once(first).chain(more.cloned()).collect();
         Ok(runs::join(found))
+    }
+
+    fn checkpoint(&self, log: LogId, seq: u64) -> Result<u64, StoreError> {
+        let state = read(&self.state);
+        let runs = state.logs.get(&log).into_iter().flat_map(|log| log.runs.values());
+        Ok(runs.map(Run::last).take_while(|last| *last <= seq).last().unwrap_or(0))
+    }
+
+    fn lost(&self) -> Result<Vec<LostBranch>, StoreError> {
+        Ok(read(&self.state).lost.iter().map(|(branch, _)| *branch).collect())
+    }
+
+    fn lost_runs(&self, id: u64) -> Result<Vec<Run>, StoreError> {
+        let state = read(&self.state);
+        let found = state.lost.iter().find(|(branch, _)| branch.id == id);
+        Ok(found.map(|(_, runs)| runs.clone()).unwrap_or_default())
+    }
+
+    fn amendments(&self) -> Result<Vec<Pending>, StoreError> {
+        Ok(read(&self.state).amendments.clone())
     }
 
     fn entry(&self, log: LogId, seq: u64) -> Result<Option<StoredEntry>, StoreError> {

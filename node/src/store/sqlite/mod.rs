@@ -14,6 +14,7 @@
 
 mod copy;
 mod forget;
+mod forks;
 mod keys;
 mod mend;
 mod migrate;

@@ -2,12 +2,13 @@
 //! read: damage is an error, never a panic.
 
 use super::run_rows::{behind, joined_run, log_row, run_with};
-use super::{Fault, Shared, keys, mend, views};
+use super::{Fault, Shared, forks, keys, mend, views};
 use crate::store::query::{page, prefix_range};
 use crate::store::row::view_of;
 use crate::store::{
-    Counts, Digests, EntryRef, FOUND_MAX, Inspected, ListQuery, ListedRow, Loaded, Material, Page,
-    Place, Reader, Refusal, Scanned, SharedKey, StoreError, StoredDocument, StoredEntry, StoredLog,
+    Counts, Digests, EntryRef, FOUND_MAX, Inspected, ListQuery, ListedRow, Loaded, LostBranch,
+    Material, Page, Pending, Place, Reader, Refusal, Scanned, SharedKey, StoreError,
+    StoredDocument, StoredEntry, StoredLog,
 };
 use fenbu_protocol::id::{DocId, Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
@@ -60,6 +61,22 @@ impl Reader for SqliteReader {
 
     fn run(&self, log: LogId, from_seq: u64, bytes_max: usize) -> Result<Option<Run>, StoreError> {
         self.ask("reading a run", |c| joined_run(c, log, from_seq, bytes_max))
+    }
+
+    fn checkpoint(&self, log: LogId, seq: u64) -> Result<u64, StoreError> {
+        self.ask("looking for a checkpoint", |c| forks::checkpoint(c, log, seq))
+    }
+
+    fn lost(&self) -> Result<Vec<LostBranch>, StoreError> {
+        self.ask("listing lost branches", forks::lost)
+    }
+
+    fn lost_runs(&self, id: u64) -> Result<Vec<Run>, StoreError> {
+        self.ask("reading a lost branch", |c| forks::lost_runs(c, id))
+    }
+
+    fn amendments(&self) -> Result<Vec<Pending>, StoreError> {
+        self.ask("listing what is to be written anew", forks::amendments)
     }
 
     fn sound_run(
@@ -407,6 +424,7 @@ pub(super) fn load(connection: &Connection, views_stale: bool) -> Result<Loaded,
     let c = connection.unchecked_transaction()?;
     Ok(Loaded {
         logs: logs(&c)?,
+        forks: forks::proofs(&c)?,
         statements: statements(&c, 0, usize::MAX)?,
         acknowledgements: acknowledgements(&c)?,
         digests: digests(&c)?,

@@ -30,7 +30,7 @@ pub(super) struct LogRow {
 pub(super) struct SpaceRow {
     pub(super) id: i64,
     pub(super) state: StateDigest,
-    log: LogDigest,
+    pub(super) log: LogDigest,
 }
 
 impl Cache {
@@ -83,6 +83,9 @@ impl<'a> Writing<'a> {
         let extensions =
             batch::plan(batch, self.views, |log| self.base.logs.get(&log).map(|row| row.tip))?;
         self.statements(batch)?;
+        for switching in &batch.switches {
+            self.switch(switching)?;
+        }
         for extension in extensions {
             self.extend(&extension)?;
         }
@@ -107,6 +110,11 @@ impl<'a> Writing<'a> {
         self.waiting(batch)?;
         self.refused(batch)?;
         self.small_values(batch)?;
+        for proof in &batch.proofs {
+            self.proof(proof)?;
+        }
+        self.remade(&batch.remade)?;
+        self.amendments(&batch.amendments, &batch.amended)?;
         for space in &batch.sum_anew {
             self.sum_anew(*space)?;
         }
@@ -175,18 +183,39 @@ impl<'a> Writing<'a> {
             self.compact(row.id, log)?.unwrap_or(0)
         });
         row.tip = *to;
+        self.write_tip(&row)?;
+        self.touched.logs.insert(log, row);
+        Ok(())
+    }
+
+    pub(super) fn log_id(&self, log: LogId) -> Result<i64, Fault> {
+        Ok(self.log(log)?.id)
+    }
+
+    /// A log's end after other runs took the place of some of its own.
+    pub(super) fn set_tip(&mut self, log: LogId, tip: Tip) -> Result<(), Fault> {
+        let mut row = self.log(log)?;
+        self.space(row.space)?.log.advance(row.space, log, &row.tip, &tip);
+        row.tip = tip;
+        row.small_runs = None;
+        self.write_tip(&row)?;
+        self.touched.logs.insert(log, row);
+        Ok(())
+    }
+
+    fn write_tip(&self, row: &LogRow) -> Result<(), Fault> {
+        let tip = &row.tip;
         self.tx
             .prepare_cached(
                 "UPDATE logs SET seq = ?2, hash = ?3, body_bytes = ?4, epoch = ?5 WHERE id = ?1",
             )?
             .execute(params![
                 row.id,
-                to.seq.cast_signed(),
-                to.hash.0,
-                to.body_bytes.cast_signed(),
-                to.epoch.cast_signed()
+                tip.seq.cast_signed(),
+                tip.hash.0,
+                tip.body_bytes.cast_signed(),
+                tip.epoch.cast_signed()
             ])?;
-        self.touched.logs.insert(log, row);
         Ok(())
     }
 

@@ -40,7 +40,7 @@ fn made_up(n: u64) -> LogId {
 #[test]
 fn vectors_of_logs_nobody_has_do_not_pile_up() {
     let mut engine = linked();
-    let of = |log| Position { log, seq: 9, prefix: HashPrefix([0; 8]), body_bytes: 0 };
+    let of = |log| Position { log, seq: 9, prefix: HashPrefix([0; 8]), body_bytes: 0, fork: None };
     for round in 0..20 {
         let logs = (0..LOGS_PER_SPACE_MAX as u64).map(|n| made_up(round << 32 | n));
         let positions = logs.map(of).collect();

@@ -29,7 +29,7 @@ const SPACE_AT: usize = 32 + 8 + 32 + 4 + 1;
 impl World {
     pub(super) fn send_harm(&mut self, node: usize, malice: Malice) -> Option<()> {
         let links: Vec<(LinkId, usize)> =
-            self.network.up_of(node).filter(|(_, to)| *to < self.mix.nodes).collect();
+            self.network.up_of(node).filter(|(_, to)| !self.is_adversary(*to)).collect();
         let (link, to) = (!links.is_empty()).then(|| self.evil.rng.pick(&links))?;
         let (lane, frame) = match malice {
             Malice::ForgedAuthor => (Lane::POSTS, self.forged_author(node, to)?),
@@ -228,7 +228,9 @@ impl World {
             let made_up = LogId(Hash::of("made up", &[&self.evil.rng.next_u64().to_be_bytes()]).0);
             let log = if real { self.evil.rng.pick(&known) } else { made_up };
             let seq = 1_000 + self.evil.rng.below(1_000_000) as u64;
-            positions.push(Position { log, seq, prefix: HashPrefix([7; 8]), body_bytes: 1 << 40 });
+            let fork = self.evil.rng.chance(200).then_some(seq / 2);
+            let prefix = HashPrefix([7; 8]);
+            positions.push(Position { log, seq, prefix, body_bytes: 1 << 40, fork });
         }
         let space = founding::common_space();
         let whole = self.evil.rng.chance(300);

@@ -145,8 +145,7 @@ impl World {
                 Act::RevokeNode(RevokeNode { node, cuts })
             }
             Act::DefineSpace(define) if define.cuts.is_some() => {
-                let outsiders: Vec<NodeId> =
-                    self.nodes[self.mix.nodes..].iter().map(|node| node.id).collect();
+                let outsiders: Vec<NodeId> = self.adversaries().map(|n| self.nodes[n].id).collect();
                 let cuts = self.cuts(|s, author| s == define.space && outsiders.contains(&author));
                 Act::DefineSpace(DefineSpace { cuts: Some(cuts), ..define })
             }
@@ -196,6 +195,21 @@ impl World {
         if done {
             malice.mark(&mut self.markers);
         }
+    }
+
+    /// Nodes that mean harm. Copies of honest ones come after them.
+    pub(super) fn adversaries(&self) -> std::ops::Range<usize> {
+        self.mix.nodes..self.mix.nodes + self.mix.adversaries
+    }
+
+    pub(super) fn is_adversary(&self, node: usize) -> bool {
+        self.adversaries().contains(&node)
+    }
+
+    /// All others, copies among them.
+    pub(super) fn honest(&self) -> impl Iterator<Item = usize> + use<> {
+        let adversaries = self.adversaries();
+        (0..self.nodes.len()).filter(move |n| !adversaries.contains(n))
     }
 
     /// Whether an adversary swallows what its engine would send.

@@ -9,6 +9,7 @@ use super::super::writes::LocalWrite;
 use super::words::Words;
 use fenbu_protocol::directory::{Act, Directory};
 use fenbu_protocol::id::LogId;
+use fenbu_protocol::log::Run;
 use fenbu_protocol::sync::{Input, LinkId, Loaded, Notice, Output, Settings, Ticket};
 use fenbu_protocol::wire::Message;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -57,6 +58,7 @@ enum Soon {
     Input { node: usize, input: Input },
     Disk { node: usize },
     Load { node: usize, link: LinkId, log: LogId, from: u64, bytes_max: usize },
+    Compare { node: usize, ticket: Ticket, link: Option<LinkId>, run: Run, headers: bool },
 }
 
 /// The world of one story. All of it happens at the times the story gives.
@@ -94,6 +96,7 @@ impl Stage {
         let directory = founding::directory(1, members);
         self.words.know(names);
         self.nodes = (0..names.len()).map(Node::new).collect();
+        self.nodes.iter_mut().for_each(|node| node.is_told = true);
         for node in 0..members {
             self.nodes[node].disk.fill(&directory);
         }
@@ -128,6 +131,9 @@ impl Stage {
                 Soon::Disk { node } => self.work(node)?,
                 Soon::Load { node, link, log, from, bytes_max } => {
                     self.load(node, link, log, from, bytes_max);
+                }
+                Soon::Compare { node, ticket, link, run, headers } => {
+                    self.compare(node, ticket, link, run, headers);
                 }
             }
         }
@@ -178,6 +184,9 @@ impl Stage {
             Output::Load { link, log, from, bytes_max } => {
                 self.soon.push_back(Soon::Load { node, link, log, from, bytes_max });
             }
+            Output::Compare { ticket, link, run, headers } => {
+                self.soon.push_back(Soon::Compare { node, ticket, link, run, headers });
+            }
             Output::Acknowledged { peer, log, seq } => {
                 self.nodes[node].disk.acknowledgements.push((peer, log, seq));
             }
@@ -208,7 +217,15 @@ impl Stage {
                     Err(what) => self.check(Err(("store", what))),
                 }
             }
-            Output::Notice(notice) => self.notice(node, &notice),
+            Output::Notice(notice) => {
+                self.notice(node, &notice);
+                if let Notice::Fork { author, log, seq } = notice {
+                    self.ledger.twice.insert(log);
+                    if author == self.nodes[node].id {
+                        self.leave_log(node, log, seq);
+                    }
+                }
+            }
         }
     }
 
@@ -237,6 +254,9 @@ impl Stage {
                 format!("ALARM: other records of {space} than {}", name(peer))
             }
             Notice::StatesAgree { peer } => format!("has the same records as {} again", name(peer)),
+            Notice::WentOver { log, seq, .. } => {
+                format!("went over to the other {}, up to {seq}", self.words.log(log))
+            }
             Notice::DirectoryFork { epoch } => format!("ALARM: directory forked at {epoch}"),
             Notice::DirectoryRecovered { epoch } => {
                 format!("ALARM: directory recovered to {epoch}")
@@ -284,6 +304,23 @@ impl Stage {
         self.soon.push_back(Soon::Input { node, input: Input::Loaded { link, log, from, result } });
     }
 
+    fn compare(
+        &mut self,
+        node: usize,
+        ticket: Ticket,
+        link: Option<LinkId>,
+        run: Run,
+        headers: bool,
+    ) {
+        if self.nodes[node].disk.is_syncing() {
+            self.stuck.push(Soon::Compare { node, ticket, link, run, headers });
+            return;
+        }
+        let result = self.nodes[node].parting(&run);
+        let input = Input::Compared { ticket, link, run, headers, result };
+        self.soon.push_back(Soon::Input { node, input });
+    }
+
     /// Lets a disk write what is queued and, unless it is held, sync it.
     fn work(&mut self, node: usize) -> Result<(), String> {
         loop {
@@ -319,7 +356,15 @@ impl Stage {
     fn synced(&mut self, node: usize) {
         for done in self.nodes[node].disk.end_sync() {
             match done {
-                Done::Persisted { ticket, run } => {
+                Done::Anew { run, tip } => {
+                    let result = self.ledger.acknowledge(&run);
+                    self.check(result);
+                    let told = self.words.run(&run);
+                    self.note(node, &format!("wrote anew {told}"));
+                    self.handle(node, Input::Appended { run, tip });
+                }
+                Done::Persisted { ticket, run, switch } => {
+                    self.nodes[node].disk.behind |= switch.is_some();
                     if let Some(run) = run {
                         self.nodes[node].disk.behind = true;
                         let run = self.words.run(&run);
@@ -329,6 +374,11 @@ impl Stage {
                 }
                 Done::Refused { ticket } => self.refused(node, ticket),
                 Done::Local { run, tip, .. } => {
+                    // A disk that was set back and does not know it.
+                    let written = self.ledger.acknowledged.get(&run.log()).map_or(0, Vec::len);
+                    if self.restored.contains(&node) && run.first() <= written as u64 {
+                        self.ledger.twice.insert(run.log());
+                    }
                     let result = self.ledger.acknowledge(&run);
                     self.check(result);
                     let told = self.words.run(&run);

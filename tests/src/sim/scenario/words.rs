@@ -128,6 +128,7 @@ impl Words {
             })),
             Message::Batch(run) => self.run(run),
             Message::Parted(parted) => list(parted.heads.iter().map(|head| head.epoch.to_string())),
+            Message::Proof(proof) => format!("{} at {}", self.log(&proof.log()), proof.seq()),
             Message::State(state) => list(state.spaces.iter().map(|sum| self.space(&sum.space))),
             Message::Unknown(kind) => kind.to_string(),
         };
@@ -135,7 +136,8 @@ impl Words {
     }
 
     fn have(&self, have: &Have) -> String {
-        let position = |p: &Position| format!("{} {}", self.log(&p.log), p.seq);
+        let forked = |p: &Position| p.fork.map(|at| format!(" forked at {at}")).unwrap_or_default();
+        let position = |p: &Position| format!("{} {}{}", self.log(&p.log), p.seq, forked(p));
         let spaces = have.spaces.iter().map(|told| {
             let positions = list(told.positions.iter().map(position));
             let whole = if told.whole { "all of " } else { "" };
