@@ -177,6 +177,10 @@ impl Engine {
             return;
         }
         let log = run.log();
+        // Said of a log by one who need not have it: what is refused for it must not stick to the log.
+        if run.opening().is_some_and(|opening| opening.log() != log) {
+            return self.violation(link, log, &RunError::OpeningInvalid);
+        }
         let (space, author) = match self.place(&run) {
             Ok(place) => place,
             Err(Misplaced::Unknown) => return self.came_early(link, &run),
@@ -214,11 +218,13 @@ impl Engine {
                 self.heard_of(peer, space, log, to);
             }
             Err(RunError::Fork(_)) => self.compare(link, run),
-            Err(error) => {
-                let reason = format!("batch of log {}: {error}", log.short());
-                self.close(link, super::Close::Violation, reason);
-            }
+            Err(error) => self.violation(link, log, &error),
         }
+    }
+
+    fn violation(&mut self, link: LinkId, log: LogId, error: &RunError) {
+        let reason = format!("batch of log {}: {error}", log.short());
+        self.close(link, super::Close::Violation, reason);
     }
 
     /// The space and author of a run: of a log we hold, or as its opening says, if the directory
@@ -233,9 +239,6 @@ impl Engine {
             // Detached, as a later batch of a log whose beginning was refused is.
             return space.map(|space| (space, NodeId([0; 32]))).ok_or(Misplaced::Unknown);
         };
-        if opening.log() != run.log() {
-            return refused("its opening names another log");
-        }
         if self.directory.node(&opening.node).is_none() {
             return refused("its author is not in this node's directory yet");
         }
