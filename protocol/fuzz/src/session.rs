@@ -149,6 +149,7 @@ impl Attacked {
             directory: directory.head(),
             digest: Hash([digest; 32]),
             agent: "fuzz".into(),
+            state: None,
         };
         self.handle(Input::Message { link, message: Message::Hello(hello) });
     }
