@@ -190,7 +190,8 @@ catalogue! {
         "taken in and agreed in {bulk} ms; agreed {heal} ms after the cut; {conflicts} conflicts for people to settle";
     DemoGood: "全部节点一致，数目准确", "all nodes agree and every count is exact";
     DemoBad: "结果不对：见上", "this is not as it should be: see above";
-    DemoLook: "查看 {unit}：fenbu --dir {dir} status", "look at {unit}: fenbu --dir {dir} status";
+    DemoLook: "查看 {unit}：{url} 或 fenbu --dir {dir} status", "look at {unit}: {url} or fenbu --dir {dir} status";
+    DemoPeople: "网页登录名：{logins}；口令都是 {password}", "sign in as one of {logins}; the password is {password}";
     DemoKept: "节点仍在运行，按 Ctrl-C 结束", "the nodes keep running; Ctrl-C ends them";
 
     // The daemon.

@@ -4,11 +4,12 @@
 //! in two. Each unit's own node takes in that unit's share of the sample. The demo succeeds only if
 //! all nodes agree in the end and every count is exact.
 //!
-//! `office` is one daemon; `agree` asks all of them where they stand; `story` is what happens.
+//! `office` is one daemon, `people` who may sign in on its console; `agree` asks all of them where they stand; `story` is what happens.
 
 mod agree;
 mod figures;
 mod office;
+mod people;
 mod story;
 
 use crate::error::{Error, Exit, Kind, Result};
@@ -34,11 +35,17 @@ pub(crate) fn run(options: &DemoOptions, output: &mut Output) -> Result<Exit> {
         show(&report, output)?;
         if options.keep {
             for office in story.offices() {
+                let url = people::settle_in(office).await?;
                 output.say(Key::DemoLook.with([
                     ("unit", office.unit.clone()),
+                    ("url", url),
                     ("dir", office.dir.display().to_string()),
                 ]));
             }
+            output.say(Key::DemoPeople.with([
+                ("logins", people::logins()),
+                ("password", people::PASSWORD.to_owned()),
+            ]));
             output.say(Key::DemoKept);
             // Without a signal to wait for there is nothing to keep it running for.
             let _ = tokio::signal::ctrl_c().await;

@@ -28,7 +28,7 @@ type Node = State<Arc<Daemon>>;
 const EXPORT_LINES: usize = 64;
 
 /// A kind of record, or the form of a sheet.
-fn form_of(kind: &str) -> Result<&'static Schema, Problem> {
+pub(crate) fn form_of(kind: &str) -> Result<&'static Schema, Problem> {
     if kind == ATTENDANCE_ROWS.name { Ok(ATTENDANCE_ROWS) } else { schema_of(kind) }
 }
 
@@ -40,7 +40,7 @@ fn schema_of(kind: &str) -> Result<&'static Schema, Problem> {
 /// What a file that is no lines is.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Source {
+pub(crate) enum Source {
     Csv,
     Xlsx,
     /// One post from a word processor.
@@ -94,7 +94,11 @@ pub(super) async fn import(
 }
 
 /// A file's rows, and how many pictures are not in them.
-fn table_of(schema: &Schema, format: Source, body: &[u8]) -> Result<(Table, usize), Problem> {
+pub(crate) fn table_of(
+    schema: &Schema,
+    format: Source,
+    body: &[u8],
+) -> Result<(Table, usize), Problem> {
     let format = match format {
         Source::Csv => Format::Csv,
         Source::Xlsx => Format::Xlsx,
@@ -295,7 +299,7 @@ pub(super) async fn docx_of(
 }
 
 /// A whole file as an answer.
-fn file(media_type: &'static str, bytes: Vec<u8>) -> Response {
+pub(crate) fn file(media_type: &'static str, bytes: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, media_type)], bytes).into_response()
 }
 

@@ -36,6 +36,7 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 
 pub(crate) use doctor::findings;
+pub(crate) use inout::{Source, file, form_of, table_of};
 pub(crate) use personal::{disclose_to, warnings};
 pub use problem::Problem;
 pub(crate) use records::{Authors, cells_of, list_query, safe_on, schema_of, unit_of};

@@ -67,7 +67,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Nothing found", detail)
     }
 
-    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request is not valid", detail)
     }
 

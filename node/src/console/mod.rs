@@ -74,8 +74,8 @@ impl Connected<IncomingStream<'_, TcpListener>> for Origin {
 
 fn router(office: Office) -> Router {
     use pages::{
-        accounts, audit, conflicts, day, figures, meetings, record, records, review, search,
-        sign_in, site, sync,
+        accounts, audit, conflicts, day, exchange, figures, meetings, record, records, review,
+        search, sign_in, site, sync,
     };
     let pages = Router::new()
         .route("/", get(day::page))
@@ -105,6 +105,14 @@ fn router(office: Office) -> Router {
         .route("/accounts", get(accounts::page).post(accounts::create))
         .route("/accounts/{id}", get(accounts::one).post(accounts::change))
         .route("/accounts/{id}/password", post(accounts::set_password))
+        .route("/import", get(exchange::page).post(exchange::take))
+        .route("/export", get(exchange::out))
+        .route("/template/{kind}", get(exchange::empty_sheet))
+        .route("/word/{kind}/{id}", get(exchange::word))
+        .route("/figures/{report}/seal", post(figures::seal))
+        .route("/figures/{report}/sheet", get(figures::sheet))
+        .route("/figures/remind", post(figures::remind))
+        .route("/sealed/{id}", get(figures::compared))
         .route("/audit", get(audit::page));
     Router::new()
         .merge(pages)
@@ -117,3 +125,6 @@ fn router(office: Office) -> Router {
         .layer(middleware::from_fn_with_state(office.clone(), guard::guard))
         .with_state(office)
 }
+
+#[cfg(test)]
+mod tests;

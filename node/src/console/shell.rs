@@ -110,6 +110,7 @@ fn menu(visitor: &Visitor) -> Vec<(&'static str, &'static str)> {
         ("/r/temporary-branches", Word::TemporaryBranches, read("temporary-branch")),
         ("/r/all", Word::Everything, read("document")),
         ("/conflicts", Word::Conflicts, visitor.may(Action::Settle)),
+        ("/import", Word::InAndOut, visitor.may(Action::Import)),
         ("/figures", Word::Figures, visitor.may(Action::Reports)),
         ("/sync", Word::Sync, visitor.may(Action::Node)),
         ("/accounts", Word::Accounts, visitor.may(Action::Accounts)),

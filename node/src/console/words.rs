@@ -85,6 +85,7 @@ words! {
     Revised: "审定之后又有修改，尚未审定。", "Changed since it was approved; the revision is not reviewed.";
     Ignored: "未生效", "Did not count";
     Remark: "添加", "Add";
+    WordFile: "Word 文档", "Word document";
     Print: "打印", "Print";
     Page: "网页", "Page";
     FormHint: "每行一项", "One a line";
@@ -137,6 +138,29 @@ words! {
     Anyone: "有写入权的单位", "whoever may write there";
 
     SearchNothing: "没有找到。", "Nothing was found.";
+
+    InAndOut: "导入导出", "In and out";
+    File: "文件", "File";
+    FileHint: "Excel（.xlsx）、CSV（UTF-8 或 GBK）；稿件也可以是 Word 或 WPS 文档（.docx）", "Excel (.xlsx), CSV (UTF-8 or GBK); a post may also be a Word or WPS document (.docx)";
+    TryImport: "先试一下，不写入", "Try it, write nothing";
+    ImportAll: "导入，有错就都不导入", "Import all or nothing";
+    ImportGood: "导入没有错的行", "Import the rows without mistakes";
+    EmptySheets: "空白模板", "Empty sheets";
+    OnlyTried: "试过了，没有写入。", "Tried; nothing was written.";
+    NothingImported: "没有写入任何记录。", "Nothing was written.";
+    Imported: "已导入。", "Imported.";
+    PicturesLeftOut: "文档里的图片没有导入：", "Pictures in the document that were left out: ";
+    Row: "行", "Row";
+    Column: "列", "Column";
+    Download: "下载", "Download";
+    SealReport: "封存", "Seal";
+    SealedReports: "封存报表", "Sealed reports";
+    SealedAsOf: "封存于", "Sealed";
+    Later: "封存之后补报的", "What arrived later";
+    NothingLater: "封存之后没有变化。", "Nothing has changed since.";
+    Remind: "催办", "Send a reminder";
+    RemindWhat: "催办事项", "What is asked for";
+    DueDate: "期限", "Due";
 
     Period: "时段", "Period";
     Show: "查看", "Show";

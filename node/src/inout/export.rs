@@ -98,6 +98,20 @@ fn row(columns: &[Column], shown: &Shown, unit: &str, export: Export<'_>) -> Vec
     columns.iter().map(cell).collect()
 }
 
+/// Rows of texts that are no records, such as a report: the first names the columns.
+pub(crate) fn plain_sheet(
+    format: Format,
+    title: &str,
+    rows: &[Vec<String>],
+) -> Result<Vec<u8>, TableError> {
+    let Some((names, lines)) = rows.split_first().filter(|_| format == Format::Xlsx) else {
+        return csv::write(rows.iter().map(Vec::as_slice));
+    };
+    let form = |name: &String| ColumnForm { name: name.clone(), choices: Vec::new(), width: WIDTH };
+    let columns: Vec<_> = names.iter().map(form).collect();
+    xlsx::write(title, &columns, lines.iter().map(Vec::as_slice), ("", &[]))
+}
+
 /// An empty sheet of a kind, with what each column takes.
 pub fn template(
     schema: &'static Schema,

@@ -33,6 +33,7 @@ mod published;
 pub mod table;
 pub mod xlsx;
 
+pub(crate) use export::plain_sheet;
 pub use export::{Export, ExportError, export, template};
 pub use import::{SheetReport, import};
 pub(crate) use published::published_fields;

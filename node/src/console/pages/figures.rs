@@ -8,15 +8,19 @@ use super::super::shell::page as full_page;
 use super::super::visitor::{Visitor, encoded};
 use super::super::words::Word;
 use super::{Refused, ToldTo, blocking, check};
-use crate::api::Problem;
+use crate::api::{Problem, file};
+use crate::inout::{Format, plain_sheet};
 use crate::reports::{Behind, Made, Report, ReportError, ReportQuery};
 use crate::words::Lang;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Form, Path, Query, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{Redirect, Response};
 use fenbu_protocol::access::Action;
 use fenbu_protocol::duty::{Cell, Column, Line, Shown, State as How, Table};
 use fenbu_protocol::record::schema_named;
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::json;
 use std::sync::atomic::Ordering;
 
 #[derive(Debug, Default, Clone, Deserialize)]
@@ -190,7 +194,9 @@ pub(in crate::console) async fn page(
     let body = html! {
         (tabs(Some(report), lang))
         (period_bar(&asked, &period, report.groupings(), &office, lang))
+        (actions(&visitor, &name, &asked, &period, head))
         @if let Some(behind) = &behind { (behind_shown(&asked.explain, behind, &directory, lang)) }
+        @if head && report == Report::Matrix && !asked.explain.is_empty() { (remind_form(&visitor, &made, &asked.explain)) }
         @match report {
             Report::Matrix => { (charts::stacked(&counted(&made.table), lang)) (matrix(&made.table, &name, &period, lang)) }
             _ => { (charts::bars(&made.table, lang)) (table(&made.table, &name, &asked, hides, lang)) }
@@ -200,6 +206,239 @@ pub(in crate::console) async fn page(
         (fresh(&made, lang))
     };
     Ok(full_page(&visitor, name_of(report, lang), body))
+}
+
+/// Downloads, and for head office sealing.
+fn actions(visitor: &Visitor, name: &str, asked: &Asked, period: &str, head: bool) -> Markup {
+    let lang = visitor.lang;
+    let pairs = [("period", period), ("unit", asked.unit.as_str()), ("by", asked.by.as_str())];
+    let query: Vec<String> = pairs
+        .iter()
+        .filter(|(_, v)| !v.is_empty())
+        .map(|(k, v)| format!("{k}={}", encoded(v)))
+        .collect();
+    let query = query.join("&");
+    html! {
+        div.bar {
+            @for format in ["xlsx", "csv"] {
+                a.button href=(format!("/figures/{name}/sheet?format={format}&{query}")) { (Word::Download.say(lang)) " " (format.to_uppercase()) }
+            }
+            @if head && visitor.may(Action::Seal) {
+                form.inline method="post" action=(format!("/figures/{name}/seal")) {
+                    input type="hidden" name="period" value=(period);
+                    input type="hidden" name="unit" value=(asked.unit);
+                    button type="submit" { (Word::SealReport.say(lang)) }
+                }
+                a.button href="/r/sealed-reports" { (Word::SealedReports.say(lang)) }
+            }
+        }
+    }
+}
+
+/// A reminder to the branch of a cell.
+fn remind_form(visitor: &Visitor, made: &Made, cell: &str) -> Markup {
+    let lang = visitor.lang;
+    let (line, column) = cell.split_once('/').unwrap_or((cell, ""));
+    let found = made.table.lines.iter().find(|l| l.key == line);
+    let kind = made.table.columns.iter().find(|c| c.key == column);
+    html! {
+        @if let (Some(line), Some(column), true) = (found, kind, visitor.may(Action::Write("reminder"))) {
+            form.bar.noprint method="post" action="/figures/remind" {
+                input type="hidden" name="unit" value=(line.unit.as_deref().unwrap_or_default());
+                input type="hidden" name="branch" value=(line.key);
+                div {
+                    label for="what" { (Word::RemindWhat.say(lang)) }
+                    input #what name="what" required size="40" value=(format!("{} {} {}", line.label, made.period, column_label(column, lang)));
+                }
+                div { label for="due" { (Word::DueDate.say(lang)) } input #due type="date" name="due"; }
+                button type="submit" { (Word::Remind.say(lang)) }
+            }
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::console) struct Reminding {
+    unit: String,
+    branch: String,
+    what: String,
+    #[serde(default)]
+    due: String,
+}
+
+pub(in crate::console) async fn remind(
+    State(office): State<Office>,
+    visitor: Visitor,
+    Form(given): Form<Reminding>,
+) -> Result<Redirect, Refused> {
+    check(&visitor, Action::Write("reminder"), None)?;
+    let mut fields = json!({ "unit": given.unit, "branch": given.branch, "what": given.what });
+    if !given.due.is_empty() {
+        fields["due"] = given.due.into();
+    }
+    // INVARIANT: a kind of this program.
+    let schema = schema_named("reminder").expect("a kind of reminders");
+    let (records, account) = (office.records().clone(), visitor.id());
+    let saved = blocking(move || records.create(schema, &fields, None, None, &account))
+        .await
+        .told_to(&visitor)?;
+    Ok(Redirect::to(&format!("/r/reminders/{}?said=saved", saved.document)))
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::console) struct Sealing {
+    period: String,
+    #[serde(default)]
+    unit: String,
+}
+
+pub(in crate::console) async fn seal(
+    State(office): State<Office>,
+    visitor: Visitor,
+    Path(name): Path<String>,
+    Form(given): Form<Sealing>,
+) -> Result<Redirect, Refused> {
+    check(&visitor, Action::Seal, None)?;
+    check_ready(&office, &visitor)?;
+    let report = named(&name).told_to(&visitor)?;
+    let unit = (!given.unit.is_empty()).then_some(given.unit);
+    let query = ReportQuery { period: Some(given.period), unit, ..ReportQuery::default() };
+    let (records, account) = (office.records().clone(), visitor.id());
+    let (_, saved) =
+        blocking(move || records.seal(report, &query, &account)).await.told_to(&visitor)?;
+    Ok(Redirect::to(&format!("/sealed/{}", saved.document)))
+}
+
+/// A sealed report beside what the same question gives now.
+pub(in crate::console) async fn compared(
+    State(office): State<Office>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Markup, Refused> {
+    check(&visitor, Action::Reports, None)?;
+    check_ready(&office, &visitor)?;
+    let lang = visitor.lang;
+    let records = office.records().clone();
+    let compared = blocking(move || records.compare(&id)).await.told_to(&visitor)?;
+    let (sealed, now) = (&compared.sealed, &compared.now);
+    let column = |key: &str| {
+        let found = now.table.columns.iter().find(|c| c.key == key);
+        found.map_or_else(|| key.to_owned(), |c| column_label(c, lang).to_owned())
+    };
+    let told = |value: &serde_json::Value| match value {
+        serde_json::Value::Null => "—".to_owned(),
+        serde_json::Value::Object(cell) => match (
+            cell.get("text").and_then(|t| t.as_str()),
+            cell.get("done"),
+            cell.get("required"),
+        ) {
+            (Some(text), ..) => text.to_owned(),
+            (None, Some(done), Some(required)) => format!("{done}/{required}"),
+            (None, Some(done), None) => done.to_string(),
+            _ => String::new(),
+        },
+        other => other.to_string(),
+    };
+    let body = html! {
+        p { (Word::SealedAsOf.say(lang)) " " (time(sealed.sealed_ms.max(0).unsigned_abs())) " · " (sealed.period) }
+        h2 { (Word::Later.say(lang)) }
+        @if compared.differences.is_empty() { p.faint { (Word::NothingLater.say(lang)) } }
+        @else {
+            table {
+                thead { tr { th scope="col" {} th scope="col" {} th scope="col" { (Word::Before.say(lang)) } th scope="col" { (Word::After.say(lang)) } } }
+                tbody {
+                    @for one in &compared.differences {
+                        tr {
+                            th scope="row" { (one.label) } td { (column(&one.column)) }
+                            td { (told(&serde_json::json!(one.then))) } td { (told(&serde_json::json!(one.now))) }
+                        }
+                    }
+                }
+            }
+        }
+        p { a.button href=(format!("/figures/{}?period={}", sealed.report, encoded(&sealed.period))) { (Word::Show.say(lang)) } }
+    };
+    let name =
+        named(&sealed.report).map_or(Word::SealedReports.say(lang), |report| name_of(report, lang));
+    Ok(full_page(&visitor, name, body))
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::console) struct AsSheet {
+    format: Format,
+    #[serde(default)]
+    period: String,
+    #[serde(default)]
+    unit: String,
+    #[serde(default)]
+    by: String,
+}
+
+/// A report as a sheet.
+pub(in crate::console) async fn sheet(
+    State(office): State<Office>,
+    visitor: Visitor,
+    Path(name): Path<String>,
+    Query(wanted): Query<AsSheet>,
+) -> Result<Response, Refused> {
+    check(&visitor, Action::Reports, None)?;
+    check_ready(&office, &visitor)?;
+    let report = named(&name).told_to(&visitor)?;
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let query = ReportQuery {
+        period: some(&wanted.period),
+        unit: some(&wanted.unit),
+        by: some(&wanted.by),
+        explain: None,
+    };
+    let directory = office.records().shared.directory.now();
+    let head = directory.head_office() == office.records().shared.unit();
+    let hides = !head && matches!(report, Report::Roster | Report::Attendance);
+    let (records, lang, format) = (office.records().clone(), visitor.lang, wanted.format);
+    let bytes = blocking(move || {
+        let made = records.report(report, &query)?;
+        let table = &made.table;
+        let small = |column: &Column, cell: &Cell| is_small(hides, column, cell);
+        let mut rows = vec![
+            std::iter::once(String::new())
+                .chain(table.columns.iter().map(|c| column_label(c, lang).to_owned()))
+                .collect::<Vec<_>>(),
+        ];
+        let line = |label: &str, cells: &[Cell]| -> Vec<String> {
+            let cells =
+                table.columns.iter().zip(cells).map(|(column, cell)| match small(column, cell) {
+                    true => format!("<{SMALL}"),
+                    false => told(cell, column, lang),
+                });
+            std::iter::once(label.to_owned()).chain(cells).collect()
+        };
+        rows.extend(table.lines.iter().map(|l| line(&l.label, &l.cells)));
+        rows.extend(table.total.iter().map(|cells| line(Word::Total.say(lang), cells)));
+        Ok::<_, Problem>(plain_sheet(format, name_of(report, lang), &rows)?)
+    })
+    .await
+    .told_to(&visitor)?;
+    let mut response = file(format.media_type(), bytes);
+    let ending = match format {
+        Format::Csv => "csv",
+        Format::Xlsx => "xlsx",
+    };
+    if let Ok(value) =
+        HeaderValue::from_str(&format!("attachment; filename=\"{}.{ending}\"", report.name()))
+    {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
+    }
+    Ok(response)
+}
+
+fn named(name: &str) -> Result<Report, ReportError> {
+    let known = || Report::ALL.map(|(name, _)| name).join(", ");
+    Report::named(name).ok_or_else(|| ReportError::Unknown(name.to_owned(), known()))
+}
+
+/// Few enough people to be known by the number.
+fn is_small(hides: bool, column: &Column, cell: &Cell) -> bool {
+    hides && column.shown == Shown::Count && cell.text.is_none() && (1..SMALL).contains(&cell.done)
 }
 
 fn column_label(column: &Column, lang: Lang) -> &str {
@@ -284,7 +523,8 @@ fn linked(
     lang: Lang,
 ) -> Markup {
     let text = told(cell, column, lang);
-    if cell.ids.is_empty() {
+    // What is wanting has nothing behind it and may be asked for.
+    if cell.ids.is_empty() && !matches!(cell.state, Some(How::Due | How::Overdue)) {
         return html! { (text) };
     }
     let to = format!(

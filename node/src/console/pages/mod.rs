@@ -4,6 +4,7 @@ pub(super) mod accounts;
 pub(super) mod audit;
 pub(super) mod conflicts;
 pub(super) mod day;
+pub(super) mod exchange;
 pub(super) mod figures;
 pub(super) mod meetings;
 pub(super) mod record;
