@@ -47,7 +47,8 @@ fn prepare(cluster: &Cluster) -> Result<()> {
     let branch = json!({
         "code": BRANCH, "name": "第一党支部", "unit": "lianyungang", "committee": true, "groups": 0,
     });
-    server.writes("branches", branch)?;
+    cluster.node("head").writes("branches", branch)?;
+    cluster.settle()?;
     let mut lines = Vec::new();
     for (n, name) in ["赵委员", "孙委员", "李党员", "周党员"].into_iter().enumerate() {
         let fields = json!({ "name": name, "branch": BRANCH, "stage": "full" });

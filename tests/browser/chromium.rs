@@ -198,9 +198,10 @@ fn port_of(driver: &mut Child) -> Result<u16> {
     let out = driver.stdout.take().context("its output is a pipe")?;
     let mut lines = BufReader::new(out).lines();
     let found = lines.by_ref().map_while(Result::ok).find_map(|line| {
-        line.split_once("on port ")?.1.trim_end_matches('.').parse::<u16>().ok()
+        let port = line.split_once("successfully on port ")?.1;
+        port.trim_end_matches('.').parse::<u16>().ok()
     });
-    found.filter(|port| *port != 0).context("chromedriver did not start")
+    found.context("chromedriver did not start")
 }
 
 /// Reads an answer of HTTP/1.1 that tells its length: its status and its body.

@@ -13,14 +13,30 @@ fn pages_are_light_and_come_from_the_node_alone() {
     story(|cluster| {
         let head = cluster.node("head");
         for n in 0..60 {
-            head.writes("posts", json!({ "title": format!("稿件 {n}"), "body": "正文".repeat(500) }))?;
+            head.writes(
+                "posts",
+                json!({ "title": format!("稿件 {n}"), "body": "正文".repeat(500) }),
+            )?;
         }
         let roles = ["secretary", "reviewer", "administrator", "auditor"];
         let person = Person::new(head, "all", "全能", &roles)?;
         let pages = [
-            "/sign-in", "/", "/r/posts", "/r/meetings", "/r/posts/new", "/meetings/record", "/site",
-            "/review", "/conflicts", "/figures", "/figures/matrix", "/sync", "/accounts", "/audit",
-            "/search?q=稿件", "/password",
+            "/sign-in",
+            "/",
+            "/r/posts",
+            "/r/meetings",
+            "/r/posts/new",
+            "/meetings/record",
+            "/site",
+            "/review",
+            "/conflicts",
+            "/figures",
+            "/figures/matrix",
+            "/sync",
+            "/accounts",
+            "/audit",
+            "/search?q=稿件",
+            "/password",
         ];
         for page in pages {
             person.goes("/healthz")?;

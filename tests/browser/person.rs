@@ -23,7 +23,9 @@ pub(crate) struct Person {
 pub(crate) fn account(node: &Node, login: &str, name: &str, roles: &[&str]) -> Result<()> {
     let mut args = vec!["account", "add", login, "--name", name];
     args.extend(roles.iter().flat_map(|role| ["--role", role]));
-    node.fenbu_with(&args, PASSWORD.as_bytes())?.ok().with_context(|| format!("account {login}"))?;
+    node.fenbu_with(&args, PASSWORD.as_bytes())?
+        .ok()
+        .with_context(|| format!("account {login}"))?;
     Ok(())
 }
 

@@ -29,30 +29,31 @@ pub(crate) fn run(options: &DemoOptions, output: &mut Output) -> Result<Exit> {
         .enable_all()
         .build()
         .map_err(|e| Error::failed(Key::RuntimeFailed).cause(e.to_string()))?;
-    let report = runtime.block_on(async {
-        let mut story = Story::begin(options, folder.path()).await?;
-        let report = story.tell(output).await?;
-        show(&report, output)?;
-        if options.keep {
-            for office in story.offices() {
-                let url = people::settle_in(office).await?;
-                output.say(Key::DemoLook.with([
-                    ("unit", office.unit.clone()),
-                    ("url", url),
-                    ("dir", office.dir.display().to_string()),
+    let report =
+        runtime.block_on(async {
+            let mut story = Story::begin(options, folder.path()).await?;
+            let report = story.tell(output).await?;
+            show(&report, output)?;
+            if options.keep {
+                for office in story.offices() {
+                    let url = people::settle_in(office).await?;
+                    output.say(Key::DemoLook.with([
+                        ("unit", office.unit.clone()),
+                        ("url", url),
+                        ("dir", office.dir.display().to_string()),
+                    ]));
+                }
+                output.say(Key::DemoPeople.with([
+                    ("logins", people::logins()),
+                    ("password", people::PASSWORD.to_owned()),
                 ]));
+                output.say(Key::DemoKept);
+                // Without a signal to wait for there is nothing to keep it running for.
+                let _ = tokio::signal::ctrl_c().await;
             }
-            output.say(Key::DemoPeople.with([
-                ("logins", people::logins()),
-                ("password", people::PASSWORD.to_owned()),
-            ]));
-            output.say(Key::DemoKept);
-            // Without a signal to wait for there is nothing to keep it running for.
-            let _ = tokio::signal::ctrl_c().await;
-        }
-        story.end().await;
-        Ok::<_, Error>(report)
-    })?;
+            story.end().await;
+            Ok::<_, Error>(report)
+        })?;
     if report.is_good() { Ok(Exit::Ok) } else { Ok(Exit::Failed) }
 }
 

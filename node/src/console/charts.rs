@@ -49,7 +49,7 @@ pub(super) fn bars(table: &Table, lang: Lang) -> Markup {
         lines.iter().map(|l| format!("{} {}", l.label, told(&l.cells[at], column, lang))).collect();
     html! {
         figure {
-            svg viewBox=(format!("0 0 {WIDTH} {height}")) width="100%" role="img" aria-label=(format!("{name}：{}", said.join("，"))) {
+            svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(format!("{name}：{}", said.join("，"))) {
                 @for (row, line) in (0i64..).zip(&lines) {
                     @let top = row * (BAR + GAP);
                     text x=(LABEL - 8) y=(top + BAR - 4) text-anchor="end" { (short(&line.label)) }
@@ -99,7 +99,7 @@ pub(super) fn stacked(stacks: &[Stack], lang: Lang) -> Markup {
         .collect();
     html! {
         figure {
-            svg viewBox=(format!("0 0 {WIDTH} {height}")) width="100%" role="img" aria-label=(said.join("；")) {
+            svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(said.join("；")) {
                 @for (row, stack) in (0i64..).zip(stacks) {
                     @let top = row * (BAR + GAP);
                     text x=(LABEL - 8) y=(top + BAR - 4) text-anchor="end" { (short(&name(stack))) }

@@ -169,6 +169,7 @@ pub(super) fn page(visitor: &Visitor, title: &str, body: Markup) -> Markup {
                     }
                     main #main tabindex="-1" { h1 { (title) } (body) }
                 }
+                p #heard.heard role="status" data-said=(say(Word::PageChanged)) {}
                 footer.foot { (say(Word::Notice)) }
             }
         }

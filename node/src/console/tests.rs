@@ -68,7 +68,7 @@ impl House {
         let login = login.to_owned();
         let signed = tokio::task::spawn_blocking(move || accounts.sign_in(&login, PASSWORD, ""));
         let (secret, _) = signed.await.unwrap().unwrap();
-        format!("__Host-fenbu={secret}")
+        format!("{}={secret}", visitor::session_cookie(&self.office))
     }
 
     async fn ask(
@@ -218,8 +218,9 @@ async fn every_route_asks_leave_of_every_role() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_shown_or_done_without_signing_in() {
     let house = House::new().await;
+    let wrong = format!("{}=00", visitor::session_cookie(&house.office));
     for (method, path, body, _) in routes(&house) {
-        for cookie in [None, Some("__Host-fenbu=00")] {
+        for cookie in [None, Some(wrong.as_str())] {
             let (status, to) = house.ask(&method, &path, cookie, body).await;
             assert_eq!(status, StatusCode::SEE_OTHER, "{method} {path}: {to}");
             assert!(to.starts_with("/sign-in"), "{method} {path}: {to}");
@@ -266,8 +267,7 @@ async fn what_people_type_is_text_wherever_it_is_shown() {
     for path in &pages {
         let (status, page) = house.ask(&Method::GET, path, Some(&cookie), "").await;
         assert_eq!(status, StatusCode::OK, "{path}: {page:.300}");
-        for hostile in ["<script>alert", "<img", "<a href=\"javascript:"]
-        {
+        for hostile in ["<script>alert", "<img", "<a href=\"javascript:"] {
             assert!(!page.contains(hostile), "{path} has {hostile}");
         }
     }

@@ -5,7 +5,7 @@
 //! its attendance.
 
 use super::super::Office;
-use super::super::cells::{label, time};
+use super::super::cells::{Names, label, time};
 use super::super::shell::{page as full_page, trouble};
 use super::super::visitor::{Visitor, encoded};
 use super::super::words::Word;
@@ -374,7 +374,7 @@ pub(in crate::console) async fn calendar(
         today.get(..7).unwrap_or_default().to_owned()
     };
     let wanted = month.clone();
-    let met = blocking(move || in_month(&records, &wanted)).await.told_to(&visitor)?;
+    let met = blocking(move || in_month(&records, &wanted, lang)).await.told_to(&visitor)?;
     let body = html! {
         nav.bar {
             @for (to, text) in [(moved(&month, -1), "←"), (moved(&month, 1), "→")] {
@@ -403,8 +403,9 @@ fn moved(month: &str, by: i32) -> String {
 /// Meetings of a month: day, address, text.
 type Met = Vec<(String, String, String)>;
 
-fn in_month(records: &Records, month: &str) -> Result<Met, RecordError> {
+fn in_month(records: &Records, month: &str, lang: Lang) -> Result<Met, RecordError> {
     let schema = meeting();
+    let names = Names::of(records);
     // INVARIANT: meetings have kinds.
     let kind = schema.field("kind").expect("meetings have kinds");
     let mut out = Met::new();
@@ -424,12 +425,11 @@ fn in_month(records: &Records, month: &str) -> Result<Met, RecordError> {
             let day = time(ms).get(..10).unwrap_or_default().to_owned();
             past |= day.as_str() < month && matches!(at("start"), Some(Cell::Int(_)));
             if day.starts_with(month) {
-                let text =
-                    super::super::cells::text(kind, &cell(schema, row, "kind").into(), Lang::Zh);
+                let text = super::super::cells::text(kind, &cell(schema, row, "kind").into(), lang);
                 out.push((
                     day,
                     format!("/r/meetings/{}", row.document),
-                    format!("{text} {}", cell(schema, row, "branch")),
+                    format!("{text} {}", names.branch(&cell(schema, row, "branch"))),
                 ));
             }
         }

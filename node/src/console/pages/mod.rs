@@ -15,10 +15,12 @@ pub(super) mod sign_in;
 pub(super) mod site;
 pub(super) mod sync;
 
+use super::fields::Suggestion;
 use super::shell;
 use super::visitor::Visitor;
 use super::words::Word;
 use crate::api::Problem;
+use crate::records::Records;
 use axum::response::{IntoResponse, Response};
 use fenbu_protocol::access::Action;
 use maud::html;
@@ -31,6 +33,11 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
     // INVARIANT: the work does not panic; if it does, this request ends with it.
     tokio::task::spawn_blocking(work).await.expect("the work does not panic")
+}
+
+/// Every branch this node reads.
+pub(super) fn branches(records: &Records) -> Vec<Suggestion> {
+    record::branches(records, None)
 }
 
 /// A page that says why there is no other.

@@ -1,7 +1,7 @@
 //! Lists of records of a kind.
 
 use super::super::Office;
-use super::super::cells::{kind_label, label, unit_name, value};
+use super::super::cells::{Names, kind_label, label, unit_name};
 use super::super::shell::page as full_page;
 use super::super::visitor::{Visitor, encoded};
 use super::super::words::Word;
@@ -37,13 +37,14 @@ pub(in crate::console) async fn page(
         asked.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k.clone(), v.clone())).collect();
     let query = list_query(schema, &directory, given.clone()).told_to(&visitor)?;
     let records = office.records().clone();
-    let found = blocking(move || records.list(schema, query)).await.told_to(&visitor)?;
+    let (found, names) = blocking(move || (records.list(schema, query), Names::of(&records))).await;
+    let found = found.told_to(&visitor)?;
     let lang = visitor.lang;
     let next = found.next.map(|cursor| address(schema, &given, Some(&cursor.to_string())));
     let body = html! {
         (bar(&visitor, schema, &given, &directory))
         div #list data-live=(schema.plural) {
-            (table(&visitor, schema, &directory, &found.rows))
+            (table(&visitor, schema, &names, &directory, &found.rows))
             p.bar {
                 @if given.contains_key("after") {
                     a.button href=(address(schema, &given, None)) { (Word::FirstPage.say(lang)) }
@@ -142,6 +143,7 @@ fn filter(field: &'static Field, now: &str, lang: crate::words::Lang) -> Markup 
 pub(super) fn table(
     visitor: &Visitor,
     schema: &'static Schema,
+    names: &Names,
     directory: &Directory,
     rows: &[ListedRow],
 ) -> Markup {
@@ -168,8 +170,8 @@ pub(super) fn table(
                         @let cells = cells_of(schema, row);
                         tr {
                             @for (at, field) in fields.iter().enumerate() {
-                                @let told = value(field, &cells[field.name], lang);
-                                td {
+                                @let told = names.value(field, &cells[field.name], lang);
+                                td.nowrap[is_short(field)] {
                                     @if at == main {
                                         a href=(format!("/r/{}/{}", schema.plural, row.document)) { (told) }
                                         @if row.conflicts > 0 {
@@ -180,7 +182,7 @@ pub(super) fn table(
                             }
                             @if of_unit {
                                 @let code = directory.space(&row.space).and_then(|s| s.unit.clone());
-                                td { (unit_name(directory, code.as_deref())) }
+                                td.nowrap { (unit_name(directory, code.as_deref())) }
                             }
                             td.nowrap.faint { (super::super::cells::time(row.row.updated_ms)) }
                         }
@@ -189,6 +191,13 @@ pub(super) fn table(
             }
         }
     }
+}
+
+/// Whether a column's values are so short that they stay on one line.
+fn is_short(field: &Field) -> bool {
+    !field.codes().is_empty()
+        || matches!(field.value, ValueType::State(_) | ValueType::Instant | ValueType::Date)
+        || field.name == "branch"
 }
 
 /// Every kind this person reads.
