@@ -69,6 +69,13 @@ fn prepare(cluster: &Cluster) -> Result<()> {
         let id = format!("{:030x}{month}", 2);
         lines.push(json!({ "kind": "meeting", "id": id, "fields": fields }));
     }
+    // Both nodes of the unit have worked before: how fresh the unit is, is what the less fresh one wrote.
+    for node in [server, cluster.node("laptop")] {
+        node.writes("posts", json!({ "title": "以前的稿件" }))?;
+        let talk =
+            json!({ "kind": "talk", "branch": BRANCH, "planned": "2018-12-03T09:00:00+08:00" });
+        node.writes("meetings", talk)?;
+    }
     let text: Vec<String> = lines.iter().map(Value::to_string).collect();
     let file = cluster.file("records.jsonl", text.join("\n"))?;
     let file = file.to_str().context("a path is text")?;

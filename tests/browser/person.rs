@@ -134,14 +134,6 @@ impl Person {
         })
     }
 
-    /// Waits until the page no longer says something.
-    pub(crate) fn reads_no_more(&self, words: &str) -> Result<()> {
-        self.until(|| {
-            ensure!(!self.text()?.contains(words), "the page says '{words}'");
-            Ok(())
-        })
-    }
-
     /// Opens a page again and again until it says something.
     pub(crate) fn finds(&self, path: &str, words: &str) -> Result<()> {
         self.until(|| {

@@ -125,7 +125,7 @@ fn another_sites_page_changes_nothing() {
         for host in ["localhost", "127.0.0.1"] {
             person.browser.get(&format!("http://{host}:{port}/"))?;
             person.presses_in("//form", "go")?;
-            person.reads("another site's page")?;
+            person.reads("别的网站的页面")?;
         }
         let listed = head.fenbu(&["account", "list"])?.ok()?;
         ensure!(!listed.contains("thief"), "{listed}");
