@@ -4,6 +4,7 @@ mod adversary;
 mod away;
 mod carry;
 mod conflicts;
+mod consoles;
 mod damage;
 mod directing;
 mod faults;

@@ -118,11 +118,19 @@ pub struct ConsoleConfig {
     pub listen: String,
     /// Further names it answers to.
     pub hosts: Vec<String>,
+    /// PEM files; both or neither. A relative path stands in the node's directory.
+    pub tls_certificate: String,
+    pub tls_key: String,
 }
 
 impl Default for ConsoleConfig {
     fn default() -> Self {
-        Self { listen: "auto".into(), hosts: Vec::new() }
+        Self {
+            listen: "auto".into(),
+            hosts: Vec::new(),
+            tls_certificate: String::new(),
+            tls_key: String::new(),
+        }
     }
 }
 
@@ -271,6 +279,11 @@ impl Config {
         config.dir = dir.to_path_buf();
         config.set = set;
         config.api.socket = dir.join(&config.api.socket);
+        for file in [&mut config.console.tls_certificate, &mut config.console.tls_key] {
+            if !file.is_empty() {
+                *file = dir.join(&file).display().to_string();
+            }
+        }
         config.check()?;
         Ok(config)
     }

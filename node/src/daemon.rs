@@ -71,7 +71,7 @@ pub struct Daemon {
     pub admission: Admission,
     pub accounts: Accounts,
     /// Where the console is, or why there is none.
-    pub console: OnceLock<Result<Option<SocketAddr>, String>>,
+    pub console: OnceLock<Result<Option<String>, String>>,
     pub endpoint: Endpoint,
     pub config: Config,
     pub progress: Arc<Progress>,
@@ -223,8 +223,9 @@ impl Daemon {
         tokio::spawn(hand_out_keys(admission.clone()));
         let records = Records { shared, writer: handle, rebuilder };
         tokio::spawn(crate::reports::keep_marks(records.clone(), stop.subscribe()));
+        let accounts_directory = records.shared.directory.clone();
         let accounts = Accounts::new(records.clone(), Desk::open(folder.path())?);
-        tokio::spawn(share_credentials(accounts.clone(), stop.subscribe()));
+        tokio::spawn(share_credentials(accounts.clone(), accounts_directory, stop.subscribe()));
         Ok(Self {
             records,
             admission,
@@ -350,7 +351,11 @@ async fn hand_out_keys(admission: Admission) {
 }
 
 /// Gives nodes of this unit that came later their copies of its people's passwords.
-async fn share_credentials(accounts: Accounts, mut stop: watch::Receiver<bool>) {
+async fn share_credentials(
+    accounts: Accounts,
+    mut directory: DirectoryView,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
         let shared = accounts.clone();
         let outcome = tokio::task::spawn_blocking(move || shared.share_credentials()).await;
@@ -362,6 +367,8 @@ async fn share_credentials(accounts: Accounts, mut stop: watch::Receiver<bool>) 
         let wait = tokio::time::sleep(CREDENTIALS_EVERY);
         tokio::select! {
             () = wait => {}
+            // A node of the unit may have come.
+            going_on = directory.changes() => if !going_on { return },
             // An error means that the daemon is gone.
             _ = stop.wait_for(|stopping| *stopping) => return,
         }
@@ -485,7 +492,7 @@ async fn serve(
 fn console(config: &Config, daemon: &Daemon) -> Option<crate::console::Console> {
     let bound = crate::console::bind(&config.console, daemon.local_addr());
     let told = match &bound {
-        Ok(console) => Ok(console.as_ref().map(|console| console.address)),
+        Ok(console) => Ok(console.as_ref().map(crate::console::Console::url)),
         Err(error) => {
             tracing::error!(%error, "there is no console");
             Err(error.to_string())

@@ -8,9 +8,11 @@
 mod node;
 pub mod page;
 pub mod process;
+mod visitor;
 
 pub use node::{Node, database};
 pub use process::Ended;
+pub use visitor::{Page, Visitor};
 
 use anyhow::{Context, Result, bail, ensure};
 use fenbu::relay::Relay;

@@ -42,12 +42,15 @@ enum Act {
     },
     /// Change a name, the roles, or whether the account may sign in
     Edit {
+        /// The account's login, or its id
         login: String,
+        /// The person's name
         #[arg(long)]
         name: Option<String>,
         /// Takes the place of all roles; can be repeated
         #[arg(long)]
         role: Vec<String>,
+        /// Id of the member they are
         #[arg(long, value_name = "ID")]
         member: Option<String>,
         /// active, disabled or left
@@ -56,6 +59,7 @@ enum Act {
     },
     /// Set a password, and sign the account out
     Password {
+        /// The account's login, or its id
         login: String,
         /// File with the password, - for stdin
         #[arg(long, value_name = "FILE", default_value = "-")]

@@ -274,6 +274,9 @@ impl Accounts {
                 None => not_here = true,
             }
         }
+        if not_here && !tried {
+            return Err(AccountError::NotHere);
+        }
         if !tried {
             // As slow as for a login that exists.
             credential::spend(password);
@@ -282,7 +285,7 @@ impl Accounts {
         if locked {
             self.note("locked", login, "", "", from);
         }
-        Err(if not_here && !tried { AccountError::NotHere } else { AccountError::Wrong })
+        Err(AccountError::Wrong)
     }
 
     /// Who a session's secret stands for.

@@ -139,7 +139,7 @@ pub(super) async fn status(State(daemon): Node, lang: Lang) -> Result<Json<Value
 /// Where the console is, or why there is none; null where there is to be none.
 fn console(daemon: &Daemon, lang: Lang) -> Value {
     match daemon.console.get() {
-        Some(Ok(Some(address))) => json!({ "url": format!("http://{address}/") }),
+        Some(Ok(Some(url))) => json!({ "url": url }),
         Some(Err(why)) => json!({ "why": lang.say(why) }),
         Some(Ok(None)) | None => Value::Null,
     }

@@ -163,6 +163,12 @@ pub(super) const KEYS: &[Key] = &[
         Shape::List,
         "Names the console answers to beside localhost and the address it listens at, such as that\nof a proxy before it: [\"node.example.org\"].",
     ),
+    key(
+        "console.tls_certificate",
+        Shape::Text,
+        "Certificate chain, PEM, for a console that other machines reach.",
+    ),
+    key("console.tls_key", Shape::Text, "Its private key, PEM."),
 ];
 
 pub(super) fn variable(path: &str) -> String {

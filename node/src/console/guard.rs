@@ -11,6 +11,10 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use std::time::Duration;
+
+/// For a request and its answer; a large file on a slow line takes a while.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(180);
 
 const HEADERS: [(HeaderName, &str); 5] = [
     (
@@ -30,7 +34,12 @@ pub(super) async fn guard(State(office): State<Office>, request: Request, next: 
             let lang = language(request.headers());
             (status, format!("{}\n", lang.say(why))).into_response()
         }
-        None => next.run(request).await,
+        // What is live stays open.
+        None if request.uri().path() == "/events" => next.run(request).await,
+        None => {
+            let answered = tokio::time::timeout(REQUEST_PATIENCE, next.run(request)).await;
+            answered.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
+        }
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {

@@ -31,13 +31,10 @@ use crate::daemon::Daemon;
 use crate::records::Records;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::extract::connect_info::Connected;
 use axum::middleware;
 use axum::routing::{get, post};
-use axum::serve::IncomingStream;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 
 pub(crate) use serve::{Console, bind, serve};
 
@@ -66,31 +63,25 @@ impl Office {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin(SocketAddr);
 
-impl Connected<IncomingStream<'_, TcpListener>> for Origin {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
 fn router(office: Office) -> Router {
     use pages::{
-        accounts, audit, conflicts, day, exchange, figures, meetings, record, records, review,
-        search, sign_in, site, sync,
+        accounts, act, audit, conflicts, day, edit, exchange, figures, history, meetings, record,
+        records, review, search, sign_in, site, sync,
     };
     let pages = Router::new()
         .route("/", get(day::page))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/password", get(sign_in::password_form).post(sign_in::set_password))
         .route("/events", get(live::events))
-        .route("/preview", post(record::preview))
-        .route("/r/{plural}", get(records::page).post(record::create))
-        .route("/r/{plural}/new", get(record::new_form))
-        .route("/r/{plural}/{id}", get(record::page).post(record::save))
-        .route("/r/{plural}/{id}/edit", get(record::edit_form))
-        .route("/r/{plural}/{id}/history", get(record::history))
-        .route("/r/{plural}/{id}/step", post(record::step))
-        .route("/r/{plural}/{id}/note", post(record::note))
-        .route("/r/{plural}/{id}/reveal", post(record::reveal))
+        .route("/preview", post(edit::preview))
+        .route("/r/{plural}", get(records::page).post(edit::create))
+        .route("/r/{plural}/new", get(edit::new_form))
+        .route("/r/{plural}/{id}", get(record::page).post(edit::save))
+        .route("/r/{plural}/{id}/edit", get(edit::edit_form))
+        .route("/r/{plural}/{id}/history", get(history::page))
+        .route("/r/{plural}/{id}/step", post(act::step))
+        .route("/r/{plural}/{id}/note", post(act::note))
+        .route("/r/{plural}/{id}/reveal", post(act::reveal))
         .route("/meetings/record", get(meetings::choose).post(meetings::save))
         .route("/meetings/calendar", get(meetings::calendar))
         .route("/review", get(review::page))

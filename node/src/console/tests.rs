@@ -188,7 +188,7 @@ fn routes(house: &House) -> Vec<(Method, String, &'static str, Option<Action<'st
 }
 
 /// Routes anybody may ask for.
-const OPEN: [&str; 4] = ["/sign-in", "/language", "/assets/{name}", "/healthz"];
+const OPEN: [&str; 5] = ["/sign-in", "/language", "/assets/{name}", "/favicon.ico", "/healthz"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_route_asks_leave_of_every_role() {

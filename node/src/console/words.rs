@@ -69,7 +69,7 @@ words! {
     CameIn: "保存时并入了别人刚做的改动：", "Merged with what others changed meanwhile: ";
     Overwrote: "这些内容别人刚改过，已用您的值，对方的值在历史里：", "Others had just changed these; yours stand, theirs are in the history: ";
     LastChange: "最近一次修改：", "Last changed by ";
-    Merges: "您保存时会与之合并。", "What you save is merged with it.";
+    Merges: "。您保存时会与之合并。", ". What you save is merged with it.";
     PageChanged: "页面内容已更新", "The page has changed";
     History: "历史", "History";
     Steps: "流程", "Steps";

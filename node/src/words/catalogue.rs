@@ -605,6 +605,7 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("a token has a name of at most {TOKEN_NAME_BYTES_MAX} bytes, and is good for 1 to {TOKEN_DAYS_MAX} days", "令牌须有名称（最多 {TOKEN_NAME_BYTES_MAX} 字节），有效期 1 至 {TOKEN_DAYS_MAX} 天"),
     ("an account has at most {TOKENS_MAX} tokens; end one that is not used any more", "一个账号最多 {TOKENS_MAX} 个令牌；请先注销不再使用的"),
     ("the console cannot listen on {address}: {why}; set console.listen to an address that is free", "网页不能在 {address} 监听：{why}；请把 console.listen 设为空闲的地址"),
+    ("the console's certificate cannot be used, {path}: {why}", "网页的证书 {path} 不能用：{why}"),
     ("console.listen is {address}, which other machines reach, and passwords must not travel in plain: set console.tls_certificate and console.tls_key, or put a proxy with TLS before a loopback address", "console.listen 是其他机器可达的 {address}，口令不能明文传输：请设置 console.tls_certificate 和 console.tls_key，或在本机回环地址前面架设带 TLS 的代理"),
     ("this request comes from another site's page; open the console itself", "这个请求来自别的网站的页面；请直接打开本系统"),
     ("this node does not answer to that name; an administrator adds it to console.hosts", "本节点不以这个名称提供服务；请管理员把它加入 console.hosts"),

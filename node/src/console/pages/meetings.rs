@@ -9,7 +9,7 @@ use super::super::cells::{Names, label, time};
 use super::super::shell::{page as full_page, trouble};
 use super::super::visitor::{Visitor, encoded};
 use super::super::words::Word;
-use super::record::branches;
+use super::edit::branches;
 use super::{Refused, ToldTo, blocking, check};
 use crate::api::warnings;
 use crate::records::{RecordError, Records};

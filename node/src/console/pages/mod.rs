@@ -1,11 +1,14 @@
 //! The pages, a file each.
 
 pub(super) mod accounts;
+pub(super) mod act;
 pub(super) mod audit;
 pub(super) mod conflicts;
 pub(super) mod day;
+pub(super) mod edit;
 pub(super) mod exchange;
 pub(super) mod figures;
+pub(super) mod history;
 pub(super) mod meetings;
 pub(super) mod record;
 pub(super) mod records;
@@ -37,7 +40,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 
 /// Every branch this node reads.
 pub(super) fn branches(records: &Records) -> Vec<Suggestion> {
-    record::branches(records, None)
+    edit::branches(records, None)
 }
 
 /// A page that says why there is no other.
