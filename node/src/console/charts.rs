@@ -8,7 +8,7 @@ use fenbu_protocol::duty::{Shown, State, Table};
 use maud::{Markup, html};
 
 const WIDTH: i64 = 640;
-const LABEL: i64 = 150;
+const LABEL: i64 = 170;
 const BAR: i64 = 18;
 const GAP: i64 = 8;
 /// Lines drawn; a table follows with all of them.

@@ -22,6 +22,7 @@ words! {
     Fenbu: "分布", "fenbu";
     Notice: "本系统不得存储、处理涉密信息。", "This system is not for classified material.";
     SkipToContent: "跳到正文", "Skip to content";
+    Colon: "：", ": ";
     Menu: "菜单", "Menu";
     OtherLanguage: "English", "中文";
 
@@ -135,7 +136,8 @@ words! {
     Before: "原来", "Before";
     After: "现在", "Now";
 
-    SettleFor: "裁定为：", "Settle for:";
+    SettleFor: "裁定为", "Settle for";
+    MoreSteps: "更多操作", "More";
     SettledBy: "裁定", "Settled by";
     Meanwhile: "裁定之前", "Until then";
     NoConflicts: "没有待裁定的事。", "Nothing is to be settled.";

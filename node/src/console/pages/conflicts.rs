@@ -60,15 +60,15 @@ fn shown(
     };
     html! {
         section.card id=(format!("c-{}", conflict.id)) {
-            h2 { (if zh { case.zh } else { case.en }) span.faint.small { (Word::SettledBy.say(lang)) "：" (settlers) } }
+            h2 { (if zh { case.zh } else { case.en }) span.faint.small { (Word::SettledBy.say(lang)) (Word::Colon.say(lang)) (settlers) } }
             p {
                 @for (of, summary) in conflict.records.iter().zip(&open.summaries) {
                     @if let Some(schema) = schema(of.kind) {
-                        a href=(format!("/r/{}/{}", schema.plural, of.document)) { (kind_label(schema, lang)) "：" (title_of(schema, summary, lang)) } " "
+                        a href=(format!("/r/{}/{}", schema.plural, of.document)) { (kind_label(schema, lang)) (Word::Colon.say(lang)) (title_of(schema, summary, lang)) } " "
                     }
                 }
             }
-            p.faint { (Word::Meanwhile.say(lang)) "：" (if zh { meanwhile_zh } else { meanwhile_en }) }
+            p.faint { (Word::Meanwhile.say(lang)) (Word::Colon.say(lang)) (if zh { meanwhile_zh } else { meanwhile_en }) }
             div.sides {
                 @for side in &conflict.sides {
                     div.card {

@@ -143,11 +143,11 @@ pub(in crate::console) async fn page(
             p.bar {
                 a.button.primary href="/meetings/record" { (Word::RecordMeeting.say(lang)) }
                 @if visitor.may(Action::Write("post")) {
-                    a.button href="/r/posts/new" { (Word::New.say(lang)) "：" (Word::Posts.say(lang)) }
+                    a.button href="/r/posts/new" { (Word::New.say(lang)) (Word::Colon.say(lang)) (Word::Posts.say(lang)) }
                 }
             }
         } @else if visitor.may(Action::Write("post")) {
-            p.bar { a.button.primary href="/r/posts/new" { (Word::New.say(lang)) "：" (Word::Posts.say(lang)) } }
+            p.bar { a.button.primary href="/r/posts/new" { (Word::New.say(lang)) (Word::Colon.say(lang)) (Word::Posts.say(lang)) } }
         }
         h2 { (Word::WaitsForYou.say(lang)) }
         div #waits data-live="posts meetings reminders transfers directives settlements" {

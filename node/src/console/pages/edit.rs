@@ -146,11 +146,14 @@ fn form_page(
     };
     let title = match id {
         Some(_) => format!(
-            "{}：{}",
+            "{}{}{}",
             Word::Edit.say(lang),
+            Word::Colon.say(lang),
             title_of(schema, &Value::Object(values.clone()), lang)
         ),
-        None => format!("{}：{}", Word::New.say(lang), kind_label(schema, lang)),
+        None => {
+            format!("{}{}{}", Word::New.say(lang), Word::Colon.say(lang), kind_label(schema, lang))
+        }
     };
     let body = html! {
         (said)

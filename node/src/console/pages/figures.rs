@@ -677,7 +677,7 @@ fn fresh(made: &Made, lang: Lang) -> Markup {
             ul {
                 @for unit in &made.units {
                     li {
-                        (unit.name) "："
+                        (unit.name) (Word::Colon.say(lang))
                         @match unit.freshness.as_of_ms {
                             Some(ms) => (time(ms)),
                             None => span.tag.unknown { (Word::NotSynced.say(lang)) },

@@ -96,16 +96,25 @@ fn expected(records: &Records, branch: &str, kind: &str) -> Result<Vec<Person>, 
 fn committee(records: &Records, branch: &str) -> Result<BTreeSet<String>, RecordError> {
     let (schema, terms) = rows(records, "term", &[("branch", branch)])?;
     let today = Day::of_ms(records.shared.clock.now_ms().cast_signed()).to_string();
-    let now = |row: &&ListedRow| {
-        let (from, to) = (cell(schema, row, "from"), cell(schema, row, "to"));
-        let seat =
-            !matches!(cell(schema, row, "post").as_str(), "group_leader" | "reporter" | "lecturer");
-        seat && (from.is_empty() || from <= today)
-            && (to.is_empty() || to >= today)
+    let seat = |row: &&ListedRow| {
+        let post = cell(schema, row, "post");
+        !matches!(post.as_str(), "group_leader" | "reporter" | "lecturer")
             && cell(schema, row, "status") != "rejected"
     };
-    let sits = terms.iter().filter(now);
+    let now = |row: &&ListedRow| {
+        let (from, to) = (cell(schema, row, "from"), cell(schema, row, "to"));
+        seat(row) && (from.is_empty() || from <= today) && (to.is_empty() || to >= today)
+    };
+    let mut sits: Vec<&ListedRow> = terms.iter().filter(now).collect();
+    if sits.is_empty() {
+        // A committee whose time is up sits until another is elected.
+        let ended = |row: &&ListedRow| cell(schema, row, "to");
+        let last =
+            terms.iter().filter(seat).filter(|row| ended(row) < today).map(|row| ended(&row)).max();
+        sits = terms.iter().filter(seat).filter(|row| Some(ended(row)) == last).collect();
+    }
     Ok(sits
+        .into_iter()
         .flat_map(|row| [cell(schema, row, "member"), cell(schema, row, "person")])
         .filter(|s| !s.is_empty())
         .collect())

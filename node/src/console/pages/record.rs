@@ -22,6 +22,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
+/// Steps shown as buttons; where there are more they are folded away.
+const STEPS_MAX: usize = 4;
+
 /// What happened on the way here.
 #[derive(Debug, Default, Deserialize)]
 pub(in crate::console) struct Said {
@@ -313,11 +316,20 @@ impl View<'_> {
             @for (field, workflow, course) in &now {
                 div.bar.steps {
                     span {
-                        (label(field, lang)) "："
+                        (label(field, lang)) (Word::Colon.say(lang))
                         (value(field, &self.looked.json[field.name], lang))
                         @if course.revised { " " span.tag.warn { (Word::Revised.say(lang)) } }
                     }
-                    @for step in workflow.from(&course.state).filter(mine) { (self.step(step)) }
+                    @let steps: Vec<&'static Step> = workflow.from(&course.state).filter(mine).collect();
+                    @if steps.len() > STEPS_MAX {
+                        // Many ways on are rare ones, and no accident.
+                        details {
+                            summary { (Word::MoreSteps.say(lang)) }
+                            @for step in steps { (self.step(step)) }
+                        }
+                    } @else {
+                        @for step in steps { (self.step(step)) }
+                    }
                 }
             }
         }
@@ -345,7 +357,7 @@ impl View<'_> {
         html! {
             @for (field, workflow) in self.schema.workflows() {
                 @if let Some(course) = record.course(field).filter(|c| !c.steps.is_empty()) {
-                    h2 { (Word::Steps.say(lang)) "：" (label(field, lang)) }
+                    h2 { (Word::Steps.say(lang)) (Word::Colon.say(lang)) (label(field, lang)) }
                     ol.course {
                         @for happened in &course.steps {
                             @let name = step_name(workflow, &happened.taken.op, lang);

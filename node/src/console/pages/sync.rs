@@ -33,7 +33,7 @@ pub(in crate::console) async fn page(
         div #node data-live="node" {
             @if alarms.is_empty() && checked.is_empty() { p { span.light.good { (Word::NoAlarms.say(lang)) } } }
             @for alarm in &alarms { (trouble(alarm)) }
-            @for (word, detail) in &checked { (trouble(&format!("{word}：{detail}"))) }
+            @for (word, detail) in &checked { (trouble(&format!("{word}{}{detail}", Word::Colon.say(lang)))) }
             (map(&status, &directory, &me, lang))
             (peers(&status, &directory, &me, lang))
             (spaces(&status, &directory, lang))
@@ -85,7 +85,7 @@ fn map(
                     text x=(format!("{x:.0}")) y=(format!("{:.0}", y + 24.0)) text-anchor="middle" { (name(&peer.peer)) }
                 }
                 circle cx="320" cy="190" r="13" fill="var(--red)" {}
-                text x="320" y="220" text-anchor="middle" { (name(me)) "（" (Word::ThisNode.say(lang)) "）" }
+                text x="320" y="220" text-anchor="middle" { (name(me)) " (" (Word::ThisNode.say(lang)) ")" }
             }
         }
     }
