@@ -6,6 +6,7 @@
 mod away;
 mod chromium;
 mod first_load;
+mod looks;
 mod person;
 mod publishing;
 mod safety;

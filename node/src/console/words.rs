@@ -23,6 +23,7 @@ words! {
     Notice: "本系统不得存储、处理涉密信息。", "This system is not for classified material.";
     SkipToContent: "跳到正文", "Skip to content";
     Colon: "：", ": ";
+    Comma: "、", ", ";
     Menu: "菜单", "Menu";
     OtherLanguage: "English", "中文";
 

@@ -56,7 +56,7 @@ fn shown(
         open.settlers.iter().map(|code| unit_name(directory, Some(code))).collect();
     let settlers = match settlers.is_empty() {
         true => Word::Anyone.say(lang).to_owned(),
-        false => settlers.join("、"),
+        false => settlers.join(Word::Comma.say(lang)),
     };
     html! {
         section.card id=(format!("c-{}", conflict.id)) {

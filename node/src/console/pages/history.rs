@@ -92,7 +92,7 @@ fn steps_told(field: &Field, steps: &Value, lang: Lang) -> String {
     let one = |step: &&Value| {
         let name = step_name(workflow, step["op"].as_str().unwrap_or_default(), lang);
         match step["note"].as_str() {
-            Some(note) => format!("{name}（{note}）"),
+            Some(note) => format!("{name} — {note}"),
             None => name,
         }
     };

@@ -224,7 +224,7 @@ async fn form_page(
             input type="hidden" name="branch" value=(branch);
             input type="hidden" name="kind" value=(kind);
             fieldset {
-                legend { (Word::Attendance.say(lang)) "（" (Word::Expected.say(lang)) " " (people.len()) "）" }
+                legend { (Word::Attendance.say(lang)) " · " (Word::Expected.say(lang)) " " (people.len()) }
                 (attendance(&people, sent, lang))
             }
             div.form {

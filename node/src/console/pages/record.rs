@@ -119,7 +119,7 @@ pub(super) fn title_of(schema: &'static Schema, json: &Value, lang: Lang) -> Str
 fn remarks(schema: &Schema, said: &Said, lang: Lang) -> Markup {
     let names = |list: &str| -> String {
         let fields = list.split(',').filter_map(|name| schema.field(name));
-        fields.map(|field| label(field, lang)).collect::<Vec<_>>().join("、")
+        fields.map(|field| label(field, lang)).collect::<Vec<_>>().join(Word::Comma.say(lang))
     };
     let text = match said.said.as_str() {
         "saved" => Some(Word::Saved),
@@ -224,7 +224,7 @@ impl View<'_> {
                 if matches!(field.name, "expected" | "observers" | "members") =>
             {
                 html! {
-                    (items.iter().filter_map(Value::as_str).map(|who| self.member(who)).collect::<Vec<_>>().join("、"))
+                    (items.iter().filter_map(Value::as_str).map(|who| self.member(who)).collect::<Vec<_>>().join(Word::Comma.say(lang)))
                 }
             }
             _ => self.names.value(field, json, lang),

@@ -164,7 +164,7 @@ fn password_page(visitor: &Visitor, said: Markup) -> Markup {
         dl.fields {
             dt { (Word::Login.say(lang)) } dd { (visitor.account.login) }
             dt { (Word::Name.say(lang)) } dd { (visitor.account.name) }
-            dt { (Word::Roles.say(lang)) } dd { (roles.join("、")) }
+            dt { (Word::Roles.say(lang)) } dd { (roles.join(Word::Comma.say(lang))) }
         }
         h2 { (Word::ChangePassword.say(lang)) }
         form.form method="post" action="/password" {

@@ -66,16 +66,15 @@ fn map(
             .map(|(_, gap)| gap.missing_here.saturating_add(gap.missing_there))
             .fold(0, u64::saturating_add)
     };
-    let said: Vec<String> = peers
-        .iter()
-        .map(|p| {
-            let how = if p.live { Word::Connected } else { Word::NotConnected };
-            format!("{} {}", name(&p.peer), how.say(lang))
-        })
-        .collect();
+    let this = format!("{} {}", name(me), Word::ThisNode.say(lang));
+    let others = peers.iter().map(|p| {
+        let how = if p.live { Word::Connected } else { Word::NotConnected };
+        format!("{} {}", name(&p.peer), how.say(lang))
+    });
+    let said: Vec<String> = std::iter::once(this).chain(others).collect();
     html! {
         figure {
-            svg.map viewBox="0 0 640 400" role="img" aria-label=(said.join("，")) {
+            svg.map viewBox="0 0 640 400" role="img" aria-label=(said.join(Word::Comma.say(lang))) {
                 @for (at, peer) in peers.iter().enumerate() {
                     @let (x, y) = place(at);
                     @let colour = if !peer.live { "var(--line)" } else if missing(at) > 0 { "var(--warn)" } else { "var(--good)" };
