@@ -426,6 +426,7 @@ catalogue! {
     LabelUnchanged: "未变", "Unchanged";
     LabelRefused: "被拒", "Refused";
     LabelId: "标识", "Id";
+    LabelToken: "令牌", "Token";
     LabelLogin: "登录名", "Login";
     LabelRoles: "角色", "Roles";
     LabelActive: "启用", "Active";

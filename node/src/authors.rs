@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{NodeId, SpaceId};
 use fenbu_protocol::record::{Authors, Record};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 /// The authors of each space, as far as they have been asked for.
@@ -31,12 +31,41 @@ impl KnownAuthors {
         }
         let mut behind = record.behind();
         behind.extend(also.iter().map(|(actor, _)| *actor));
-        let known = lock(&self.0).get(&space).cloned();
-        if let Some(known) = known
-            && behind.iter().all(|actor| known.units.contains_key(actor))
-        {
+        let known = self.knowing(space, &behind);
+        if let Some(known) = known {
             return Ok(record.by(&known));
         }
+        Ok(record.by(&self.look(space, directory, readers, also)?))
+    }
+
+    /// All authors of a space, those among them of whose logs this is the first that is heard.
+    pub(crate) fn of(
+        &self,
+        space: SpaceId,
+        directory: &Directory,
+        readers: &Readers,
+        also: &[([u8; 16], NodeId)],
+    ) -> Result<Arc<Authors>, StoreError> {
+        let behind = also.iter().map(|(actor, _)| *actor).collect();
+        match self.knowing(space, &behind) {
+            Some(known) => Ok(known),
+            None => self.look(space, directory, readers, also),
+        }
+    }
+
+    /// What is known of a space, if all of these are.
+    fn knowing(&self, space: SpaceId, actors: &BTreeSet<[u8; 16]>) -> Option<Arc<Authors>> {
+        let known = lock(&self.0).get(&space).cloned()?;
+        actors.iter().all(|actor| known.units.contains_key(actor)).then_some(known)
+    }
+
+    fn look(
+        &self,
+        space: SpaceId,
+        directory: &Directory,
+        readers: &Readers,
+        also: &[([u8; 16], NodeId)],
+    ) -> Result<Arc<Authors>, StoreError> {
         let mut authors = authors(space, directory, readers)?;
         for (actor, node) in also {
             if let Some(info) = directory.node(node) {
@@ -45,7 +74,7 @@ impl KnownAuthors {
         }
         let authors = Arc::new(authors);
         lock(&self.0).insert(space, authors.clone());
-        Ok(record.by(&authors))
+        Ok(authors)
     }
 }
 
@@ -61,5 +90,6 @@ fn authors(
         units: units.collect(),
         head_office: directory.head_office().to_owned(),
         home: directory.space(&space).and_then(|s| s.unit.clone()),
+        everyones: directory.everyones() == Some(space),
     })
 }

@@ -2,10 +2,22 @@
 //!
 //! What is announced here is a nudge, not a record: whoever hears nothing, too late, or that it fell
 //! behind reads what there is from the store, which knows the order of all changes.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `lives` | cursors into that order, and whether one is of this database's past |
+//! | `shown` | records that are the same and can be read now, or no longer, change too |
+
+mod lives;
+mod shown;
+
+pub use lives::Cursor;
+pub(crate) use lives::{Lives, SETTING as LIVES_SETTING};
+pub(crate) use shown::{SETTING as SHOWN_SETTING, turned};
 
 use crate::store::Place;
 use std::sync::Arc;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 /// Announcements a listener may fall behind before it is told that it missed some.
 const BEHIND_MAX: usize = 1024;
@@ -19,28 +31,53 @@ pub struct Changed {
 
 /// Tells everybody in this process who listens.
 #[derive(Debug, Clone)]
-pub struct Changes(broadcast::Sender<Changed>);
+pub struct Changes {
+    sender: broadcast::Sender<Changed>,
+    ended: watch::Sender<bool>,
+    lives: Arc<Lives>,
+}
 
 impl Default for Changes {
     fn default() -> Self {
-        Self(broadcast::Sender::new(BEHIND_MAX))
+        Self::of(Lives::default())
     }
 }
 
 impl Changes {
+    /// Those of a database with this past.
+    pub(crate) fn of(lives: Lives) -> Self {
+        let sender = broadcast::Sender::new(BEHIND_MAX);
+        Self { sender, ended: watch::Sender::new(false), lives: Arc::new(lives) }
+    }
+
+    /// What cursors are held to.
+    pub(crate) fn lives(&self) -> &Lives {
+        &self.lives
+    }
+
+    /// The node stops: whoever follows for good is let go.
+    pub fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    /// True once the node stops.
+    pub fn ended(&self) -> watch::Receiver<bool> {
+        self.ended.subscribe()
+    }
+
     /// Hears of every commit from now on. A listener that falls behind is told so
     /// ([`broadcast::error::RecvError::Lagged`]) and has to look at everything it shows anew.
     pub fn subscribe(&self) -> broadcast::Receiver<Changed> {
-        self.0.subscribe()
+        self.sender.subscribe()
     }
 
     /// These documents have changed, and that is on disk.
     pub fn announce(&self, places: Vec<Place>) {
-        if places.is_empty() || self.0.receiver_count() == 0 {
+        if places.is_empty() || self.sender.receiver_count() == 0 {
             return;
         }
         // Nobody listening any more is fine.
-        let _ = self.0.send(Changed { places: places.into() });
+        let _ = self.sender.send(Changed { places: places.into() });
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::accounts::{Accounts, Desk, DeskError};
 use crate::admission::Admission;
-use crate::changes::Changes;
+use crate::changes::{Changes, Lives};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{Driver, DriverStatus, Question};
@@ -127,6 +127,7 @@ impl Daemon {
                 (Search::default(), None)
             }
         };
+        let changes = Changes::of(Lives::begin(store.as_mut(), &loaded, random())?);
         let shared = Shared {
             me,
             key,
@@ -137,8 +138,9 @@ impl Daemon {
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
             ledger: Arc::default(),
+            turns: Arc::default(),
             search,
-            changes: Changes::default(),
+            changes,
         };
         let indexer = indexer.map(|seed| seed.with(shared.clone()));
         let (urgent, inputs) = mpsc::unbounded_channel();
@@ -299,9 +301,6 @@ fn engine(
     loaded: &Loaded,
     clock: Clock,
 ) -> Engine {
-    let mut seed = [0; 8];
-    // INVARIANT: the key that names this node was made with the same randomness.
-    getrandom::fill(&mut seed).expect("the system has randomness");
     let settings = Settings {
         redial_min_ms: config.transport.redial_min_ms,
         redial_max_ms: config.transport.redial_max_ms,
@@ -316,13 +315,20 @@ fn engine(
     });
     Engine::new(
         clock.now_ms(),
-        u64::from_le_bytes(seed),
+        u64::from_le_bytes(random()),
         me,
         settings,
         directory,
         logs,
         loaded.acknowledgements.iter().copied(),
     )
+}
+
+fn random() -> [u8; 8] {
+    let mut bytes = [0; 8];
+    // INVARIANT: the key that names this node was made with the same randomness.
+    getrandom::fill(&mut bytes).expect("the system has randomness");
+    bytes
 }
 
 /// A join is answered by itself; a slow one holds up nobody.

@@ -191,7 +191,7 @@ impl Forks {
         let update = update_of(place.space, place.document, &record, saved);
         let write = LocalWrite { schema, log, body, update, anew_of: Some(*change) };
         let (reply, answer) = oneshot::channel();
-        self.writer.send(Command::Write { writes: vec![write], reply })?;
+        self.writer.send(Command::Write { writes: vec![write], pledge: None, reply })?;
         answer.blocking_recv().map_err(|_| crate::writer::Stopping)?.map(drop)
     }
 

@@ -22,6 +22,7 @@
 //! | [`search`] | full text, in an index beside the store |
 //! | `authors` | who stands behind a record's actors |
 //! | [`records`], [`import`] | local writes and reads |
+//! | [`receipts`] | a request that comes again is carried out once |
 //! | [`inout`] | sheets and documents in and out |
 //! | [`admission`] | what the admin node says: letting nodes in, ending them, spaces, keys |
 //! | [`root`] | the root key as a file, and signing with it |
@@ -53,7 +54,9 @@ mod ledger;
 mod links;
 mod making;
 pub mod materialiser;
+mod publishing;
 pub mod rebuild;
+pub mod receipts;
 pub mod records;
 mod removal;
 pub mod reports;

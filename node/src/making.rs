@@ -6,6 +6,7 @@ use crate::shared::{Readers, Shared, lock};
 use crate::store::{
     DocumentUpdate, EntryRef, Material, Place, Reader, Refusal, StoreError, WriteBatch,
 };
+use crate::views::row_of;
 use fenbu_protocol::directory::{Directory, Standing};
 use fenbu_protocol::id::{Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::limits::PENDING_PER_LOG_MAX;
@@ -253,11 +254,15 @@ impl Job<'_> {
         if incoming.is_empty() {
             return Ok(made);
         }
-        let mut outcome = materialise(schema, snapshot, &incoming)
-            .map_err(|why| Unmade::Damaged(place, why.to_string()))?;
         let offering = |c: &&Candidate| (c.header.log.actor(), c.author);
         let mut also: Vec<_> = candidates.iter().map(offering).collect();
         also.dedup();
+        let authors = match schema.guards_contents() {
+            true => Some(self.authors.of(place.space, self.directory, self.readers, &also)?),
+            false => None,
+        };
+        let mut outcome = materialise(schema, authors.as_deref(), snapshot, &incoming)
+            .map_err(|why| Unmade::Damaged(place, why.to_string()))?;
         outcome.record =
             self.authors.name(outcome.record, place.space, self.directory, self.readers, &also)?;
         made.take(place, schema, outcome);
@@ -472,7 +477,7 @@ fn document_update(place: Place, schema: &'static Schema, outcome: &Outcome) -> 
         snapshot: outcome.snapshot.as_slice().into(),
         heads: outcome.heads.clone(),
         conflicts: row.conflicts,
-        row: row.into(),
+        row: row_of(schema, row),
         keys: outcome.record.matches(place.space, place.document),
     }
 }

@@ -4,6 +4,7 @@
 //! to date on all cores, and commits documents, rows and cursors together. A crash between rounds
 //! costs nothing: the cursors say where to go on.
 
+use crate::changes;
 use crate::forks::Forks;
 use crate::making::{Candidate, Job, Made, Unmade, on_all_cores, opening, place_of};
 use crate::rebuild::Rebuilder;
@@ -186,7 +187,7 @@ impl Materialiser {
         // What another history takes away may bring an author's later entries within a limit.
         let remade = self.forks.remake()?;
         // Old entries that cannot be read keep nobody from what is new.
-        let removed = if rights_changed { self.carry_out_removals() } else { Ok(()) };
+        let removed = if rights_changed { self.rights_changed() } else { Ok(()) };
         let looked_again = removed.and_then(|()| match rights_changed || remade {
             true => self.retry_waiting(),
             false => Ok(()),
@@ -271,6 +272,13 @@ impl Materialiser {
             }
         }
         Ok(())
+    }
+
+    fn rights_changed(&self) -> Result<(), StoreError> {
+        for batch in changes::turned(&self.shared)? {
+            settled(self.hand_over(batch))?;
+        }
+        self.carry_out_removals()
     }
 
     fn carry_out_removals(&self) -> Result<(), StoreError> {

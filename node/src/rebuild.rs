@@ -9,6 +9,7 @@ use crate::making::{Candidate, Job, on_all_cores, place_of};
 use crate::materialiser::Progress;
 use crate::shared::{DocumentGuard, Shared, lock};
 use crate::store::{Place, Reader, RowUpdate, StoreError, StoredLog, WriteBatch};
+use crate::views::row_of;
 use crate::writer::{Command, WriterHandle};
 use fenbu_protocol::id::{LogId, SpaceId};
 use fenbu_protocol::record::{Record, schema};
@@ -341,7 +342,8 @@ impl Rebuilder {
             let Ok(record) = stored else { continue };
             let record = self.shared.name(record, place.space)?;
             let (row, keys) = (record.row(), record.matches(place.space, place.document));
-            let update = RowUpdate { place, conflicts: row.conflicts, row: row.into(), keys };
+            let (conflicts, row) = (row.conflicts, row_of(schema, row));
+            let update = RowUpdate { place, conflicts, row, keys };
             let before = self.shared.readers.with(|r| r.row(place)).ok().flatten();
             let same =
                 before.is_some_and(|b| b.row == update.row && b.conflicts == update.conflicts);

@@ -4,12 +4,13 @@
 //! write holds its document's lock from reading the last version until the new one is durable.
 
 use crate::rebuild::Rebuilder;
+use crate::receipts::{Once, Pledge};
 use crate::shared::{DocumentGuard, Shared};
 use crate::store::{ListQuery, Page, Place, StoreError, StoredDocument};
 use crate::views::update_of;
 use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
 use fenbu_protocol::directory::{Directory, Template};
-use fenbu_protocol::id::{DocId, SpaceId};
+use fenbu_protocol::id::{DocId, Hash, SpaceId, hex};
 use fenbu_protocol::record::{EditError, Edits, HistoryItem, Home, Record, Schema};
 use fenbu_protocol::seal::NoKey;
 use serde_json::Value;
@@ -27,6 +28,20 @@ pub enum RecordError {
     Ambiguous { prefix: String, candidates: Vec<String> },
     #[error("a {kind} with the id {id} exists already: edit it instead")]
     Exists { kind: &'static str, id: DocId },
+    #[error(
+        "{kind} {id} has changed since it was read: read it again and say what is to change now, or leave If-Match out and both changes are merged"
+    )]
+    Overtaken { kind: &'static str, id: DocId },
+    #[error(
+        "this Idempotency-Key was used for another request within the last day; use a new key for each request"
+    )]
+    OtherRequest,
+    #[error("this request was carried out before, and what came of it cannot be read any more")]
+    DoneBefore,
+    #[error(
+        "the draft of this {kind} is kept by unit '{unit}': it is changed there and at head office"
+    )]
+    KeptElsewhere { kind: &'static str, unit: String },
     #[error("a sealed report never changes; seal another one")]
     Sealed,
     #[error(
@@ -78,8 +93,22 @@ pub struct Save {
     pub edits: Edits,
 }
 
+/// On what terms a record is written.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// Only over one of these versions, see [`version_of`].
+    pub over: Option<Vec<String>>,
+    /// Once, however often it is asked for.
+    pub once: Option<Once>,
+}
+
+/// What names a record's version: 32 hex digits, the same for the same heads.
+pub fn version_of(heads: &[[u8; 32]]) -> String {
+    hex(&Hash::of("fenbu/version/1", &[heads.as_flattened()]).0[..16])
+}
+
 impl Save {
-    fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         Place { document: self.document, space: self.space, kind: self.schema.kind }
     }
 }
@@ -90,6 +119,16 @@ pub fn home_name(directory: &Directory, space: &SpaceId) -> Option<String> {
     let space = directory.space(space)?;
     let temporary = space.template == Template::TEMPORARY;
     if temporary { Some(space.label.clone()) } else { space.unit.clone() }
+}
+
+impl Shown {
+    /// The unit it belongs to: what is published of a record names it, else it is as [`home_name`] says.
+    pub fn home_name(&self, directory: &Directory) -> Option<String> {
+        match self.record.is_publication() {
+            true => self.record.owner(),
+            false => home_name(directory, &self.space),
+        }
+    }
 }
 
 /// The record service of one node.
@@ -107,10 +146,8 @@ impl Records {
         let directory = self.shared.directory.now();
         let refused = |why: &str| RecordError::NotAllowed(why.into());
         let space = match schema.home {
-            Home::Federation => {
-                directory.spaces().find(|s| s.template == Template::FEDERATION).map(|s| s.id)
-            }
-            Home::Unit => {
+            Home::Federation => directory.everyones(),
+            Home::Unit | Home::Published => {
                 let own = self.shared.unit();
                 let unit = unit.unwrap_or(&own);
                 let temporary = directory.space_labelled(unit);
@@ -160,14 +197,29 @@ impl Records {
         unit: Option<&str>,
         account: &str,
     ) -> Result<Saved, RecordError> {
+        self.create_on(schema, fields, id, unit, account, &Terms::default())
+    }
+
+    /// The same, on terms.
+    pub fn create_on(
+        &self,
+        schema: &'static Schema,
+        fields: &Value,
+        id: Option<DocId>,
+        unit: Option<&str>,
+        account: &str,
+        terms: &Terms,
+    ) -> Result<Saved, RecordError> {
         let edits = Edits::from_json(schema, fields)?;
-        let space = self.home(schema, unit)?;
-        let document = id.unwrap_or_else(Self::new_id);
-        if id.is_some() && !self.find(schema, &document.to_string())?.is_empty() {
-            return Err(RecordError::Exists { kind: schema.name, id: document });
-        }
-        let save = Save { schema, space, document, edits };
-        self.save_all(&[save], account).map(|mut saved| saved.remove(0))
+        let made = self.once(terms.once, || {
+            let space = self.home(schema, unit)?;
+            let document = id.unwrap_or_else(Self::new_id);
+            if id.is_some() && !self.find(schema, &document.to_string())?.is_empty() {
+                return Err(RecordError::Exists { kind: schema.name, id: document });
+            }
+            self.save_on(&[Save { schema, space, document, edits }], account, terms)
+        });
+        made.map(|mut saved| saved.remove(0))
     }
 
     /// Changes fields of a record at its current heads.
@@ -178,21 +230,44 @@ impl Records {
         fields: &Value,
         account: &str,
     ) -> Result<Saved, RecordError> {
+        self.edit_on(schema, prefix, fields, account, &Terms::default())
+    }
+
+    /// The same, on terms.
+    pub fn edit_on(
+        &self,
+        schema: &'static Schema,
+        prefix: &str,
+        fields: &Value,
+        account: &str,
+        terms: &Terms,
+    ) -> Result<Saved, RecordError> {
         if schema.name == "sealed-report" {
             return Err(RecordError::Sealed);
         }
         let edits = Edits::from_json(schema, fields)?;
-        let (space, document) = self.resolve(schema, prefix)?;
-        self.check_writer(space)?;
-        let save = Save { schema, space, document, edits };
-        self.save_all(&[save], account).map(|mut saved| saved.remove(0))
+        let made = self.once(terms.once, || {
+            let (space, document) = self.resolve(schema, prefix)?;
+            self.check_writer(space)?;
+            self.save_on(&[Save { schema, space, document, edits }], account, terms)
+        });
+        made.map(|mut saved| saved.remove(0))
     }
 
     /// Writes several records in one commit, all or none; no document may occur twice.
     pub fn save_all(&self, saves: &[Save], account: &str) -> Result<Vec<Saved>, RecordError> {
+        self.save_on(saves, account, &Terms::default())
+    }
+
+    fn save_on(
+        &self,
+        saves: &[Save],
+        account: &str,
+        terms: &Terms,
+    ) -> Result<Vec<Saved>, RecordError> {
         self.healing(|| {
             loop {
-                match self.try_save_all(saves, account) {
+                match self.try_save_all(saves, account, terms) {
                     Err(RecordError::Write(WriteError::LogLeft)) => {}
                     other => return other,
                 }
@@ -207,7 +282,7 @@ impl Records {
         self.healing(|| {
             let guard = self.shared.documents.lock([save.place()]);
             let now_ms = self.shared.clock.now_ms();
-            Ok(self.change(save, now_ms, account, &guard)?.is_some())
+            Ok(self.change(save, now_ms, account, &Terms::default(), &guard)?.0.is_some())
         })
     }
 
@@ -226,7 +301,7 @@ impl Records {
     }
 
     /// A document as it is stored.
-    fn document(&self, place: Place) -> Result<Option<StoredDocument>, RecordError> {
+    pub(crate) fn document(&self, place: Place) -> Result<Option<StoredDocument>, RecordError> {
         match self.shared.readers.with(|r| r.document(place)) {
             Err(StoreError::Corrupted { what, .. }) => {
                 Err(RecordError::Damaged { place, why: what })
@@ -236,22 +311,39 @@ impl Records {
     }
 
     /// A stored document as a record.
-    fn load(schema: &'static Schema, stored: &StoredDocument) -> Result<Record, RecordError> {
+    pub(crate) fn load(
+        schema: &'static Schema,
+        stored: &StoredDocument,
+    ) -> Result<Record, RecordError> {
         Record::load(schema, &stored.snapshot)
             .map_err(|why| RecordError::Damaged { place: stored.place(), why: why.to_string() })
     }
 
-    fn try_save_all(&self, saves: &[Save], account: &str) -> Result<Vec<Saved>, RecordError> {
-        let guard = self.shared.documents.lock(saves.iter().map(Save::place));
+    fn try_save_all(
+        &self,
+        saves: &[Save],
+        account: &str,
+        terms: &Terms,
+    ) -> Result<Vec<Saved>, RecordError> {
+        let places = saves.iter().flat_map(|save| [Some(save.place()), self.published_at(save)]);
+        let guard = self.shared.documents.lock(places.flatten());
         let now_ms = self.shared.clock.now_ms();
         let mut writes = Vec::with_capacity(saves.len());
         let mut changed = Vec::with_capacity(saves.len());
+        let mut publications = Vec::new();
         for save in saves {
-            let write = self.change(save, now_ms, account, &guard)?;
+            let (write, record) = self.change(save, now_ms, account, terms, &guard)?;
             changed.push(write.is_some());
             writes.extend(write);
+            publications.extend(self.publication(save, &record, now_ms, account, &guard)?);
         }
-        let mut written = self.write(writes)?.into_iter();
+        writes.append(&mut publications);
+        let pledge = terms.once.map(|once| {
+            let of =
+                saves.iter().zip(&changed).map(|(save, new)| (save.space, save.document, *new));
+            Pledge::new(once, now_ms, of.collect())
+        });
+        let mut written = self.write(writes, pledge)?.into_iter();
         drop(guard);
         let saved = saves.iter().zip(changed).map(|(save, changed)| Saved {
             space: save.space,
@@ -266,30 +358,45 @@ impl Records {
         save: &Save,
         now_ms: u64,
         account: &str,
+        terms: &Terms,
         _held: &DocumentGuard,
-    ) -> Result<Option<LocalWrite>, RecordError> {
+    ) -> Result<(Option<LocalWrite>, Record), RecordError> {
         let stored = self.document(save.place())?;
+        let version = stored.as_ref().map(|stored| version_of(&stored.heads));
+        if let Some(over) = &terms.over
+            && version.is_none_or(|version| !over.contains(&version))
+        {
+            return Err(RecordError::Overtaken { kind: save.schema.name, id: save.document });
+        }
         let before = stored.as_ref().map(|s| &s.snapshot[..]);
         let mut record = match &stored {
             Some(stored) => Self::load(save.schema, stored)?,
             None => Record::new(save.schema),
         };
+        if stored.is_none() || Some(save.space) == self.shared.everyones() {
+            self.check_kept_here(save)?;
+        }
         let log = self.writer.log_of(save.space);
         record = self.shared.name_for(record, save.space, log.actor())?;
         let Some(body) = record.edit(log.actor(), now_ms, account, &save.edits)? else {
-            return Ok(None);
+            return Ok((None, record));
         };
         let saved = record.saved_after(before, &body);
         let update = update_of(save.space, save.document, &record, saved);
-        Ok(Some(LocalWrite { schema: save.schema, log, body, update, anew_of: None }))
+        let write = LocalWrite { schema: save.schema, log, body, update, anew_of: None };
+        Ok((Some(write), record))
     }
 
-    fn write(&self, writes: Vec<LocalWrite>) -> Result<Vec<Written>, WriteError> {
-        if writes.is_empty() {
+    fn write(
+        &self,
+        writes: Vec<LocalWrite>,
+        pledge: Option<Pledge>,
+    ) -> Result<Vec<Written>, WriteError> {
+        if writes.is_empty() && pledge.is_none() {
             return Ok(Vec::new());
         }
         let (reply, answer) = oneshot::channel();
-        self.writer.send(Command::Write { writes, reply })?;
+        self.writer.send(Command::Write { writes, pledge, reply })?;
         answer.blocking_recv().map_err(|_| crate::writer::Stopping)?
     }
 
@@ -297,7 +404,16 @@ impl Records {
         let found = self.shared.readers.with(|r| r.find_document(Some(schema.kind), prefix))?;
         let readable = self.shared.readable();
         let found = found.into_iter().filter(|place| readable.contains(&place.space));
-        Ok(found.map(|place| (place.space, place.document)).collect())
+        let mut found: Vec<_> = found.map(|place| (place.space, place.document)).collect();
+        if schema.home == Home::Published {
+            // Who reads the draft reads the record there.
+            let everyones = self.shared.everyones();
+            let is_draft = |space: &SpaceId| Some(*space) != everyones;
+            let drafts = found.iter().filter(|(space, _)| is_draft(space));
+            let drafts: BTreeSet<DocId> = drafts.map(|(_, document)| *document).collect();
+            found.retain(|(space, document)| is_draft(space) || !drafts.contains(document));
+        }
+        Ok(found)
     }
 
     /// The one record whose id begins with `prefix`.
@@ -360,13 +476,37 @@ impl Records {
         Ok(self.shared.readers.with(|r| r.list(schema.kind, &query))?)
     }
 
-    /// Every record of a kind, in the order of their ids, a page at a time.
+    /// Every record of a kind, in the order of their ids, a page at a time; of those whose drafts are kept
+    /// elsewhere what is out.
     pub fn each(
         &self,
         schema: &'static Schema,
         mut visit: impl FnMut(&Shown),
     ) -> Result<(), RecordError> {
-        let readable = self.shared.readable();
+        let mut error = None;
+        self.each_in(schema, &self.shared.readable(), |shown| {
+            let beside = || self.find(schema, &shown.document.to_string());
+            let once = match shown.record.is_publication() {
+                true => beside().map(|found| {
+                    shown.record.is_out() && found.contains(&(shown.space, shown.document))
+                }),
+                false => Ok(true),
+            };
+            match once {
+                Ok(true) => visit(shown),
+                Ok(false) => {}
+                Err(why) => error = Some(why),
+            }
+        })?;
+        error.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    pub(crate) fn each_in(
+        &self,
+        schema: &'static Schema,
+        spaces: &[SpaceId],
+        mut visit: impl FnMut(&Shown),
+    ) -> Result<(), RecordError> {
         let mut after = None;
         loop {
             let page = self.shared.readers.with(|r| r.places(None, after, EXPORT_PLACES))?;
@@ -374,7 +514,7 @@ impl Records {
             after = Some(*last);
             for place in page {
                 if place.kind == schema.kind
-                    && readable.contains(&place.space)
+                    && spaces.contains(&place.space)
                     && let Some(shown) = self.record(schema, place)?
                 {
                     visit(&shown);

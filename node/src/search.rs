@@ -42,6 +42,8 @@ pub struct SearchQuery {
     pub to: Option<String>,
     /// Only these spaces.
     pub spaces: Vec<SpaceId>,
+    /// The one in which what is published lies: it is found where the draft is not.
+    pub everyones: Option<SpaceId>,
     /// Last change and document of the last one found before.
     pub after: Option<(u64, DocId)>,
     /// At most [`FOUND_MAX`].

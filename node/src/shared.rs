@@ -4,6 +4,7 @@ use crate::authors::KnownAuthors;
 use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
+use crate::receipts::Turns;
 use crate::search::Search;
 use crate::store::{Place, Reader, StoreError};
 use ed25519_dalek::SigningKey;
@@ -83,6 +84,7 @@ pub struct Shared {
     pub documents: Arc<DocumentLocks>,
     pub(crate) authors: Arc<KnownAuthors>,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) turns: Arc<Turns>,
     pub search: Search,
     /// Told of every document that changed, once that is on disk.
     pub changes: Changes,
@@ -108,6 +110,11 @@ impl Shared {
     ) -> Result<Record, StoreError> {
         let also = [(actor, self.me)];
         self.authors.name(record, space, &self.directory.now(), &self.readers, &also)
+    }
+
+    /// The space that every node reads, once the directory says so.
+    pub fn everyones(&self) -> Option<SpaceId> {
+        self.directory.now().everyones()
     }
 
     /// Spaces whose documents this node makes and shows.

@@ -119,6 +119,7 @@ impl Bench {
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
             ledger: Arc::default(),
+            turns: Arc::default(),
             search,
             changes: Changes::default(),
         };
@@ -134,8 +135,8 @@ impl Bench {
         Self { records, progress, engine, directory: sender, thread }
     }
 
-    pub(crate) fn post(&self, title: &str) -> Result<Saved, RecordError> {
-        let schema = schema_named("post").unwrap();
+    pub(crate) fn topic(&self, title: &str) -> Result<Saved, RecordError> {
+        let schema = schema_named("topic").unwrap();
         self.records.create(schema, &json!({ "title": title }), None, None, "test")
     }
 
@@ -145,7 +146,7 @@ impl Bench {
     }
 
     pub(crate) fn titles(&self) -> usize {
-        let schema = schema_named("post").unwrap();
+        let schema = schema_named("topic").unwrap();
         self.records.list(schema, ListQuery::default()).unwrap().rows.len()
     }
 

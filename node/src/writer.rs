@@ -6,6 +6,7 @@
 
 use crate::continuity::{Extent, Incarnation, Mark, Why};
 use crate::floor::Floor;
+use crate::receipts::Pledge;
 use crate::scrub::Scrub;
 use crate::shared::Shared;
 use crate::store::{
@@ -84,6 +85,8 @@ pub enum Command {
     /// Local writes, all or none, in order.
     Write {
         writes: Vec<LocalWrite>,
+        /// The receipt that goes with them.
+        pledge: Option<Pledge>,
         reply: WriteReply,
     },
     /// A run in the place of a damaged one; answered to the engine.
@@ -361,7 +364,7 @@ impl Writer {
                 group.tickets.push(ticket);
             }
             Command::Mend { run } => self.mend(run),
-            Command::Write { writes, reply } => self.write(writes, reply, group),
+            Command::Write { writes, pledge, reply } => self.write(writes, pledge, reply, group),
             Command::Store { batch, reply } => {
                 group.bytes += batch.documents.iter().map(|d| d.snapshot.len()).sum::<usize>();
                 group.batch.merge(batch);
@@ -419,7 +422,13 @@ impl Writer {
         let _ = self.engine.send(Input::Mended { log, from, outcome });
     }
 
-    fn write(&mut self, writes: Vec<LocalWrite>, reply: WriteReply, group: &mut Group) {
+    fn write(
+        &mut self,
+        writes: Vec<LocalWrite>,
+        pledge: Option<Pledge>,
+        reply: WriteReply,
+        group: &mut Group,
+    ) {
         let mut left = |w: &LocalWrite| self.author_in(w.update.space).log() != w.log;
         if writes.iter().any(&mut left) {
             // Nobody waiting any more is fine.
@@ -481,6 +490,7 @@ impl Writer {
             self.unsaved.push((update.space, update.document));
             group.batch.documents.push(update);
         }
+        group.batch.receipts.extend(pledge.map(|pledge| pledge.receipt(&written)));
         group.written.push((reply, written));
     }
 
@@ -644,10 +654,11 @@ impl Group {
         batches.flat_map(of).collect()
     }
 
-    /// … and those whose rows were made anew.
+    /// … and those whose rows were made anew, or that are seen otherwise.
     fn shown_otherwise(&self) -> Vec<DocumentPlace> {
         let rows = self.batch.rows.iter().map(|row| row.place);
-        self.changed().into_iter().chain(rows).collect()
+        let touched = self.batch.touched.iter().copied();
+        self.changed().into_iter().chain(rows).chain(touched).collect()
     }
 
     fn tell(&mut self, engine: &tokio_mpsc::UnboundedSender<Input>) {

@@ -16,12 +16,12 @@ fn a_stopped_node_catches_up_and_an_idle_one_costs_next_to_nothing() {
         let head = cluster.node("head");
         let mut posts = Vec::new();
         for n in 0..40 {
-            posts.push(head.writes("posts", json!({"title": format!("Post {n}")}))?);
+            posts.push(head.writes("topics", json!({"title": format!("Post {n}")}))?);
         }
         cluster.node_mut("alice").start()?;
         cluster.settle()?;
         let mut there = Vec::new();
-        for item in cluster.node("alice").lists("posts")? {
+        for item in cluster.node("alice").lists("topics")? {
             there.push(item["id"].as_str().context("a listed post has an id")?.to_owned());
         }
         there.sort();

@@ -14,7 +14,7 @@ fn a_third_party_carries_what_it_cannot_read() {
         cluster.apart("head", "alice")?;
 
         let from_alice = cluster.node("alice").writes("members", json!({"name": "王海"}))?;
-        let from_head = cluster.node("head").writes("posts", json!({"title": "Circular"}))?;
+        let from_head = cluster.node("head").writes("topics", json!({"title": "Circular"}))?;
         cluster.settle()?;
 
         let head = cluster.node("head");
@@ -22,7 +22,7 @@ fn a_third_party_carries_what_it_cannot_read() {
         assert_eq!(head.shows("members", &from_alice)?["fields"]["name"], "王海");
         ensure!(cluster.node("bob").lists("members")?.is_empty(), "bob only carries it");
         assert_eq!(
-            cluster.node("alice").shows("posts", &from_head)?["fields"]["title"],
+            cluster.node("alice").shows("topics", &from_head)?["fields"]["title"],
             "Circular"
         );
 

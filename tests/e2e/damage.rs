@@ -16,7 +16,7 @@ fn damage(node: &Node, sql: &str) -> Result<()> {
 
 fn titles(node: &Node) -> Result<Vec<String>> {
     let mut titles: Vec<String> = node
-        .lists("posts")?
+        .lists("topics")?
         .iter()
         .map(|post| post["title"].as_str().unwrap_or_default().to_owned())
         .collect();
@@ -27,7 +27,7 @@ fn titles(node: &Node) -> Result<Vec<String>> {
 fn with_posts(cluster: &mut Cluster) -> Result<Vec<String>> {
     cluster.join("alice", "lianyungang")?;
     let posts = ["一", "二", "三"].map(|title| {
-        cluster.node("alice").writes("posts", json!({ "title": title, "column": "news" }))
+        cluster.node("alice").writes("topics", json!({ "title": title, "column": "news" }))
     });
     let posts: Result<Vec<String>> = posts.into_iter().collect();
     cluster.settle()?;
@@ -40,7 +40,7 @@ fn a_damaged_document_is_healed_by_whoever_meets_it() {
         let posts = with_posts(cluster)?;
         // Head office meets the first when a change of it arrives, the second when somebody reads.
         cluster.node_mut("head").stop()?;
-        cluster.node("alice").edits("posts", &posts[0], json!({ "title": "一改" }))?;
+        cluster.node("alice").edits("topics", &posts[0], json!({ "title": "一改" }))?;
         damage(
             cluster.node("head"),
             &format!(
@@ -52,8 +52,8 @@ fn a_damaged_document_is_healed_by_whoever_meets_it() {
         cluster.node_mut("head").start()?;
         cluster.settle()?;
         let head = cluster.node("head");
-        assert_eq!(head.shows("posts", &posts[0])?["fields"]["title"], "一改");
-        assert_eq!(head.shows("posts", &posts[1])?["fields"]["title"], "二");
+        assert_eq!(head.shows("topics", &posts[0])?["fields"]["title"], "一改");
+        assert_eq!(head.shows("topics", &posts[1])?["fields"]["title"], "二");
         let digest = |name: &str| {
             Ok::<_, anyhow::Error>(cluster.node(name).space("federation")?["state_digest"].clone())
         };
@@ -74,7 +74,7 @@ fn a_repair_makes_lists_and_records_again_while_the_node_goes_on() {
         let posts = with_posts(cluster)?;
         let head = cluster.node("head");
         let before = titles(head)?;
-        damage(head, "UPDATE view_posts SET c_title = '假' WHERE c_title = '二'")?;
+        damage(head, "UPDATE view_topics SET c_title = '假' WHERE c_title = '二'")?;
         ensure!(titles(head)? != before, "the list shows what was put there");
         let said = head.fenbu(&["repair", "views"])?.ok()?;
         ensure!(said.lines().count() == 2 && said.contains("(lists)"), "{said}");
@@ -82,18 +82,18 @@ fn a_repair_makes_lists_and_records_again_while_the_node_goes_on() {
 
         // Gone altogether: nobody would meet it, and only the sums tell.
         damage(head, &format!("DELETE FROM documents WHERE document = x'{}'", posts[2]))?;
-        assert_eq!(head.fenbu(&["post", "show", &posts[2]])?.code, 4);
+        assert_eq!(head.fenbu(&["topic", "show", &posts[2]])?.code, 4);
         let repaired = head.fenbu(&["repair", "documents", "--space", "federation"])?;
         let said = format!("{}{}", repaired.stdout, repaired.stderr);
         ensure!(repaired.code == 0 && said.contains("1 differed, 0 of them damaged"), "{said}");
         assert_eq!(titles(head)?, before);
-        assert_eq!(head.shows("posts", &posts[2])?["fields"]["title"], "三");
+        assert_eq!(head.shows("topics", &posts[2])?["fields"]["title"], "三");
         let again = head.fenbu(&["repair", "documents", "--lang", "zh-CN"])?;
         ensure!(again.stderr.contains("没有出入"), "{again:?}");
 
         let nowhere = head.fenbu(&["repair", "documents", "--space", "nowhere"])?;
         super::refused(&nowhere, 4, &["no space 'nowhere'", "fenbu directory"])?;
-        cluster.node("alice").writes("posts", json!({ "title": "四", "column": "news" }))?;
+        cluster.node("alice").writes("topics", json!({ "title": "四", "column": "news" }))?;
         cluster.settle()
     });
 }
@@ -144,13 +144,13 @@ fn a_record_that_its_entries_do_not_give_is_found_by_any_peer_and_made_again() {
         cluster.join("bob", "yancheng")?;
         cluster.settle()?;
         let kept = Kept::of(cluster.node("head"), &posts[0])?;
-        cluster.node("alice").edits("posts", &posts[0], json!({ "title": "一改" }))?;
+        cluster.node("alice").edits("topics", &posts[0], json!({ "title": "一改" }))?;
         cluster.settle()?;
         cluster.node_mut("head").stop()?;
         kept.put_back(cluster.node("head"), &posts[0])?;
         cluster.node_mut("head").start()?;
         cluster.until(Patience::SETTLE, || {
-            let post = cluster.node("head").shows("posts", &posts[0])?;
+            let post = cluster.node("head").shows("topics", &posts[0])?;
             ensure!(post["fields"]["title"] == "一改", "{post}");
             Ok(())
         })?;

@@ -94,7 +94,7 @@ fn with_the_root_key_from_a_file_another_node_becomes_the_admin() {
     story(|cluster| {
         cluster.join("alice", "lianyungang")?;
         cluster.join("bob", "yancheng")?;
-        cluster.node("head").writes("posts", json!({"title": "Before"}))?;
+        cluster.node("head").writes("topics", json!({"title": "Before"}))?;
         cluster.settle()?;
         let stick = cluster.home().join("stick.key");
         let stick = text(&stick)?.to_owned();
@@ -125,12 +125,12 @@ fn with_the_root_key_from_a_file_another_node_becomes_the_admin() {
         cluster.join_with("carol", token.trim(), |_| Ok(()))?;
         let told = one_directory(cluster, &["alice", "bob", "carol"])?;
         assert_eq!(told["admin"], cluster.node("alice").status()?["node"]);
-        let post = cluster.node("carol").writes("posts", json!({"title": "New here"}))?;
+        let post = cluster.node("carol").writes("topics", json!({"title": "New here"}))?;
         let member = cluster.node("bob").writes("members", json!({"name": "李雪"}))?;
         cluster.settle()?;
         for name in ["alice", "bob", "carol"] {
-            assert_eq!(cluster.node(name).lists("posts")?.len(), 2, "{name}");
-            cluster.node(name).shows("posts", &post)?;
+            assert_eq!(cluster.node(name).lists("topics")?.len(), 2, "{name}");
+            cluster.node(name).shows("topics", &post)?;
         }
         cluster.node("bob").shows("members", &member)?;
 
@@ -149,7 +149,7 @@ fn a_forked_directory_stops_changes_and_not_writing_and_the_root_key_ends_it() {
     story(|cluster| {
         cluster.join("alice", "lianyungang")?;
         cluster.join("bob", "yancheng")?;
-        cluster.node("alice").writes("posts", json!({"title": "Before"}))?;
+        cluster.node("alice").writes("topics", json!({"title": "Before"}))?;
         cluster.settle()?;
         for name in ["alice", "bob", "head"] {
             cluster.node_mut(name).stop()?;
@@ -188,9 +188,9 @@ fn a_forked_directory_stops_changes_and_not_writing_and_the_root_key_ends_it() {
             cluster.node("head").fenbu(&["invite", "--unit", "wuxi", "--name", "无锡"])?;
         refused(&invited, 1, &["until the root key recovers it"])?;
         refused(&cluster.node("alice").fenbu(&["doctor"])?, 6, &["fenbu root recover"])?;
-        let during = cluster.node("alice").writes("posts", json!({"title": "During"}))?;
+        let during = cluster.node("alice").writes("topics", json!({"title": "During"}))?;
         cluster.until(Patience::SETTLE, || {
-            cluster.node("bob").shows("posts", &during)?;
+            cluster.node("bob").shows("topics", &during)?;
             Ok(())
         })?;
 
@@ -205,16 +205,16 @@ fn a_forked_directory_stops_changes_and_not_writing_and_the_root_key_ends_it() {
         assert_eq!(told["nodes"].as_array().map(Vec::len), Some(3), "{told}");
         cluster.settle()?;
         for name in ["head", "alice", "bob"] {
-            let posts = cluster.node(name).lists("posts")?;
+            let posts = cluster.node(name).lists("topics")?;
             assert_eq!(posts.len(), 2, "{name}: {posts:?}");
         }
 
         // Directory changes go on, and a second recovery needs a reason.
         refused(&cluster.node("bob").fenbu(&recover)?, 1, &["is not forked"])?;
         cluster.join("erin", "wuxi")?;
-        cluster.node("alice").writes("posts", json!({"title": "After"}))?;
+        cluster.node("alice").writes("topics", json!({"title": "After"}))?;
         cluster.settle()?;
-        assert_eq!(cluster.node("erin").lists("posts")?.len(), 3);
+        assert_eq!(cluster.node("erin").lists("topics")?.len(), 3);
         one_directory(cluster, &["head", "alice", "bob", "erin"])?;
         Ok(())
     });

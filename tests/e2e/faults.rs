@@ -58,14 +58,14 @@ impl<'a> Disk<'a> {
     }
 
     fn write(&mut self, title: &str) -> Result<()> {
-        let id = self.cluster.node(self.node).writes("posts", json!({ "title": title }))?;
+        let id = self.cluster.node(self.node).writes("topics", json!({ "title": title }))?;
         self.acknowledged.insert(id);
         Ok(())
     }
 
     /// Everything acknowledged is listed.
     fn serves(&self) -> Result<()> {
-        let listed = self.cluster.node(self.node).lists("posts")?;
+        let listed = self.cluster.node(self.node).lists("topics")?;
         let shown: BTreeSet<&str> = listed.iter().filter_map(|p| p["id"].as_str()).collect();
         let lost = self.acknowledged.iter().find(|id| !shown.contains(id.as_str()));
         ensure!(lost.is_none(), "{} does not show {lost:?}", self.node);
@@ -78,7 +78,7 @@ impl<'a> Disk<'a> {
         let cluster = &*self.cluster;
         let mut id = None;
         cluster.until(Patience::SETTLE, || {
-            id = Some(cluster.node(self.node).writes("posts", json!({ "title": "Well again" }))?);
+            id = Some(cluster.node(self.node).writes("topics", json!({ "title": "Well again" }))?);
             Ok(())
         })?;
         self.acknowledged.extend(id);
@@ -134,7 +134,7 @@ fn an_import_on_a_failing_disk_ends_with_an_error_and_is_done_by_the_next() {
         cluster.join("alice", "lianyungang")?;
         let lines: String = (0..40)
             .map(|n| {
-                json!({"kind": "post", "id": format!("{n:032x}"), "fields": {"title": "Old"}})
+                json!({"kind": "topic", "id": format!("{n:032x}"), "fields": {"title": "Old"}})
                     .to_string()
                     + "\n"
             })
@@ -166,9 +166,9 @@ fn a_backlog_that_meets_a_failing_disk_arrives_once_the_disk_is_well() {
             for n in 0..20 {
                 let title = format!("{how}, {n}");
                 let alice = disk.cluster.node("alice");
-                disk.acknowledged.insert(alice.writes("posts", json!({ "title": title }))?);
+                disk.acknowledged.insert(alice.writes("topics", json!({ "title": title }))?);
             }
-            disk.cluster.node("head").lists("posts").context("reading goes on")?;
+            disk.cluster.node("head").lists("topics").context("reading goes on")?;
             disk.fails("")?;
             disk.cluster.settle().with_context(|| how.to_owned())?;
             disk.serves()?;
@@ -210,30 +210,30 @@ fn a_repair_on_a_failing_disk_changes_nothing_and_is_done_by_the_next() {
 fn below_the_floor_of_free_space_nothing_is_written_and_everything_read() {
     story(|cluster| {
         cluster.join("alice", "lianyungang")?;
-        let post = cluster.node("alice").writes("posts", json!({ "title": "Before" }))?;
+        let post = cluster.node("alice").writes("topics", json!({ "title": "Before" }))?;
         cluster.settle()?;
         let alice = cluster.node_mut("alice");
         alice.stop()?;
         alice.set("FENBU_STORE_FREE_BYTES_MIN", "1000000000000");
         alice.start()?;
-        let said = cluster.node("alice").fenbu(&["post", "add", "--title", "After"])?;
+        let said = cluster.node("alice").fenbu(&["topic", "add", "--title", "After"])?;
         super::refused(&said, 1, &["are kept free", "Free some space"])?;
         let zh =
-            cluster.node("alice").fenbu(&["post", "add", "--title", "后", "--lang", "zh-CN"])?;
+            cluster.node("alice").fenbu(&["topic", "add", "--title", "后", "--lang", "zh-CN"])?;
         super::refused(&zh, 1, &["须保留", "清理空间"])?;
-        assert_eq!(cluster.node("alice").shows("posts", &post)?["fields"]["title"], "Before");
+        assert_eq!(cluster.node("alice").shows("topics", &post)?["fields"]["title"], "Before");
         let doctor = cluster.node("alice").fenbu(&["doctor"])?;
         ensure!(doctor.code == 6 && doctor.stdout.contains("are kept free"), "{doctor:?}");
-        cluster.node("head").writes("posts", json!({ "title": "Meanwhile" }))?;
-        ensure!(cluster.node("alice").lists("posts")?.len() == 1, "it was received");
+        cluster.node("head").writes("topics", json!({ "title": "Meanwhile" }))?;
+        ensure!(cluster.node("alice").lists("topics")?.len() == 1, "it was received");
         // There is room again.
         let alice = cluster.node_mut("alice");
         alice.stop()?;
         alice.set("FENBU_STORE_FREE_BYTES_MIN", "0");
         alice.start()?;
-        cluster.node("alice").writes("posts", json!({ "title": "After" }))?;
+        cluster.node("alice").writes("topics", json!({ "title": "After" }))?;
         cluster.settle()?;
-        ensure!(cluster.node("alice").lists("posts")?.len() == 3);
+        ensure!(cluster.node("alice").lists("topics")?.len() == 3);
         Ok(())
     });
 }

@@ -16,7 +16,7 @@ fn two_copies_of_a_node_write_and_nothing_of_either_is_lost() {
         cluster.join("alice", "lianyungang")?;
         cluster.join("bob", "yancheng")?;
         let alice = cluster.node("alice");
-        let shared = alice.writes("posts", json!({"title": "Shared", "body": "one two"}))?;
+        let shared = alice.writes("topics", json!({"title": "Shared", "brief": "one two"}))?;
         cluster.settle()?;
         cluster.node_mut("alice").stop()?;
         cluster.copy("alice", "twin")?;
@@ -26,30 +26,30 @@ fn two_copies_of_a_node_write_and_nothing_of_either_is_lost() {
         cluster.node_mut("alice").start()?;
         cluster.node_mut("twin").start()?;
         let (alice, twin, bob) = (cluster.node("alice"), cluster.node("twin"), cluster.node("bob"));
-        let first = alice.writes("posts", json!({"title": "By the first"}))?;
-        alice.edits("posts", &shared, json!({"body": "one two three"}))?;
-        let second = twin.writes("posts", json!({"title": "By the second"}))?;
-        twin.edits("posts", &shared, json!({"column": "culture"}))?;
+        let first = alice.writes("topics", json!({"title": "By the first"}))?;
+        alice.edits("topics", &shared, json!({"brief": "one two three"}))?;
+        let second = twin.writes("topics", json!({"title": "By the second"}))?;
+        twin.edits("topics", &shared, json!({"column": "culture"}))?;
         cluster.until(Patience::SETTLE, || {
-            ensure!(bob.shows("posts", &shared)?["fields"]["column"] == "culture", "not yet");
-            bob.shows("posts", &second).map(drop)
+            ensure!(bob.shows("topics", &shared)?["fields"]["column"] == "culture", "not yet");
+            bob.shows("topics", &second).map(drop)
         })?;
-        bob.edits("posts", &second, json!({"body": "Bob goes on."}))?;
-        bob.edits("posts", &shared, json!({"body": "zero one two"}))?;
+        bob.edits("topics", &second, json!({"brief": "Bob goes on."}))?;
+        bob.edits("topics", &shared, json!({"brief": "zero one two"}))?;
 
         cluster.heal();
         agree(cluster)?;
         for name in NODES {
             let node = cluster.node(name);
             let post =
-                |id: &str| Ok::<_, anyhow::Error>(node.shows("posts", id)?["fields"].clone());
+                |id: &str| Ok::<_, anyhow::Error>(node.shows("topics", id)?["fields"].clone());
             assert_eq!(post(&first)?["title"], "By the first", "{name}");
             let of_second = post(&second)?;
             assert_eq!(of_second["title"], "By the second", "{name}");
-            assert_eq!(of_second["body"], "Bob goes on.", "{name}");
+            assert_eq!(of_second["brief"], "Bob goes on.", "{name}");
             let of_shared = post(&shared)?;
             assert_eq!(of_shared["column"], "culture", "{name}");
-            assert_eq!(of_shared["body"], "zero one two three", "{name}");
+            assert_eq!(of_shared["brief"], "zero one two three", "{name}");
         }
         told_in_words(cluster)?;
 
@@ -60,7 +60,7 @@ fn two_copies_of_a_node_write_and_nothing_of_either_is_lost() {
             cluster.node_mut(name).kill()?;
             cluster.node_mut(name).start()?;
         }
-        cluster.node("alice").writes("posts", json!({"title": "And on"}))?;
+        cluster.node("alice").writes("topics", json!({"title": "And on"}))?;
         agree(cluster)?;
         let after =
             (changes(cluster.node("head"), &shared)?, changes(cluster.node("head"), &second)?);
@@ -101,7 +101,7 @@ fn told_in_words(cluster: &Cluster) -> Result<()> {
 }
 
 fn changes(node: &Node, id: &str) -> Result<usize> {
-    Ok(node.history("posts", id)?.len())
+    Ok(node.history("topics", id)?.len())
 }
 
 /// Waits until all hold the same entries, have made the same documents of them, and have nothing left to do.

@@ -55,7 +55,7 @@ fn with_posts(cluster: &mut Cluster) -> Result<()> {
     cluster.join("alice", "lianyungang")?;
     for name in ["head", "alice"] {
         for n in 0..5 {
-            cluster.node(name).writes("posts", json!({ "title": format!("{name} {n}") }))?;
+            cluster.node(name).writes("topics", json!({ "title": format!("{name} {n}") }))?;
         }
         cluster.node(name).writes("members", json!({ "name": "王海" }))?;
     }
@@ -66,7 +66,7 @@ fn with_posts(cluster: &mut Cluster) -> Result<()> {
 fn rotten_entries_of_others_and_of_its_own_are_fetched_again() {
     story(|cluster| {
         with_posts(cluster)?;
-        let posts = cluster.node("head").lists("posts")?.len();
+        let posts = cluster.node("head").lists("topics")?.len();
         let rotten = rot(cluster.node("head"))?;
         ensure!(rotten >= 4, "{rotten}");
         // They may be back before it has answered.
@@ -81,14 +81,14 @@ fn rotten_entries_of_others_and_of_its_own_are_fetched_again() {
         let check = check(cluster.node("head"), &["doctor", "--deep", "--json"], "damage")?;
         ensure!(check.to_string().contains("no damage"), "{check}");
         // It writes on in its own log, and a newcomer gets all of it from here alone.
-        cluster.node("head").writes("posts", json!({ "title": "after" }))?;
+        cluster.node("head").writes("topics", json!({ "title": "after" }))?;
         let status = cluster.node("head").status()?;
         ensure!(status["incarnation"]["number"] == 0, "{status}");
         cluster.settle()?;
         cluster.cut("alice");
         cluster.join("bob", "yancheng")?;
         cluster.until(Patience::SETTLE, || {
-            ensure!(cluster.node("bob").lists("posts")?.len() == posts + 1);
+            ensure!(cluster.node("bob").lists("topics")?.len() == posts + 1);
             Ok(())
         })?;
         cluster.node_mut("head").stop()?;
@@ -102,7 +102,7 @@ fn rotten_entries_of_others_and_of_its_own_are_fetched_again() {
 fn a_peer_that_asks_for_rotten_entries_gets_them_once_they_are_whole() {
     story(|cluster| {
         with_posts(cluster)?;
-        let posts = cluster.node("head").lists("posts")?.len();
+        let posts = cluster.node("head").lists("topics")?.len();
         rot(cluster.node("head"))?;
         cluster.cut("alice");
         cluster.join("bob", "yancheng")?;
@@ -115,11 +115,11 @@ fn a_peer_that_asks_for_rotten_entries_gets_them_once_they_are_whole() {
             );
             Ok(())
         })?;
-        ensure!(cluster.node("bob").lists("posts")?.is_empty());
-        ensure!(cluster.node("head").lists("posts")?.len() == posts, "reading goes on");
+        ensure!(cluster.node("bob").lists("topics")?.is_empty());
+        ensure!(cluster.node("head").lists("topics")?.len() == posts, "reading goes on");
         cluster.heal();
         cluster.settle()?;
-        ensure!(cluster.node("bob").lists("posts")?.len() == posts);
+        ensure!(cluster.node("bob").lists("topics")?.len() == posts);
         for name in ["head", "bob"] {
             cluster.node_mut(name).stop()?;
             assert_eq!(lacking(cluster.node(name))?, [], "{name}");
@@ -134,7 +134,7 @@ fn entries_that_no_peer_has_are_named_and_hold_up_nothing_else() {
     story(|cluster| {
         with_posts(cluster)?;
         cluster.cut("alice");
-        cluster.node("alice").writes("posts", json!({ "title": "here alone" }))?;
+        cluster.node("alice").writes("topics", json!({ "title": "here alone" }))?;
         // The newest run of each log, while the node is down: what its logs end in.
         cluster.node_mut("alice").stop()?;
         connection(cluster.node("alice"))?.execute(
@@ -144,9 +144,9 @@ fn entries_that_no_peer_has_are_named_and_hold_up_nothing_else() {
         cluster.node_mut("alice").start()?;
         let alice = cluster.node("alice");
         // Its place in the log may have been shown to somebody, so nothing is written there again.
-        alice.writes("posts", json!({ "title": "afterwards" }))?;
+        alice.writes("topics", json!({ "title": "afterwards" }))?;
         ensure!(alice.status()?["incarnation"]["number"].as_u64() > Some(0));
-        ensure!(alice.lists("posts")?.len() == 12, "the record itself is whole");
+        ensure!(alice.lists("topics")?.len() == 12, "the record itself is whole");
         cluster.heal();
         cluster.until(Patience::SETTLE, || {
             let check = check(cluster.node("alice"), &["doctor", "--deep", "--json"], "damage")?;
@@ -155,7 +155,7 @@ fn entries_that_no_peer_has_are_named_and_hold_up_nothing_else() {
                 check["level"] == "error" && said.contains("no node that is connected"),
                 "{check}"
             );
-            let titles = cluster.node("head").lists("posts")?;
+            let titles = cluster.node("head").lists("topics")?;
             ensure!(titles.iter().any(|p| p["title"] == "afterwards"), "{titles:?}");
             Ok(())
         })
@@ -191,8 +191,8 @@ fn with_long_posts(cluster: &mut Cluster) -> Result<()> {
     for name in ["head", "alice"] {
         for n in 0..40 {
             let post =
-                json!({ "title": format!("{name} {n}"), "body": format!("{n} ").repeat(400) });
-            cluster.node(name).writes("posts", post)?;
+                json!({ "title": format!("{name} {n}"), "brief": format!("{n} ").repeat(400) });
+            cluster.node(name).writes("topics", post)?;
         }
     }
     cluster.settle()
@@ -201,7 +201,7 @@ fn with_long_posts(cluster: &mut Cluster) -> Result<()> {
 /// All is there again, here and there, and it takes writes.
 fn is_whole_again(cluster: &Cluster, posts: usize) -> Result<()> {
     cluster.until(Patience::SETTLE, || {
-        let found = cluster.node("alice").lists("posts")?.len();
+        let found = cluster.node("alice").lists("topics")?.len();
         ensure!(found == posts, "{found} of {posts}");
         let damage = check(cluster.node("alice"), &["doctor", "--deep", "--json"], "damage")?;
         ensure!(damage["ok"] == true, "{damage}");
@@ -209,7 +209,7 @@ fn is_whole_again(cluster: &Cluster, posts: usize) -> Result<()> {
         ensure!(store["ok"] == true, "{store}");
         Ok(())
     })?;
-    cluster.node("alice").writes("posts", json!({ "title": "afterwards" }))?;
+    cluster.node("alice").writes("topics", json!({ "title": "afterwards" }))?;
     cluster.settle()?;
     let log = cluster.node("alice").log_text();
     ensure!(log.contains("the database was made anew"), "{}", cluster.node("alice").log_tail());
@@ -249,7 +249,7 @@ fn pages_torn_while_it_was_down_are_noticed_by_itself() {
         ensure!(tear(alice, 2)? > 2);
         alice.start()?;
         // A new post of head office, or of its own, meets them at the latest.
-        cluster.node("head").writes("posts", json!({ "title": "news" }))?;
+        cluster.node("head").writes("topics", json!({ "title": "news" }))?;
         is_whole_again(cluster, 81)
     });
 }

@@ -7,18 +7,18 @@ use fenbu_tests::cluster::Patience;
 use serde_json::json;
 
 #[test]
-fn a_post_travels_and_a_roster_stays_at_home_and_at_head_office() {
+fn a_topic_travels_and_a_roster_stays_at_home_and_at_head_office() {
     story(|cluster| {
         cluster.join("alice", "lianyungang")?;
         cluster.join("bob", "yancheng")?;
         let alice = cluster.node("alice");
-        let post = alice.writes("posts", json!({"title": "雪夜追缉", "column": "style"}))?;
+        let topic = alice.writes("topics", json!({"title": "雪夜追缉", "column": "style"}))?;
         let member = alice.writes("members", json!({"name": "王海", "stage": "full"}))?;
         let meeting = alice.writes("meetings", json!({"kind": "lecture", "branch": "第一支部"}))?;
         cluster.settle()?;
 
         for name in ["head", "alice", "bob"] {
-            let shown = cluster.node(name).shows("posts", &post)?;
+            let shown = cluster.node(name).shows("topics", &topic)?;
             assert_eq!(shown["fields"]["title"], "雪夜追缉", "{name}");
         }
         for name in ["head", "alice"] {
@@ -33,7 +33,7 @@ fn a_post_travels_and_a_roster_stays_at_home_and_at_head_office() {
         ensure!(listed.code == 0 && listed.stdout.is_empty(), "{listed:?}");
         assert_eq!(bob.fenbu(&["member", "show", &member])?.code, 4);
         assert_eq!(bob.fenbu(&["meeting", "show", &meeting])?.code, 4);
-        ensure!(bob.fenbu(&["export"])?.ok()?.lines().count() == 1, "only the post");
+        ensure!(bob.fenbu(&["export"])?.ok()?.lines().count() == 1, "only the topic");
         let (held, carried) = (alice.space("lianyungang")?, bob.space("lianyungang")?);
         assert_eq!(carried["log_digest"], held["log_digest"]);
         assert_eq!(carried["entries"], 2);
@@ -44,7 +44,7 @@ fn a_post_travels_and_a_roster_stays_at_home_and_at_head_office() {
 
         // A reader says of another's record where it is safe, although it wrote nothing itself.
         cluster.until(Patience::SETTLE, || {
-            for (name, kind, id) in [("head", "members", &member), ("bob", "posts", &post)] {
+            for (name, kind, id) in [("head", "members", &member), ("bob", "topics", &topic)] {
                 let safe = &cluster.node(name).shows(kind, id)?["safe_on"];
                 ensure!(*safe == json!({"k": 3, "n": 3}), "{name}: {safe}");
             }

@@ -198,7 +198,7 @@ fn a_damaged_database_is_told_and_troubles_nobody_else() {
             let title = format!("Post {n}");
             cluster
                 .node("alice")
-                .writes("posts", json!({"title": title, "body": "long ".repeat(200)}))?;
+                .writes("topics", json!({"title": title, "brief": "long ".repeat(200)}))?;
         }
         cluster.settle()?;
         cluster.node_mut("alice").stop()?;
@@ -233,14 +233,14 @@ fn a_damaged_database_is_told_and_troubles_nobody_else() {
             bail!("it starts the second time");
         }
         let head = cluster.node("head");
-        head.writes("posts", json!({"title": "Life goes on"}))?;
-        assert_eq!(head.lists("posts")?.len(), 21);
+        head.writes("topics", json!({"title": "Life goes on"}))?;
+        assert_eq!(head.lists("topics")?.len(), 21);
         assert_eq!(head.status()?["alarms"], json!([]));
 
         // As the message says: an empty folder and a new token bring everything back.
         cluster.join("alice-2", "lianyungang")?;
         cluster.until(fenbu_tests::cluster::Patience::SETTLE, || {
-            ensure!(cluster.node("alice-2").lists("posts")?.len() == 21, "not all is back");
+            ensure!(cluster.node("alice-2").lists("topics")?.len() == 21, "not all is back");
             Ok(())
         })
     });

@@ -5,8 +5,9 @@ use fenbu_tests::cluster::page;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "conflicts",
+    "following-changes",
     "getting-started",
     "import-export",
     "joining-by-files",
@@ -29,6 +30,11 @@ fn perform(name: &str) {
 #[test]
 fn conflicts() {
     perform("conflicts");
+}
+
+#[test]
+fn following_changes() {
+    perform("following-changes");
 }
 
 #[test]

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 fn writes(node: &Node, title: &str) -> Result<String> {
-    node.writes("posts", json!({ "title": title, "column": "news" }))
+    node.writes("topics", json!({ "title": title, "column": "news" }))
 }
 
 fn titles(node: &Node) -> Result<Vec<String>> {
-    let posts = node.lists("posts")?;
+    let posts = node.lists("topics")?;
     let mut titles: Vec<String> =
         posts.iter().map(|p| p["title"].as_str().unwrap_or_default().to_owned()).collect();
     titles.sort();
@@ -75,7 +75,7 @@ fn a_backup_is_restored_and_what_came_after_it_comes_back() {
 
         // Later writes sync away, one of them an edit of what the backup holds.
         writes(cluster.node("alice"), "二")?;
-        cluster.node("alice").edits("posts", &shared, json!({ "title": "一改" }))?;
+        cluster.node("alice").edits("topics", &shared, json!({ "title": "一改" }))?;
         cluster.settle()?;
         cluster.node_mut("alice").stop()?;
         let before = history(&cluster.node("alice").dir, &me)?;
@@ -89,7 +89,7 @@ fn a_backup_is_restored_and_what_came_after_it_comes_back() {
         cluster.node_mut("alice").start()?;
         assert_eq!(titles(cluster.node("alice"))?, ["一"]);
         writes(cluster.node("alice"), "三")?;
-        cluster.node("alice").edits("posts", &shared, json!({ "column": "culture" }))?;
+        cluster.node("alice").edits("topics", &shared, json!({ "column": "culture" }))?;
         let check = is_well(cluster.node("alice"), "continuity")?;
         ensure!(
             check["level"] == "warning" && check.to_string().contains("restored backup"),
@@ -104,7 +104,7 @@ fn a_backup_is_restored_and_what_came_after_it_comes_back() {
             Ok(())
         })?;
         same_state(cluster, &["head", "alice"])?;
-        let post = cluster.node("head").shows("posts", &shared)?;
+        let post = cluster.node("head").shows("topics", &shared)?;
         assert_eq!(
             (&post["fields"]["title"], &post["fields"]["column"]),
             (&json!("一改"), &json!("culture"))
@@ -210,7 +210,7 @@ fn a_database_that_lost_its_end_uses_no_place_twice() {
                 writes(cluster.node("alice"), &format!("后 {n}"))?;
             }
             cluster.settle()?;
-            let before = cluster.node("head").lists("posts")?.len();
+            let before = cluster.node("head").lists("topics")?.len();
             cluster.node_mut("alice").kill()?;
             lose(&wal, &old)?;
             cluster.cut("alice");

@@ -12,22 +12,22 @@ fn late_work_counts_where_somebody_built_on_it_and_is_listed_where_nobody_did() 
     story(|cluster| {
         cluster.join("alice", "lianyungang")?;
         cluster.join("bob", "yancheng")?;
-        let early = cluster.node("alice").writes("posts", json!({"title": "Early"}))?;
+        let early = cluster.node("alice").writes("topics", json!({"title": "Early"}))?;
         cluster.settle()?;
 
         cluster.cut("head");
         cluster.apart("head", "alice")?;
         cluster.apart("head", "bob")?;
         let alice = cluster.node("alice");
-        let taken_up = alice.writes("posts", json!({"title": "Late, and taken up"}))?;
-        let alone = alice.writes("posts", json!({"title": "Late and alone"}))?;
-        alice.edits("posts", &early, json!({"title": "Early, changed late"}))?;
+        let taken_up = alice.writes("topics", json!({"title": "Late, and taken up"}))?;
+        let alone = alice.writes("topics", json!({"title": "Late and alone"}))?;
+        alice.edits("topics", &early, json!({"title": "Early, changed late"}))?;
         let bob = cluster.node("bob");
         cluster.until(Patience::SETTLE, || {
             ensure!(title(bob, &early)? == "Early, changed late", "bob lacks Alice's work");
             Ok(())
         })?;
-        bob.edits("posts", &taken_up, json!({"body": "Bob goes on."}))?;
+        bob.edits("topics", &taken_up, json!({"brief": "Bob goes on."}))?;
         cluster.node_mut("alice").stop()?;
 
         let head = cluster.node("head");
@@ -46,11 +46,11 @@ fn late_work_counts_where_somebody_built_on_it_and_is_listed_where_nobody_did() 
 
         for name in ["head", "bob"] {
             let node = cluster.node(name);
-            let shown = node.shows("posts", &taken_up)?;
+            let shown = node.shows("topics", &taken_up)?;
             assert_eq!(shown["fields"]["title"], "Late, and taken up", "{name}");
-            assert_eq!(shown["fields"]["body"], "Bob goes on.", "{name}");
+            assert_eq!(shown["fields"]["brief"], "Bob goes on.", "{name}");
             assert_eq!(title(node, &early)?, "Early", "{name}");
-            ensure!(node.shows("posts", &alone).is_err(), "{name} shows what nobody built on");
+            ensure!(node.shows("topics", &alone).is_err(), "{name} shows what nobody built on");
             let mut expected = [json!(alone), json!(early)];
             expected.sort_by_key(Value::to_string);
             assert_eq!(listed(node, &[], false)?, expected, "{name}");
@@ -87,7 +87,7 @@ fn listed(node: &fenbu_tests::cluster::Node, more: &[&str], count: bool) -> Resu
 }
 
 fn title(node: &fenbu_tests::cluster::Node, id: &str) -> Result<String> {
-    Ok(node.shows("posts", id)?["fields"]["title"].as_str().unwrap_or_default().to_owned())
+    Ok(node.shows("topics", id)?["fields"]["title"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Waits until head office and Bob hold the same entries and have made the same documents of them.

@@ -8,7 +8,7 @@ use serde_json::json;
 fn term_stops_cleanly_and_a_second_start_goes_on() {
     story(|cluster| {
         cluster.join("alice", "lianyungang")?;
-        let post = cluster.node("alice").writes("posts", json!({"title": "Before"}))?;
+        let post = cluster.node("alice").writes("topics", json!({"title": "Before"}))?;
         let synced = ["status", "--wait", "synced", "--timeout", "20s"];
         for name in ["alice", "head"] {
             cluster.node(name).fenbu(&synced)?.ok()?;
@@ -30,11 +30,11 @@ fn term_stops_cleanly_and_a_second_start_goes_on() {
         )?;
 
         cluster.node_mut("alice").start()?;
-        assert_eq!(cluster.node("alice").shows("posts", &post)?["fields"]["title"], "Before");
-        cluster.node("alice").writes("posts", json!({"title": "After"}))?;
+        assert_eq!(cluster.node("alice").shows("topics", &post)?["fields"]["title"], "Before");
+        cluster.node("alice").writes("topics", json!({"title": "After"}))?;
         cluster.node("alice").fenbu(&synced)?.ok()?;
         cluster.settle()?;
-        assert_eq!(cluster.node("head").lists("posts")?.len(), 2);
+        assert_eq!(cluster.node("head").lists("topics")?.len(), 2);
         Ok(())
     });
 }

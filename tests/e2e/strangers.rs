@@ -22,7 +22,7 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(30);
 fn strangers_are_told_why_and_change_nothing() {
     story(|cluster| {
         cluster.join("alice", "lianyungang")?;
-        let post = cluster.node("head").writes("posts", json!({"title": "One"}))?;
+        let post = cluster.node("head").writes("topics", json!({"title": "One"}))?;
         cluster.settle()?;
         let before = cluster.node("head").status()?;
         ensure!(before["peers"]["known"] == 1, "{before}");
@@ -40,9 +40,9 @@ fn strangers_are_told_why_and_change_nothing() {
         assert_eq!(before["directory_head"], after["directory_head"]);
         assert_eq!(after["alarms"], json!([]));
         ensure!(head.peer("alice")?["connected"] == true, "alice was cut off");
-        head.edits("posts", &post, json!({"title": "Two"}))?;
+        head.edits("topics", &post, json!({"title": "Two"}))?;
         cluster.settle()?;
-        assert_eq!(cluster.node("alice").shows("posts", &post)?["fields"]["title"], "Two");
+        assert_eq!(cluster.node("alice").shows("topics", &post)?["fields"]["title"], "Two");
         Ok(())
     });
 }

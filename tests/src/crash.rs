@@ -161,9 +161,9 @@ fn write(node: &Node, journal: Arc<Journal>, cycle: u64, writer: u64) -> JoinHan
             let answer = match &edited {
                 Some(id) => {
                     journal.asks(id, &title)?;
-                    runtime.block_on(client.patch(Route::new("posts").segment(id), &body))
+                    runtime.block_on(client.patch(Route::new("topics").segment(id), &body))
                 }
-                None => runtime.block_on(client.post(Route::new("posts"), &body)),
+                None => runtime.block_on(client.post(Route::new("topics"), &body)),
             };
             // An error is the kill: this one was never acknowledged.
             let Ok(answer) = answer else { return Ok(()) };
@@ -209,7 +209,7 @@ fn lost(cluster: &Cluster, name: &str, journal: &Journal) -> Result<u64> {
 /// Titles by id.
 fn shown(node: &Node) -> Result<BTreeMap<String, String>> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Ok(node.lists("posts")?.iter().map(|p| (text(&p["id"]), text(&p["title"]))).collect())
+    Ok(node.lists("topics")?.iter().map(|p| (text(&p["id"]), text(&p["title"]))).collect())
 }
 
 /// Xorshift: the moments need no better.

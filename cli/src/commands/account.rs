@@ -65,6 +65,17 @@ enum Act {
         #[arg(long, value_name = "FILE", default_value = "-")]
         password_file: PathBuf,
     },
+    /// Make a token with which a program asks the HTTP API for what the account may; shown once
+    Token {
+        /// The account's login, or its id
+        login: String,
+        /// What it is for
+        #[arg(long)]
+        name: String,
+        /// How long it is good for
+        #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=366))]
+        days: u32,
+    },
 }
 
 pub(super) const HELP_ZH: &[(&str, &str)] = &[
@@ -87,6 +98,10 @@ pub(super) const HELP_ZH: &[(&str, &str)] = &[
     ("edit.state", "active 启用、disabled 停用、left 已离任"),
     ("password", "设置口令，并使该账号退出登录"),
     ("password.login", "登录名"),
+    ("token", "签发令牌：程序凭它以该账号的权限使用 HTTP 接口；只显示这一次"),
+    ("token.login", "登录名，或账号标识"),
+    ("token.name", "用途"),
+    ("token.days", "有效天数"),
     ("password.password_file", "口令文件，- 表示标准输入"),
 ];
 
@@ -124,6 +139,18 @@ pub(super) async fn run(args: AccountArgs, session: &mut Session) -> Result<Exit
             }
             let changed = client.patch(Route::new("accounts").segment(&login), &body).await?;
             show(session, changed)?;
+        }
+        Act::Token { login, name, days } => {
+            let route = Route::new("accounts").segment(&login).segment("tokens");
+            let made = client.post(route, &json!({ "name": name, "days": days })).await?;
+            let rows = vec![(Key::LabelToken.into(), output::text(&made, "token"))];
+            let answer = made;
+            session.output.detail(&Detail {
+                schema: "fenbu.token/1",
+                name: "token",
+                answer,
+                rows,
+            })?;
         }
         Act::Password { login, password_file } => {
             let body = json!({ "password": password(&password_file)? });

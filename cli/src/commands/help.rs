@@ -7,9 +7,9 @@
 use clap::{Arg, ArgAction, Command};
 
 use super::{
-    HELP_ZH, account, admit, backup, calendar, completions, config, conflicts, demo, directory,
-    doctor, export, feed, import, init, invite, join, node, page, peers, quarantine, repair,
-    report, restore, revoke, root, search, space, status, sync, template,
+    HELP_ZH, account, admit, backup, calendar, changes, completions, config, conflicts, demo,
+    directory, doctor, export, feed, import, init, invite, join, node, page, peers, quarantine,
+    repair, report, restore, revoke, root, search, space, status, sync, template,
 };
 use crate::lang::Lang;
 
@@ -27,6 +27,7 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "quarantine" => quarantine::HELP_ZH,
         "conflicts" => conflicts::HELP_ZH,
         "search" => search::HELP_ZH,
+        "changes" => changes::HELP_ZH,
         "revoke" => revoke::HELP_ZH,
         "account" => account::HELP_ZH,
         "space" => space::HELP_ZH,

@@ -9,6 +9,7 @@ mod account;
 mod admit;
 mod backup;
 mod calendar;
+mod changes;
 mod completions;
 mod config;
 mod conflicts;
@@ -118,6 +119,7 @@ enum Verb {
     Feed(feed::FeedArgs),
     Page(page::PageArgs),
     Search(search::SearchArgs),
+    Changes(changes::ChangesArgs),
     Status(status::StatusArgs),
     Peers(peers::PeersArgs),
     Sync(sync::SyncArgs),
@@ -289,6 +291,7 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Calendar(args) => block_on(calendar::run(args, session)),
         Verb::Feed(args) => block_on(feed::run(args, session)),
         Verb::Page(args) => block_on(page::run(args, session)),
+        Verb::Changes(args) => block_on(changes::run(args, session)),
         Verb::Search(args) => block_on(search::run(args, session)),
         Verb::Status(args) => block_on(status::run(args, session)),
         Verb::Peers(args) => block_on(peers::run(args, session)),

@@ -148,6 +148,8 @@ fn every_verb_parses() {
         "import a.jsonl --partial --dry-run",
         "import -",
         "export --kind post",
+        "changes --after 0-1 --kind post --unit hq --limit 3",
+        "changes --follow",
         "status --wait synced --timeout 30s",
         "peers -o wide",
         "sync --watch",

@@ -62,6 +62,11 @@ impl Standing {
         self.records.get(plural).copied().unwrap_or(0)
     }
 
+    /// Posts that are out.
+    pub(super) fn published(&self) -> u64 {
+        self.posts_by_column.values().sum()
+    }
+
     /// How many there are of each kind of record, by its name.
     pub(super) fn by_kind(&self) -> BTreeMap<&'static str, u64> {
         ALL.into_iter().map(|schema| (schema.name, self.count(schema.plural))).collect()

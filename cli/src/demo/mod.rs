@@ -138,7 +138,7 @@ fn show(report: &Report, output: &mut Output) -> Result<()> {
 fn row(standing: &Standing) -> Value {
     json!({
         "unit": standing.unit,
-        "posts": standing.count("posts"),
+        "posts": standing.published(),
         "members": standing.count("members"),
         "meetings": standing.count("meetings"),
         "entries": standing.entries,

@@ -120,10 +120,11 @@ impl Scene<'_> {
         people[place % people.len()]
     }
 
-    /// Id and title of one of the posts; of this unit's where `own`.
+    /// Id and title of one of the published posts; of this unit's where `own`.
     fn post(&self, place: usize, own: bool) -> (DocId, String) {
         let posts = self.sample.posts.iter().enumerate();
-        let posts: Vec<_> = posts.filter(|(_, plan)| !own || plan.unit == self.unit).collect();
+        let ours = |plan: &super::posts::Plan| !own || plan.unit == self.unit;
+        let posts: Vec<_> = posts.filter(|(_, p)| p.is_published() && ours(p)).collect();
         let (index, plan) = posts[place % posts.len()];
         let post = self.sample.post(index, plan);
         let title = post.fields["title"].as_str().unwrap_or_default().to_owned();

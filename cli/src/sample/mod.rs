@@ -73,6 +73,7 @@ impl SampleRecord {
 pub struct Expected {
     pub branches: usize,
     pub terms: usize,
+    /// Those that are published, which everybody reads.
     pub posts: usize,
     pub posts_by_column: BTreeMap<String, usize>,
     pub posts_by_status: BTreeMap<String, usize>,
@@ -92,19 +93,27 @@ pub struct ExpectedOfUnit {
     pub posts: usize,
     pub members: usize,
     pub meetings: usize,
+    /// Posts that are not published, and stay in the unit.
+    pub unpublished: usize,
     /// Care visits, which stay in the unit.
     pub care_visits: usize,
 }
 
 impl ExpectedOfUnit {
     pub fn records(&self) -> usize {
-        self.posts + self.members + self.meetings
+        self.posts + self.unpublished + self.members + self.meetings
     }
 }
 
 impl Expected {
+    /// Posts that are not published, of all units.
+    pub fn unpublished(&self) -> usize {
+        self.by_unit.values().map(|own| own.unpublished).sum()
+    }
+
     pub fn records(&self) -> usize {
-        let main = self.branches + self.terms + self.posts + self.members + self.meetings;
+        let posts = self.posts + self.unpublished();
+        let main = self.branches + self.terms + posts + self.members + self.meetings;
         main + self.ledgers.values().sum::<usize>()
     }
 }
@@ -153,11 +162,12 @@ impl Sample {
 
     /// How many records there are, from the plan alone.
     pub fn expected(&self) -> Expected {
+        let published = || self.posts.iter().filter(|post| post.is_published());
         let mut expected = Expected {
             branches: self.branches.len(),
             terms: self.branches.iter().map(tree::terms_count).sum(),
-            posts: self.posts.len(),
-            posts_by_column: count(self.posts.iter().map(|post| post.column)),
+            posts: published().count(),
+            posts_by_column: count(published().map(|post| post.column)),
             posts_by_status: posts::by_status(),
             members: self.branches.iter().map(|branch| branch.members).sum(),
             members_by_stage: count(self.people.iter().flatten().map(|person| person.stage)),
@@ -171,7 +181,12 @@ impl Sample {
         };
         for (index, unit) in self.units.iter().enumerate() {
             let mut of_unit = ExpectedOfUnit {
-                posts: self.posts.iter().filter(|post| post.unit == index).count(),
+                posts: published().filter(|post| post.unit == index).count(),
+                unpublished: self
+                    .posts
+                    .iter()
+                    .filter(|p| p.unit == index && !p.is_published())
+                    .count(),
                 care_visits: ledgers::AT_HOME.1,
                 ..ExpectedOfUnit::default()
             };

@@ -11,13 +11,13 @@ use super::prose::{CULTURE, Facts, Genre, NEWS, PIONEER, STYLE, draw};
 use super::rng::Rng;
 use super::roster::{Person, SampleBranch};
 
-/// Posts in the whole federation, however many units share them.
+/// Published posts in the whole federation, however many units share them.
 pub const POSTS: usize = 459;
 /// Posts in each column; they sum to [`POSTS`].
 pub const POSTS_BY_COLUMN: [(&str, usize); 4] =
     [("news", 293), ("style", 70), ("culture", 66), ("pioneer", 30)];
-/// Of the latest posts, those still waiting for review and those not yet handed in; all the
-/// others are published.
+/// And those that wait for review, and those not handed in yet, written on the last day: each unit's own
+/// and head office's to read.
 pub const POSTS_SUBMITTED: usize = 6;
 pub const POSTS_DRAFT: usize = 3;
 
@@ -35,7 +35,13 @@ pub(super) struct Plan {
     written: Date,
 }
 
-/// All posts in order of time. Every unit has at least one.
+impl Plan {
+    pub(super) fn is_published(&self) -> bool {
+        self.status == "published"
+    }
+}
+
+/// All posts in order of time, the published ones first. Every unit has at least one of those.
 pub(super) fn plan(rng: &mut Rng, units: usize) -> Vec<Plan> {
     let mut columns: Vec<&'static str> = POSTS_BY_COLUMN
         .iter()
@@ -63,21 +69,28 @@ pub(super) fn plan(rng: &mut Rng, units: usize) -> Vec<Plan> {
         status: status(i),
         written: plus_days(first_day, day as i32),
     };
-    columns.into_iter().zip(authors.into_iter().zip(days)).enumerate().map(plan_of).collect()
+    let mut all: Vec<Plan> =
+        columns.into_iter().zip(authors.into_iter().zip(days)).enumerate().map(plan_of).collect();
+    for index in POSTS..POSTS + POSTS_SUBMITTED + POSTS_DRAFT {
+        let (column, _) = POSTS_BY_COLUMN[index % POSTS_BY_COLUMN.len()];
+        let (unit, status) = (rng.weighted(&weights), status(index));
+        all.push(Plan { unit, column, status, written: LAST_DAY });
+    }
+    all
 }
 
 fn status(index: usize) -> &'static str {
-    match POSTS - index {
-        from_last if from_last <= POSTS_DRAFT => "draft",
-        from_last if from_last <= POSTS_DRAFT + POSTS_SUBMITTED => "submitted",
-        _ => "published",
+    match index {
+        0..POSTS => "published",
+        _ if index < POSTS + POSTS_SUBMITTED => "submitted",
+        _ => "draft",
     }
 }
 
 /// Posts by status, of the whole federation.
 pub(super) fn by_status() -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for index in 0..POSTS {
+    for index in 0..POSTS + POSTS_SUBMITTED + POSTS_DRAFT {
         *counts.entry(String::from(status(index))).or_default() += 1;
     }
     counts
@@ -180,15 +193,20 @@ mod tests {
     fn the_totals_hold_for_any_number_of_units() {
         for units in [1, 2, 3, 16, 64] {
             let plan = plan(&mut Rng::new(5), units);
-            assert_eq!(plan.len(), POSTS);
+            let (published, own) = plan.split_at(POSTS);
+            assert!(published.iter().all(|p| p.status == "published"));
+            assert_eq!(own.len(), POSTS_SUBMITTED + POSTS_DRAFT);
             for (column, count) in POSTS_BY_COLUMN {
-                assert_eq!(plan.iter().filter(|p| p.column == column).count(), count);
+                assert_eq!(published.iter().filter(|p| p.column == column).count(), count);
             }
             for unit in 0..units {
-                assert!(plan.iter().any(|p| p.unit == unit), "unit {unit} of {units} is silent");
+                assert!(
+                    published.iter().any(|p| p.unit == unit),
+                    "unit {unit} of {units} is silent"
+                );
             }
             assert!(plan.is_sorted_by_key(|p| p.written));
-            assert!(plan[POSTS - 1].written <= LAST_DAY);
+            assert!(published[POSTS - 1].written <= LAST_DAY);
         }
     }
 
@@ -197,6 +215,6 @@ mod tests {
         let counts = by_status();
         assert_eq!(counts["draft"], POSTS_DRAFT);
         assert_eq!(counts["submitted"], POSTS_SUBMITTED);
-        assert_eq!(counts.values().sum::<usize>(), POSTS);
+        assert_eq!(counts["published"], POSTS);
     }
 }

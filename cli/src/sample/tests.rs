@@ -28,7 +28,7 @@ fn the_founding_picture_counts_exactly() {
         let columns: Vec<(&str, usize)> =
             expected.posts_by_column.iter().map(|(column, n)| (column.as_str(), *n)).collect();
         assert_eq!(columns, [("culture", 66), ("news", 293), ("pioneer", 30), ("style", 70)]);
-        assert_eq!(expected.posts_by_status["published"], 450);
+        assert_eq!(expected.posts_by_status["published"], 459);
     }
 }
 
@@ -48,8 +48,12 @@ fn what_is_expected_is_what_is_there() {
                 let code = |field| text(&record, field).to_owned();
                 match record.kind {
                     "post" => {
-                        of_unit.posts += 1;
-                        columns.push(code("column"));
+                        if code("status") == "published" {
+                            of_unit.posts += 1;
+                            columns.push(code("column"));
+                        } else {
+                            of_unit.unpublished += 1;
+                        }
                         statuses.push(code("status"));
                     }
                     "member" => {
@@ -206,7 +210,7 @@ fn every_record_can_be_written_by_its_unit() {
         let authors = std::sync::Arc::new(Authors {
             units: BTreeMap::from([([7; 16], unit.code.clone())]),
             head_office: "head".into(),
-            home: None,
+            ..Authors::default()
         });
         for record in sample.records_of(&unit.code) {
             let schema = schema_named(record.kind).expect("a known kind");
@@ -231,7 +235,7 @@ fn nothing_in_it_contradicts_itself() {
         let authors = std::sync::Arc::new(Authors {
             units: BTreeMap::from([([1; 16], unit.code.clone())]),
             head_office: "head".into(),
-            home: None,
+            ..Authors::default()
         });
         let mut subjects = BTreeMap::new();
         let mut groups: BTreeMap<[u8; 16], Vec<Of>> = BTreeMap::new();

@@ -140,3 +140,32 @@ pub(super) async fn set_password(
     answer["schema"] = "fenbu.account/1".into();
     Ok(Json(answer))
 }
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewToken {
+    name: String,
+    #[serde(default = "days")]
+    days: u32,
+}
+
+fn days() -> u32 {
+    90
+}
+
+/// Makes an API token. Its secret is in this answer and nowhere else.
+pub(super) async fn make_token(
+    State(daemon): Node,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let NewToken { name: token, days } = parse(&body)?;
+    let accounts = daemon.accounts.clone();
+    let secret = blocking(move || {
+        let account = named(&accounts, &name)?;
+        accounts.make_token(&account, &token, days)
+    })
+    .await??;
+    let answer = json!({ "schema": "fenbu.token/1", "token": secret, "days": days });
+    Ok((StatusCode::CREATED, Json(answer)))
+}

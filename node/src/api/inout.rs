@@ -176,7 +176,7 @@ fn disclose_all(
     let Some(reason) = reveal else { return Ok(()) };
     let personal = |s: &&&Schema| s.fields.iter().any(|f| f.personal);
     let mut schemas = schemas.iter().filter(personal);
-    schemas.try_for_each(|schema| disclose(records, schema, "*", "export", reason, caller))
+    schemas.try_for_each(|schema| disclose(records, schema, "*", "export", reason, caller.clone()))
 }
 
 async fn export_lines(
@@ -339,6 +339,10 @@ fn export_all(
     let directory = records.shared.directory.now();
     for schema in schemas {
         let outcome = records.each(schema, |shown| {
+            // What others keep the drafts of is not this node's to bring back.
+            if shown.record.is_publication() {
+                return;
+            }
             let mut fields = shown.record.to_json();
             if let Some(fields) = fields.as_object_mut() {
                 fields.remove("conflicts");

@@ -1,15 +1,20 @@
 //! The control API: HTTP with JSON under `/api/v1`, over the node's unix socket.
 //!
-//! One file per noun. Errors are problem details (RFC 9457) with a hint that says what to do. The
-//! socket is the account's own (mode 0600); who called is taken from its peer credentials.
+//! One file per noun; `routes` is the table of all of them, of which the router and `openapi.json` are
+//! made. `API.md` beside this crate's manifest is for whoever calls from outside. Errors are problem
+//! details (RFC 9457) with a hint that says what to do. The socket is the account's own (mode 0600); who
+//! called is taken from its peer credentials.
 
 mod accounts;
 mod admin;
+mod changes;
 mod conflicts;
 mod doctor;
 mod forks;
 mod inout;
+mod limits;
 mod metrics;
+mod openapi;
 mod personal;
 mod problem;
 mod quarantine;
@@ -17,18 +22,21 @@ mod records;
 mod repair;
 mod reports;
 mod root;
+mod routes;
 mod search;
 mod spaces;
 mod status;
 mod trust;
+mod versions;
 
+use crate::accounts::Account;
 use crate::daemon::Daemon;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::extract::connect_info::Connected;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::serve::IncomingStream;
+use fenbu_protocol::access::{Action, Person, allows};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,83 +47,66 @@ pub(crate) use doctor::findings;
 pub(crate) use inout::{Source, file, form_of, table_of};
 pub(crate) use personal::{disclose_to, warnings};
 pub use problem::Problem;
-pub(crate) use records::{Authors, cells_of, list_query, safe_on, schema_of, unit_of};
+pub(crate) use records::{Authors, branch_of, cells_of, list_query, safe_on, schema_of, unit_of};
+pub use routes::{Needs, PREFIX, ROUTES, Route, find};
 pub(crate) use status::{Light, alarms_of, light};
 
-/// Largest request body: an import of 50,000 records.
-const BODY_BYTES_MAX: usize = 256 << 20;
-
 /// Who is at the other end of the socket.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Caller {
     uid: Option<u32>,
+    /// Somebody signed in on the console, or the holder of a token.
+    account: Option<Arc<Account>>,
 }
 
 impl Connected<IncomingStream<'_, UnixListener>> for Caller {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self { uid: stream.io().peer_cred().ok().map(|c| c.uid()) }
+        Self { uid: stream.io().peer_cred().ok().map(|c| c.uid()), account: None }
     }
 }
 
 impl Caller {
-    /// The opaque account id that changes carry, until people have accounts.
-    fn account(self) -> String {
-        self.uid.map_or_else(String::new, |uid| format!("uid-{uid}"))
+    pub(crate) fn of_account(account: Account) -> Self {
+        Self { uid: None, account: Some(Arc::new(account)) }
+    }
+
+    /// The opaque account id that changes carry.
+    fn account(&self) -> String {
+        match &self.account {
+            Some(account) => account.id.to_string(),
+            None => self.uid.map_or_else(String::new, |uid| format!("uid-{uid}")),
+        }
+    }
+
+    /// Whether they may do something with a record of a branch. Whoever is at the unix socket owns the
+    /// node's files anyway.
+    fn may(&self, action: Action<'_>, branch: Option<&str>) -> Result<(), Problem> {
+        let person = self.account.as_ref().map_or(Person::Operator, |account| account.person());
+        match allows(&person, action, branch) {
+            true => Ok(()),
+            false => Err(Problem::not_for_you("ask your unit's administrator for the role")),
+        }
     }
 }
 
-/// Every route.
+/// The routes of the table, for whoever knows the callers.
+pub(crate) fn table() -> Router<Arc<Daemon>> {
+    let held =
+        |router: Router<_>, route: &'static Route| router.route(route.path, limits::held(route));
+    ROUTES
+        .iter()
+        .fold(Router::new(), held)
+        .layer(middleware::from_fn(problem::in_the_readers_language))
+}
+
+/// Every route of the table, and those that are for whoever watches over the node.
 pub fn router(daemon: Arc<Daemon>) -> Router {
-    let api = Router::new()
-        .route("/status", get(status::status))
-        .route("/peers", get(status::peers))
-        .route("/sync", get(status::sync))
-        .route("/directory", get(admin::directory))
-        .route("/invites", post(admin::invite))
-        .route("/admissions", post(admin::admit))
-        .route("/directory/revoke", post(trust::revoke))
-        .route("/directory/spaces", post(spaces::change))
-        .route("/directory/spaces/{label}", get(spaces::show))
-        .route("/directory/limits", post(spaces::limits))
-        .route("/directory/root/appoint", post(root::appoint))
-        .route("/directory/root/recover", post(root::recover))
-        .route("/directory/root/take", post(root::take))
-        .route("/quarantine", get(quarantine::list))
-        .route("/quarantine/reviewed", post(quarantine::reviewed))
-        .route("/conflicts", get(conflicts::list))
-        .route("/conflicts/{id}", get(conflicts::show))
-        .route("/conflicts/{id}/settle", post(conflicts::settle))
-        .route("/config", get(admin::config))
-        .route("/doctor", get(doctor::doctor))
-        .route("/schema", get(admin::schema))
-        .route("/search", get(search::search))
-        .route("/import", post(inout::import))
-        .route("/export", get(inout::export))
-        .route("/template/{kind}", get(inout::template))
-        .route("/calendar.ics", get(inout::calendar))
-        .route("/feed.atom", get(inout::feed))
-        .route("/repair/views", post(repair::views))
-        .route("/repair/documents", post(repair::documents))
-        .route("/freshness", get(reports::units))
-        .route("/reports/{name}", get(reports::report))
-        .route("/reports/{name}/seal", post(reports::seal))
-        .route("/sealed-reports/{id}/compare", get(reports::compare))
-        .route("/accounts", get(accounts::list).post(accounts::create))
-        .route("/accounts/{name}", get(accounts::show).patch(accounts::change))
-        .route("/accounts/{name}/password", post(accounts::set_password))
-        .route("/{plural}", get(records::list).post(records::create))
-        .route("/{plural}/{id}", get(records::show).patch(records::edit))
-        .route("/{plural}/{id}/reveal", post(personal::reveal))
-        .route("/{plural}/{id}/history", get(records::history))
-        .route("/{plural}/{id}/docx", get(inout::docx_of))
-        .route("/{plural}/{id}/page", get(inout::page_of));
     Router::new()
-        .nest("/api/v1", api)
+        .nest(PREFIX, table())
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(status::ready))
         .route("/metrics", get(metrics::metrics))
         .fallback(|| async { Problem::not_found("there is no such path here") })
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(problem::in_the_readers_language))
         .with_state(daemon)
 }
@@ -145,10 +136,13 @@ pub fn bind(path: &Path) -> Result<UnixListener, SocketError> {
 
 /// Serves until `stop` is true; requests under way are finished.
 pub async fn serve(listener: UnixListener, daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
+    let changes = daemon.records.shared.changes.clone();
     let service = router(daemon).into_make_service_with_connect_info::<Caller>();
     let stopped = async move {
         // An error means that the sender is gone, which is a stop too.
         let _ = stop.wait_for(|s| *s).await;
+        // Those who follow for good would be waited for.
+        changes.end();
     };
     if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
         tracing::error!(%error, "the control socket failed");
@@ -167,3 +161,6 @@ async fn blocking<T: Send + 'static>(
     }
     tokio::task::spawn_blocking(work).await.map_err(|_| Problem::stopping())
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,6 +57,11 @@ impl Problem {
         (status, told.title, told.detail, told.hint)
     }
 
+    pub(crate) fn not_signed_in() -> Self {
+        let detail = "sign in on the console, or send a token: Authorization: Bearer TOKEN";
+        Self::new(StatusCode::UNAUTHORIZED, "not-signed-in", "Not signed in", detail)
+    }
+
     /// Somebody signed in asked for what their roles do not allow.
     pub(crate) fn not_for_you(hint: &str) -> Self {
         let problem = Self::not_allowed("your roles do not allow this");
@@ -78,6 +83,28 @@ impl Problem {
 
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now", detail)
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(super) fn too_large(mib: usize) -> Self {
+        let why = format!("this path takes at most {mib} MiB at once; send less, or in parts");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", why)
+    }
+
+    pub(super) fn headers_too_large(kib: usize) -> Self {
+        let why = format!("the request's headers have more than {kib} KiB; send fewer");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Self::new(status, "headers-too-large", "Too large", why)
+    }
+
+    pub(super) fn too_slow(seconds: u64) -> Self {
+        let why = format!(
+            "not answered within {seconds} s; it may have been done all the same: look before you ask again, or ask again with the same Idempotency-Key"
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-slow", "Took too long", why)
     }
 
     fn not_allowed(detail: impl Into<String>) -> Self {
@@ -151,11 +178,27 @@ impl From<RecordError> for Problem {
             RecordError::Exists { .. } => {
                 Self::new(StatusCode::CONFLICT, "exists", "It exists already", detail)
             }
+            RecordError::Overtaken { .. } => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "changed",
+                "It has changed meanwhile",
+                detail,
+            ),
+            RecordError::OtherRequest => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "key-reused",
+                "The key stands for another request",
+                detail,
+            ),
+            RecordError::DoneBefore => {
+                Self::new(StatusCode::CONFLICT, "done-before", "It was done before", detail)
+            }
             RecordError::Edit(_) | RecordError::Sealed | RecordError::NoWay { .. } => {
                 Self::bad_request(detail)
             }
             RecordError::NotAllowed(_)
             | RecordError::NotSettler { .. }
+            | RecordError::KeptElsewhere { .. }
             | RecordError::NoKey(_)
             | RecordError::Write(WriteError::NoKey(_) | WriteError::Limit(_)) => {
                 Self::not_allowed(detail)

@@ -1,20 +1,23 @@
 //! Records: list, show, write, history.
 
 use super::personal::warnings;
-use super::{Caller, Problem, blocking};
+use super::versions::{Tag, next_page, terms};
+use super::{Caller, PREFIX, Problem, blocking};
 use crate::daemon::Daemon;
 use crate::driver::DriverStatus;
-use crate::records::{Saved, Shown};
+use crate::records::{Saved, Shown, version_of};
 use crate::store::{Cell, Cursor, ListQuery, ListedRow, Order, OrderBy};
 use crate::words::Lang;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use fenbu_protocol::access::Action;
 use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{DocId, NodeId, SpaceId};
 use fenbu_protocol::record::personal::{drop_masks, mask_fields, masked};
-use fenbu_protocol::record::{ALL, Field, HIDDEN, Schema, ValueType};
+use fenbu_protocol::record::{ALL, Field, HIDDEN, Home, Schema, ValueType};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -55,6 +58,40 @@ fn by_hand(plural: &str) -> Result<&'static Schema, Problem> {
     Ok(schema)
 }
 
+/// The branch a record is about, for roles that are good for one branch.
+pub(crate) fn branch_of(json: &Value) -> Option<String> {
+    let code = json["branch"].as_str().or_else(|| json["code"].as_str())?;
+    Some(code.to_owned())
+}
+
+/// Whether somebody may say all this of a record of a branch: contents, and each step by itself.
+fn permitted(
+    caller: &Caller,
+    schema: &'static Schema,
+    fields: &Value,
+    branch: Option<&str>,
+) -> Result<(), Problem> {
+    let none = Map::new();
+    for (name, value) in fields.as_object().unwrap_or(&none) {
+        let workflow = schema.field(name).and_then(Field::workflow);
+        let Some(workflow) = workflow else {
+            caller.may(Action::Write(schema.name), branch)?;
+            continue;
+        };
+        match value["op"].as_str() {
+            Some(op) => caller.may(Action::Step(schema.name, op), branch)?,
+            // A state is reached by one of these.
+            None => {
+                let to = value.as_str();
+                let mut steps = workflow.steps.iter().filter(|step| step.to == to);
+                steps
+                    .try_for_each(|step| caller.may(Action::Step(schema.name, step.op), branch))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|e| Problem::bad_request(format!("request body: {e}")))
 }
@@ -63,16 +100,20 @@ pub(super) async fn create(
     State(daemon): Node,
     ConnectInfo(caller): ConnectInfo<Caller>,
     Path(plural): Path<String>,
+    headers: HeaderMap,
     lang: Lang,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let schema = by_hand(&plural)?;
     let request: Create = parse(&body)?;
+    permitted(&caller, schema, &request.fields, branch_of(&request.fields).as_deref())?;
+    let terms = terms(&headers, caller.clone(), "POST", &[&plural], &body)?;
     let records = daemon.records.clone();
     let warnings = warnings(schema, &request.fields, lang);
     let saved = blocking(move || {
         let unit = request.unit.as_deref();
-        records.create(schema, &request.fields, request.id, unit, &caller.account())
+        let account = caller.account();
+        records.create_on(schema, &request.fields, request.id, unit, &account, &terms)
     })
     .await??;
     Ok((StatusCode::CREATED, Json(saved_json(&saved, warnings))))
@@ -82,19 +123,34 @@ pub(super) async fn edit(
     State(daemon): Node,
     ConnectInfo(caller): ConnectInfo<Caller>,
     Path((plural, id)): Path<(String, String)>,
+    headers: HeaderMap,
     lang: Lang,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     let schema = by_hand(&plural)?;
     let mut request: Edit = parse(&body)?;
+    let terms = terms(&headers, caller.clone(), "PATCH", &[&plural, &id], &body)?;
     let records = daemon.records.clone();
     let warnings = warnings(schema, &request.fields, lang);
     let saved = blocking(move || {
+        if caller.account.is_some() {
+            let current = records.show(schema, &id)?.record.to_json();
+            permitted(&caller, schema, &request.fields, branch_of(&current).as_deref())?;
+            if let Some(branch) = branch_of(&request.fields) {
+                caller.may(Action::Write(schema.name), Some(&branch))?;
+            }
+        }
         if schema.fields.iter().any(|f| f.personal && request.fields.get(f.name).is_some()) {
             let current = records.show(schema, &id)?.record.to_json();
             drop_masks(schema, &mut request.fields, &current);
         }
-        records.edit(schema, &id, &request.fields, &caller.account())
+        Ok::<_, Problem>(records.edit_on(
+            schema,
+            &id,
+            &request.fields,
+            &caller.account(),
+            &terms,
+        )?)
     })
     .await??;
     Ok(Json(saved_json(&saved, warnings)))
@@ -115,8 +171,9 @@ fn saved_json(saved: &Saved, warnings: Vec<String>) -> Value {
 pub(super) async fn show(
     State(daemon): Node,
     Path((plural, id)): Path<(String, String)>,
+    headers: HeaderMap,
     lang: Lang,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let schema = schema_of(&plural)?;
     let records = daemon.records.clone();
     let shown = blocking(move || records.show(schema, &id)).await??;
@@ -126,19 +183,23 @@ pub(super) async fn show(
     let safe = safe_on(&status, &shown);
     let authors = Authors::of(&status, &shown.space);
     let row = shown.record.row();
+    let unit = match shown.record.is_publication() {
+        true => shown.record.owner(),
+        false => unit_of(&directory, &shown.space),
+    };
     let mut json = shown.record.to_json();
     mask_fields(schema, &mut json);
     let mut fields = match json {
         Value::Object(fields) => fields,
-        other => return Ok(Json(other)),
+        other => return Ok(Json(other).into_response()),
     };
     let conflicts = fields.remove("conflicts").unwrap_or(Value::Null);
     let courses = fields.remove("courses").unwrap_or_else(|| json!({}));
-    Ok(Json(json!({
+    let answer = json!({
         "schema": format!("fenbu.{}/1", schema.name),
         "id": shown.document,
         "kind": schema.name,
-        "unit": unit_of(&directory, &shown.space),
+        "unit": unit,
         "space": shown.space,
         "fields": fields,
         "conflicts": authors.name_conflicts(&directory, conflicts),
@@ -146,7 +207,9 @@ pub(super) async fn show(
         "created_ms": row.created_ms,
         "updated_ms": row.updated_ms,
         "safe_on": safe.map(|k| json!({ "k": k, "n": carriers })),
-    })))
+    });
+    let tag = Tag::of_record(&version_of(&shown.record.heads()), &answer);
+    Ok(tag.answer(&headers, answer))
 }
 
 /// On how many nodes a record is held in full: where the least spread log of those who wrote it has
@@ -251,19 +314,37 @@ pub(super) async fn history(
 pub(super) async fn list(
     State(daemon): Node,
     Path(plural): Path<String>,
-    Query(parameters): Query<BTreeMap<String, String>>,
-) -> Result<Json<Value>, Problem> {
+    Query(pairs): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let schema = schema_of(&plural)?;
-    let directory = daemon.records.shared.directory.now();
-    let query = list_query(schema, &directory, parameters)?;
     let records = daemon.records.clone();
-    let page = blocking(move || records.list(schema, query)).await??;
-    let items: Vec<Value> = page.rows.iter().map(|row| row_json(schema, &directory, row)).collect();
-    Ok(Json(json!({
-        "schema": format!("fenbu.{}/1", schema.plural),
-        "items": items,
-        "next": page.next.map(|n| n.to_string()),
-    })))
+    let directory = records.shared.directory.now();
+    let query = list_query(schema, &directory, pairs.iter().cloned().collect())?;
+    let asked = json!([schema.name, &pairs]).to_string();
+    blocking(move || {
+        // Before the rows: a tag may be older than what it stands for, never newer.
+        let last = records.shared.readers.with(|r| r.last_change(Some(schema.kind)))?;
+        let last = records.shared.changes.lives().cursor(last).to_string();
+        let tag = Tag::of(&[asked.as_bytes(), last.as_bytes(), directory.head().as_bytes()]);
+        if tag.is_held(&headers) {
+            return Ok(tag.answer(&headers, Value::Null));
+        }
+        let page = records.list(schema, query)?;
+        let next = page.next.map(|next| next.to_string());
+        let rows = page.rows.iter().map(|row| row_json(schema, &directory, row));
+        let answer = json!({
+            "schema": format!("fenbu.{}/1", schema.plural),
+            "items": rows.collect::<Vec<_>>(),
+            "next": next,
+        });
+        let mut response = tag.answer(&headers, answer);
+        if let Some(next) = next {
+            next_page(&mut response, &format!("{PREFIX}/{plural}"), &pairs, &next);
+        }
+        Ok(response)
+    })
+    .await?
 }
 
 pub(crate) fn list_query(
@@ -293,6 +374,7 @@ pub(crate) fn list_query(
                     Problem::not_found(format!("there is no unit '{value}'; see the directory"))
                 })?;
                 query.spaces = Some(vec![space.id]);
+                query.published_by = (schema.home == Home::Published).then_some(value);
             }
             "q" => {
                 let columns = schema.columns.iter().map(|c| (*c).to_owned()).collect();
@@ -319,10 +401,16 @@ fn cursor(text: &str) -> Result<Cursor, Problem> {
         .map_err(|_| Problem::bad_request("'after' is not a cursor; use `next` of the page before"))
 }
 
-fn row_json(schema: &Schema, directory: &Directory, row: &ListedRow) -> Value {
+pub(super) fn row_json(schema: &Schema, directory: &Directory, row: &ListedRow) -> Value {
     let mut out = Map::new();
     out.insert("id".into(), row.document.to_string().into());
-    out.insert("unit".into(), json!(unit_of(directory, &row.space)));
+    // Beside the schema's columns stand whoever made it and, of what is published, its unit.
+    let publisher = match (schema.home, row.row.cells.last()) {
+        (Home::Published, Some(Cell::Text(unit))) => Some(unit.clone()),
+        _ => None,
+    };
+    let unit = publisher.or_else(|| unit_of(directory, &row.space));
+    out.insert("unit".into(), json!(unit));
     if let Value::Object(cells) = cells_of(schema, row) {
         out.extend(cells);
     }

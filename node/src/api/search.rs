@@ -1,11 +1,13 @@
 //! Full-text search over everything this node reads.
 
-use super::{Problem, blocking};
+use super::versions::next_page;
+use super::{PREFIX, Problem, blocking};
 use crate::daemon::Daemon;
 use crate::records::Records;
 use crate::search::{FOUND_MAX, Found, SearchError, SearchQuery};
 use axum::Json;
 use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
 use fenbu_protocol::id::DocId;
 use fenbu_protocol::record::search::snippet;
 use fenbu_protocol::record::{schema, schema_named};
@@ -60,6 +62,7 @@ impl Asked {
             from: self.from,
             to: self.to,
             spaces: records.shared.readable(),
+            everyones: records.shared.everyones(),
             after: after.transpose()?,
             limit: self.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, FOUND_MAX),
         })
@@ -75,7 +78,8 @@ fn cursor(text: &str) -> Option<(u64, DocId)> {
 pub(super) async fn search(
     State(daemon): State<Arc<Daemon>>,
     Query(asked): Query<Asked>,
-) -> Result<Json<Value>, Problem> {
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Response, Problem> {
     let records = daemon.records.clone();
     blocking(move || {
         let words = asked.q.clone();
@@ -87,7 +91,12 @@ pub(super) async fn search(
         for found in found {
             items.extend(shown(&records, &found, &words)?);
         }
-        Ok(Json(json!({ "schema": "fenbu.found/1", "items": items, "next": next })))
+        let answer = json!({ "schema": "fenbu.found/1", "items": items, "next": next });
+        let mut response = Json(answer).into_response();
+        if let Some(next) = next {
+            next_page(&mut response, &format!("{PREFIX}/search"), &pairs, &next);
+        }
+        Ok(response)
     })
     .await?
 }

@@ -47,7 +47,11 @@ fn stored(daemon: &Daemon) -> Result<Stored, StoreError> {
         }
         let posts = fenbu_protocol::record::schema_named("post").map(|s| s.kind);
         let columns = match posts {
-            Some(kind) => reader.count_by(kind, "column", Some(&readable))?,
+            // The founding picture counts what is out.
+            Some(kind) => {
+                let published = Some(("status", "published"));
+                reader.count_by(kind, "column", published, Some(&readable))?
+            }
             None => BTreeMap::new(),
         };
         Ok(Stored {

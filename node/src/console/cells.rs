@@ -119,6 +119,11 @@ impl Names {
         Self { branches, directory: records.shared.directory.now() }
     }
 
+    /// Branches by code, with their names.
+    pub(super) fn branches(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.branches.iter().map(|(code, name)| (code.as_str(), name.as_str()))
+    }
+
     pub(super) fn branch<'a>(&'a self, code: &'a str) -> &'a str {
         self.branches.get(code).map_or(code, String::as_str)
     }

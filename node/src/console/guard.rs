@@ -35,7 +35,7 @@ pub(super) async fn guard(State(office): State<Office>, request: Request, next: 
             (status, format!("{}\n", lang.say(why))).into_response()
         }
         // What is live stays open.
-        None if request.uri().path() == "/events" => next.run(request).await,
+        None if is_live(request.uri().path()) => next.run(request).await,
         None => {
             let answered = tokio::time::timeout(REQUEST_PATIENCE, next.run(request)).await;
             answered.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
@@ -65,6 +65,10 @@ fn refused(
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return None;
     }
+    // No page of another site can make a browser send this one.
+    if text(header::AUTHORIZATION).is_some_and(|value| value.starts_with("Bearer ")) {
+        return None;
+    }
     let from_here = match text(HeaderName::from_static("sec-fetch-site")) {
         Some(site) => site == "same-origin" || site == "none",
         None => text(header::ORIGIN)
@@ -73,6 +77,11 @@ fn refused(
     };
     let why = "this request comes from another site's page; open the console itself";
     (!from_here).then_some((StatusCode::FORBIDDEN, why))
+}
+
+/// What stays open as long as somebody listens, or has bounds of its own.
+fn is_live(path: &str) -> bool {
+    path == "/events" || path.starts_with(crate::api::PREFIX)
 }
 
 /// Whether a `Host` is one of ours, whatever its port: what listens there is this node.
@@ -124,5 +133,7 @@ mod tests {
         assert_eq!(asked(Method::POST, &origin("http://localhost:9999")), Some(403));
         assert_eq!(asked(Method::POST, &origin("null")), Some(403));
         assert_eq!(asked(Method::POST, &[host]), Some(403), "neither is said");
+        let bearer = [host, ("authorization", "Bearer 00"), ("origin", "https://evil.example")];
+        assert_eq!(asked(Method::POST, &bearer), None, "programs say no origin");
     }
 }

@@ -9,6 +9,7 @@
 //! | `words` | every text of the console in both languages |
 //! | `charts` | drawings of figures |
 //! | `cells`, `fields` | a record's values as people read and write them, from its schema |
+//! | `door` | who may ask the HTTP API over TCP, for what |
 //! | `live` | telling open pages that something changed |
 //! | `pages` | a file per page |
 //!
@@ -17,6 +18,7 @@
 
 mod cells;
 mod charts;
+mod door;
 mod fields;
 mod guard;
 mod live;
@@ -105,8 +107,12 @@ fn router(office: Office) -> Router {
         .route("/figures/remind", post(figures::remind))
         .route("/sealed/{id}", get(figures::compared))
         .route("/audit", get(audit::page));
+    let api = crate::api::table()
+        .route_layer(middleware::from_fn_with_state(office.clone(), door::admit))
+        .with_state(office.daemon.clone());
     Router::new()
         .merge(pages)
+        .nest(crate::api::PREFIX, api)
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/language", post(sign_in::language))
         .route("/assets/{name}", get(shell::asset))

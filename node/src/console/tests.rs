@@ -304,3 +304,96 @@ async fn a_save_over_a_newer_version_merges_and_says_so() {
     assert!(page.contains("zero\none\ntwo\nthree"), "{page}");
     house.close().await;
 }
+
+/// The HTTP API over TCP: closed without a token, and open for what the holder's roles allow.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_api_asks_who_is_there_and_what_they_may() {
+    let house = House::new().await;
+    for route in crate::api::ROUTES {
+        let path = route.path.replace("{plural}", "posts").replace("{kind}", "post");
+        let path = path.replace("{name}", "author").replace("{id}", &house.post);
+        let path = format!("/api/v1{}", path.replace("{label}", "head"));
+        let (status, said) = house.ask(&route.method, &path, None, "{}").await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{route:?}: {said:.200}");
+    }
+    let (p, m) = (&house.post, &house.member);
+    let get = |path: &str| (Method::GET, format!("/api/v1{path}"), "");
+    let cases = [
+        (get("/posts"), vec![Role::Author, Role::Administrator], vec![]),
+        (get("/care-visits"), vec![Role::Secretary], vec![Role::Author, Role::Administrator]),
+        (get("/accounts"), vec![Role::Administrator], vec![Role::Secretary, Role::Auditor]),
+        (get("/audits"), vec![Role::Auditor], vec![Role::Secretary]),
+        (get("/credentials"), vec![], vec![Role::Administrator, Role::Secretary]),
+        (get("/status"), vec![Role::Secretary], vec![Role::Author]),
+        (get("/changes"), vec![], vec![Role::Author, Role::Secretary]),
+        (get("/changes?kind=post"), vec![Role::Author], vec![]),
+        (get("/search?q=x&kind=post"), vec![Role::Author], vec![]),
+        (get("/search?q=x&kind=care-visit"), vec![Role::Organisation], vec![Role::Author]),
+        (get("/directory"), vec![Role::Administrator], vec![Role::Recorder]),
+        (get("/quarantine"), vec![Role::Administrator], vec![Role::Secretary]),
+        (get("/export?kind=post"), vec![Role::Reviewer], vec![Role::Author]),
+        (get("/export"), vec![], vec![Role::Secretary]),
+        (
+            (Method::PATCH, format!("/api/v1/posts/{p}"), r#"{"fields":{"tags":["x"]}}"#),
+            vec![Role::Author],
+            vec![Role::Recorder, Role::Administrator],
+        ),
+        (
+            (
+                Method::PATCH,
+                format!("/api/v1/posts/{p}"),
+                r#"{"fields":{"status":{"op":"withdraw","note":"n"}}}"#,
+            ),
+            vec![],
+            vec![Role::Author],
+        ),
+        (
+            (Method::PATCH, format!("/api/v1/posts/{p}"), r#"{"fields":{"status":"withdrawn"}}"#),
+            vec![],
+            vec![Role::Author],
+        ),
+        (
+            (
+                Method::POST,
+                "/api/v1/meetings".to_owned(),
+                r#"{"fields":{"kind":"general","branch":"b"}}"#,
+            ),
+            vec![Role::Recorder],
+            vec![Role::Author],
+        ),
+        (
+            (
+                Method::POST,
+                format!("/api/v1/members/{m}/reveal"),
+                r#"{"field":"phone","reason":"r"}"#,
+            ),
+            vec![Role::Organisation],
+            vec![Role::Recorder],
+        ),
+        (
+            (Method::POST, "/api/v1/accounts".to_owned(), r#"{"login":"x","password":"short"}"#),
+            vec![],
+            vec![Role::Secretary],
+        ),
+        (
+            (Method::POST, "/api/v1/repair/views".to_owned(), "{}"),
+            vec![Role::Administrator],
+            vec![Role::Secretary],
+        ),
+    ];
+    for ((method, path, body), allowed, refused) in cases {
+        for (roles, may) in [(allowed, true), (refused, false)] {
+            for role in roles {
+                let cookie = house.sign_in(role.code()).await;
+                let (status, said) = house.ask(&method, &path, Some(&cookie), body).await;
+                let forbidden = status == StatusCode::FORBIDDEN;
+                assert_eq!(!forbidden, may, "{role:?} {method} {path}: {status} {said:.200}");
+                assert!(
+                    !may || status.is_success(),
+                    "{role:?} {method} {path}: {status} {said:.200}"
+                );
+            }
+        }
+    }
+    house.close().await;
+}

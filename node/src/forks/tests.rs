@@ -51,7 +51,7 @@ impl Disk {
     fn titles(&self) -> Vec<String> {
         let mut titles = Vec::new();
         self.lives(|bench, _| {
-            let post = schema_named("post").unwrap();
+            let post = schema_named("topic").unwrap();
             let all = |shown: &crate::records::Shown| {
                 titles.push(shown.record.to_json()["title"].as_str().unwrap().to_owned());
             };
@@ -79,13 +79,13 @@ fn runs(told: Vec<Input>) -> Vec<Run> {
 fn two_copies() -> (Disk, Run, Arc<Proof>) {
     let disk = Disk::new();
     let mut shared = None;
-    disk.lives(|bench, _| shared = Some(bench.post("shared").unwrap().document));
+    disk.lives(|bench, _| shared = Some(bench.topic("shared").unwrap().document));
     let (shared, copy) = (shared.unwrap().to_string(), disk.copy());
     let wrote = |disk: &Disk, title: &str| {
         runs(disk.lives(|bench, _| {
-            bench.post(title).unwrap();
-            let post = schema_named("post").unwrap();
-            let body = json!({ "body": format!("written with {title}") });
+            bench.topic(title).unwrap();
+            let post = schema_named("topic").unwrap();
+            let body = json!({ "brief": format!("written with {title}") });
             bench.records.edit(post, &shared, &body, "test").unwrap();
         }))
     };

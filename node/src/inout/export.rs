@@ -3,7 +3,7 @@
 use super::table::{Format, TableError};
 use super::xlsx::ColumnForm;
 use super::{attendance, csv, xlsx};
-use crate::records::{RecordError, Records, Shown, home_name};
+use crate::records::{RecordError, Records, Shown};
 use fenbu_protocol::record::{ATTENDANCE_ROWS, Field, Merge, Schema, ValueType};
 use fenbu_protocol::sheet::{
     Column, Lang, ROWS_MAX, columns, key_fields, natural_keys, show, show_masked, version_of,
@@ -58,7 +58,7 @@ pub fn export(
     let directory = records.shared.directory.now();
     let mut too_many = false;
     records.each(schema, |shown| {
-        let unit = home_name(&directory, &shown.space);
+        let unit = shown.home_name(&directory);
         if export.unit.is_some_and(|wanted| unit.as_deref() != Some(wanted)) {
             return;
         }

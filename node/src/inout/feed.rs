@@ -30,7 +30,7 @@ pub fn feed(records: &Records, of: &FeedOf, lang: Lang) -> Result<String, Record
     let schema = schema_named("post").expect("a kind of this version");
     let directory = records.shared.directory.now();
     let mut entries: Vec<(u64, String)> = Vec::new();
-    records.each(schema, |shown| {
+    records.each_published(schema, |shown| {
         let unit = shown.record.owner();
         if of.unit.is_some() && of.unit != unit {
             return;

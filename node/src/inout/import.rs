@@ -317,6 +317,9 @@ impl<'a> Plan<'a> {
     fn check_unit(&self, (space, _): Spot, row: &Row<'_>) -> Result<(), RowProblem> {
         let Some(wanted) = &row.unit else { return Ok(()) };
         let directory = self.records.shared.directory.now();
+        if directory.everyones() == Some(space) {
+            return Ok(());
+        }
         let unit = home_name(&directory, &space).unwrap_or_default();
         if unit == *wanted { Ok(()) } else { Err(RowProblem::OtherUnit { unit }) }
     }

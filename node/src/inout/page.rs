@@ -75,11 +75,11 @@ pub fn journal_issue(records: &Records, issue: &Shown, lang: Lang) -> Result<Str
 fn post(records: &Records, id: &str, lang: Lang) -> Result<String, RecordError> {
     // INVARIANT: the kind is in the protocol's table.
     let schema = schema_named("post").expect("a kind of this version");
-    let shown = match records.show(schema, id) {
-        Ok(shown) => published(&shown),
-        Err(RecordError::NotFound { .. }) => Published::Never,
-        Err(error) => return Err(error),
+    let shown = match id.parse() {
+        Ok(id) => records.published(schema, id)?,
+        Err(_) => None,
     };
+    let shown = shown.as_ref().map_or(Published::Never, published);
     let Published::Out { fields, .. } = shown else {
         let why = lang.pick("（该稿件未发布）", "(this post is not published)");
         return Ok(format!("<p class=\"by\">{why}</p>\n"));

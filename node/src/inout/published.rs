@@ -1,7 +1,6 @@
-//! What the world sees of a post: the version that was approved, and whether it is out.
+//! What the world sees of a post: what was released, and whether it is out.
 
 use crate::records::Shown;
-use fenbu_protocol::record::Record;
 use serde_json::Value;
 
 /// How a post stands towards the world.
@@ -15,29 +14,22 @@ pub(super) enum Published {
     Never,
 }
 
-/// Archived posts stay out; one that is withdrawn, or that may not be public, is hidden everywhere.
-pub(super) fn published(shown: &Shown) -> Published {
-    let record = &shown.record;
-    let course = |name: &str| record.course(record.schema().field(name)?);
-    let Some(status) = course("status") else { return Published::Never };
-    let reached = |state: &str| {
-        let to = |step: &&fenbu_protocol::record::Happened| {
-            step.outcome.as_ref().is_ok_and(|to| to == state)
-        };
-        status.steps.iter().filter(to).map(|step| step.time_ms).next_back()
+/// How what is published of a post stands.
+pub(super) fn published(publication: &Shown) -> Published {
+    let record = &publication.record;
+    let status = record.schema().field("status").and_then(|field| record.course(field));
+    let Some(status) = status else { return Published::Never };
+    let counted = |state: &str| {
+        let led = status.steps.iter().filter(|s| s.outcome.as_ref().is_ok_and(|to| to == state));
+        led.map(|step| step.time_ms).next_back()
     };
-    let since = reached("published").or_else(|| reached("archived"));
-    let Some(since_ms) = since else { return Published::Never };
-    let secrecy = course("secrecy");
-    let hidden = secrecy.as_ref().is_some_and(|s| s.state == "not_public");
-    if hidden || !matches!(status.state.as_str(), "published" | "archived") {
-        let last = |c: &fenbu_protocol::record::Course| c.steps.iter().map(|s| s.time_ms).max();
-        let when = [last(&status), secrecy.as_ref().filter(|_| hidden).and_then(last)];
-        return Published::Gone { when_ms: when.into_iter().flatten().max().unwrap_or(since_ms) };
+    let released = counted("published");
+    match (released, counted("withdrawn")) {
+        (Some(since_ms), _) => Published::Out { since_ms, fields: record.to_json() },
+        // What was taken back before anybody released it was never out.
+        (None, Some(when_ms)) if status.was_released() => Published::Gone { when_ms },
+        _ => Published::Never,
     }
-    let approved = status.version.filter(|_| status.revised).and_then(|v| record.at(v));
-    let fields = approved.as_ref().map_or_else(|| record.to_json(), Record::to_json);
-    Published::Out { since_ms, fields }
 }
 
 /// The published version of a post, and since when it is out; `None` while it is not.

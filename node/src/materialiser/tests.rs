@@ -7,7 +7,9 @@ use crate::shared::{DirectoryView, DocumentLocks, Keys, Readers};
 use crate::store::{MemoryStore, Store};
 use crate::writer::Writer;
 use ed25519_dalek::SigningKey;
-use fenbu_protocol::directory::{Act, AdmitNode, DefineUnit, Directory, Found, Role};
+use fenbu_protocol::directory::{
+    Act, AdmitNode, DefineSpace, DefineUnit, Directory, Found, Role, Scope,
+};
 use fenbu_protocol::id::{FederationId, NodeId, SpaceId};
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Opening, Shape, Tip};
 use fenbu_protocol::record::{Edits, Record, schema_named};
@@ -152,6 +154,7 @@ impl Bench {
             documents: Arc::new(DocumentLocks::default()),
             authors: Arc::default(),
             ledger: Arc::default(),
+            turns: Arc::default(),
             search: crate::search::Search::default(),
             changes: crate::changes::Changes::default(),
         };
@@ -223,6 +226,44 @@ impl Bench {
 }
 
 #[test]
+fn a_right_to_read_that_turns_is_a_change_of_what_it_shows() {
+    let (mut directory, mut keyring) = (directory(), Keyring::default());
+    admit(&mut directory, ME);
+    hand_out_keys(&mut directory, &mut keyring);
+    let mut story = Story::new(&directory, &keyring);
+    let run = story.member(|sealed, _| (Encoding::SEALED, sealed));
+    let mut bench = Bench::start(&directory, vec![(run, story.author.tip())]);
+    bench.directory_grows(&directory);
+    let since = |bench: &Bench, number| {
+        bench
+            .shared
+            .readers
+            .with(|r| (r.changes(number, None, 9).unwrap(), r.last_change(None).unwrap()))
+    };
+    let (told, last) = since(&bench, 0);
+    let places = |told: &[crate::store::Change]| -> Vec<crate::store::Place> {
+        told.iter().map(|c| c.place).collect()
+    };
+    let member = places(&told);
+    assert_eq!(member.len(), 1);
+    bench.directory_grows(&directory);
+    assert_eq!(since(&bench, last), (vec![], last), "nothing has turned");
+
+    let turn = |bench: &mut Bench, directory: &mut Directory, readers: Scope| {
+        let space = DefineSpace { readers, ..unit_space(directory, "head") };
+        say(directory, &key(AUTHOR), &Act::DefineSpace(space));
+        bench.directory_grows(directory);
+    };
+    turn(&mut bench, &mut directory, Scope::units(vec![]));
+    assert!(!bench.shared.readable().contains(&member[0].space));
+    let (told, last) = since(&bench, last);
+    assert_eq!(places(&told), member, "it can no longer be read");
+    bench.restarts();
+    turn(&mut bench, &mut directory, Scope::everyone());
+    assert_eq!(places(&since(&bench, last).0), member, "it can be read again");
+}
+
+#[test]
 fn a_body_waits_for_its_key_and_opens_when_the_directory_brings_it() {
     let (mut directory, mut keyring) = (directory(), Keyring::default());
     hand_out_keys(&mut directory, &mut keyring);
@@ -264,7 +305,7 @@ fn a_long_queue_moves_on_window_by_window() {
     };
     say(&mut directory, &key(AUTHOR), &Act::DefineSpace(space.clone()));
     hand_out_keys(&mut directory, &mut keyring);
-    let schema = schema_named("post").unwrap();
+    let schema = schema_named("topic").unwrap();
     let shape = Shape {
         version: HEADER_VERSION,
         lane: schema.lane,

@@ -28,12 +28,12 @@ struct Derived {
     refused: usize,
 }
 
-fn post() -> &'static Schema {
-    schema_named("post").unwrap()
+fn activity() -> &'static Schema {
+    schema_named("activity").unwrap()
 }
 
 impl Node {
-    /// Posts and members, written once and edited a few times, two of them under one id.
+    /// Activities and members, written once and edited a few times, two of them under one id.
     fn with_records(count: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("fenbu.db");
@@ -42,15 +42,15 @@ impl Node {
         let member = schema_named("member").unwrap();
         for n in 0..count {
             let id = DocId([n as u8 * 7; 16]);
-            let fields = json!({ "title": format!("标题 {n}"), "body": "正文".repeat(40) });
-            bench.records.create(post(), &fields, Some(id), None, "test").unwrap();
+            let fields = json!({ "title": format!("标题 {n}"), "programme": "culture", "summary": "正文".repeat(40) });
+            bench.records.create(activity(), &fields, Some(id), None, "test").unwrap();
             if n % 3 == 0 {
                 let fields = json!({ "name": format!("王海 {n}") });
                 bench.records.create(member, &fields, Some(id), None, "test").unwrap();
             }
             for edit in 0..n % 4 {
-                let fields = json!({ "tags": { "add": [format!("t{edit}")] } });
-                bench.records.edit(post(), &id.to_string(), &fields, "test").unwrap();
+                let fields = json!({ "branches": { "add": [format!("t{edit}")] } });
+                bench.records.edit(activity(), &id.to_string(), &fields, "test").unwrap();
             }
         }
         Self { bench, database, _folder: folder }
@@ -118,7 +118,7 @@ fn everything_derived_comes_back_from_the_logs() {
     let node = Node::with_records(12);
     let before = node.derived();
     node.damage(
-        "DELETE FROM documents; DELETE FROM view_posts; DELETE FROM view_members;
+        "DELETE FROM documents; DELETE FROM view_activities; DELETE FROM view_members;
          UPDATE spaces SET state_sum = zeroblob(32)",
     );
     assert!(node.derived().documents.is_empty());
@@ -149,25 +149,25 @@ fn a_damaged_document_is_healed_where_it_is_met() {
             node.damage(&format!("UPDATE documents SET {damage} WHERE document = x'{id}'"));
         };
         hurt();
-        let shown = node.bench.records.show(post(), &id).expect(damage);
+        let shown = node.bench.records.show(activity(), &id).expect(damage);
         assert_eq!(shown.record.to_json()["title"], "标题 2", "{damage}");
         assert_eq!(node.derived(), before, "{damage}");
         assert_eq!(node.bench.progress.damaged.load(Ordering::Relaxed), 1, "{damage}");
 
         hurt();
         let mut exported = 0;
-        node.bench.records.each(post(), |_| exported += 1).expect(damage);
+        node.bench.records.each(activity(), |_| exported += 1).expect(damage);
         assert_eq!(exported, 6, "{damage}");
         assert_eq!(node.derived(), before, "{damage}");
 
         // A write needs the last version, or it would use its author's numbers twice.
         hurt();
         let fields = json!({ "title": "改过" });
-        let saved = node.bench.records.edit(post(), &id, &fields, "test").expect(damage);
+        let saved = node.bench.records.edit(activity(), &id, &fields, "test").expect(damage);
         assert!(saved.entry.is_some());
-        let shown = node.bench.records.show(post(), &id).expect(damage);
+        let shown = node.bench.records.show(activity(), &id).expect(damage);
         assert_eq!(shown.record.to_json()["title"], "改过", "{damage}");
-        assert_eq!(shown.record.to_json()["tags"], json!(["t0", "t1"]), "{damage}");
+        assert_eq!(shown.record.to_json()["branches"], json!(["t0", "t1"]), "{damage}");
         let rebuilt = node.repair_documents(node.rebuilder());
         assert_eq!(rebuilt.changed, 0, "{damage}: the edit builds on what was there");
     }
@@ -178,13 +178,13 @@ fn rows_that_are_wrong_are_found_and_put_right() {
     let node = Node::with_records(10);
     let before = node.derived();
     node.damage(
-        "UPDATE view_posts SET c_title = '别的' WHERE document = x'07070707070707070707070707070707';
-         DELETE FROM view_posts WHERE document = x'0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e';
+        "UPDATE view_activities SET c_title = '别的' WHERE document = x'07070707070707070707070707070707';
+         DELETE FROM view_activities WHERE document = x'0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e';
          UPDATE view_members SET document_id = 9999 WHERE document = zeroblob(16);
          UPDATE documents SET snapshot = x'00' WHERE document = x'15151515151515151515151515151515'",
     );
     let rebuilt = node.rebuilder().repair_views().unwrap();
-    // Under the last id there are a post and a member.
+    // Under the last id there are an activity and a member.
     assert_eq!(rebuilt, Rebuilt { count: 14, changed: 5, damaged: 2 });
     assert_eq!(node.derived(), before);
 }
@@ -197,13 +197,13 @@ fn a_repair_finds_what_nobody_would_meet() {
     node.damage(
         "INSERT INTO documents (document, space_id, kind, genesis, conflicts, heads, snapshot)
              SELECT x'99999999999999999999999999999999', space_id, kind, genesis, conflicts, heads,
-                 snapshot FROM documents WHERE kind = 1 LIMIT 1;
+                 snapshot FROM documents WHERE kind = 12 LIMIT 1;
          UPDATE documents SET heads = zeroblob(32)
              WHERE document = x'07070707070707070707070707070707';
          UPDATE documents SET kind = 70000
              WHERE document = x'0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e'",
     );
-    let missing = node.bench.records.show(post(), &DocId([14; 16]).to_string());
+    let missing = node.bench.records.show(activity(), &DocId([14; 16]).to_string());
     assert!(matches!(missing, Err(RecordError::NotFound { .. })));
     let rebuilt = node.repair_documents(node.rebuilder());
     assert_eq!(rebuilt, Rebuilt { count: 15, changed: 3, damaged: 1 });
@@ -222,10 +222,10 @@ fn a_document_ahead_of_its_logs_stays_ahead() {
     assert_eq!(node.derived(), before);
     let id = DocId([49; 16]).to_string();
     node.damage(&format!("UPDATE documents SET snapshot = x'00' WHERE document = x'{id}'"));
-    let fields = json!({ "tags": { "add": ["again"] } });
-    node.bench.records.edit(post(), &id, &fields, "test").unwrap();
-    let shown = node.bench.records.show(post(), &id).unwrap();
-    assert_eq!(shown.record.to_json()["tags"], json!(["again", "t0", "t1", "t2"]));
+    let fields = json!({ "branches": { "add": ["again"] } });
+    node.bench.records.edit(activity(), &id, &fields, "test").unwrap();
+    let shown = node.bench.records.show(activity(), &id).unwrap();
+    assert_eq!(shown.record.to_json()["branches"], json!(["again", "t0", "t1", "t2"]));
 }
 
 #[test]
@@ -235,9 +235,9 @@ fn writers_go_on_while_everything_is_made_again() {
         let writing = scope.spawn(|| {
             for n in 0..40 {
                 let id = DocId([(n % 10) * 7; 16]).to_string();
-                let fields = json!({ "tags": { "add": [format!("w{n}")] } });
-                node.bench.records.edit(post(), &id, &fields, "test").unwrap();
-                node.bench.post(&format!("new {n}")).unwrap();
+                let fields = json!({ "branches": { "add": [format!("w{n}")] } });
+                node.bench.records.edit(activity(), &id, &fields, "test").unwrap();
+                node.bench.topic(&format!("new {n}")).unwrap();
             }
         });
         while !writing.is_finished() {
@@ -248,8 +248,8 @@ fn writers_go_on_while_everything_is_made_again() {
     });
     let before = node.derived();
     assert_eq!(before.documents.len(), 14 + 40);
-    let shown = node.bench.records.show(post(), &DocId([7; 16]).to_string()).unwrap();
-    let tags = shown.record.to_json()["tags"].as_array().unwrap().len();
+    let shown = node.bench.records.show(activity(), &DocId([7; 16]).to_string()).unwrap();
+    let tags = shown.record.to_json()["branches"].as_array().unwrap().len();
     assert_eq!(tags, 1 + 4, "its own, and one in ten of forty");
     node.repair_documents(node.rebuilder());
     assert_eq!(node.derived(), before);

@@ -60,12 +60,10 @@ impl Look<'_> {
 
     /// A post waits where it is from: that unit sees to it, or asks who reviews it.
     fn of_posts(&self, open: &mut Vec<Open>) -> Result<(), ReportError> {
-        let makers = self.makers()?;
-        for row in self.scan("post", &[crate::views::MAKER, "status", "written"])? {
-            if row.text(1) == Some("submitted") {
-                let since = row.day(2).unwrap_or_else(|| row.entered());
-                let unit = row.text(0).and_then(|actor| makers.get(actor)).cloned();
-                open.push(Open { id: row.0.document, unit, matter: Matter::Review { since } });
+        for row in self.scan("post", &["status", "written"])? {
+            if row.text(0) == Some("submitted") {
+                let since = row.day(1).unwrap_or_else(|| row.entered());
+                open.push(self.at_home(&row, Matter::Review { since }));
             }
         }
         Ok(())
@@ -100,7 +98,7 @@ impl Look<'_> {
         for schema in ALL {
             let columns = match schema.home {
                 Home::Federation => &[crate::views::MAKER][..],
-                Home::Unit => &[],
+                Home::Unit | Home::Published => &[],
             };
             for row in self.scan(schema.name, columns)? {
                 if row.0.conflicts == 0 {
@@ -108,7 +106,7 @@ impl Look<'_> {
                 }
                 let unit = match schema.home {
                     Home::Federation => row.text(0).and_then(|actor| makers.get(actor)).cloned(),
-                    Home::Unit => self.unit_of_space(&row.0.space),
+                    Home::Unit | Home::Published => self.unit_of_space(&row.0.space),
                 };
                 open.push(Open { id: row.0.document, unit, matter: Matter::Conflict });
             }

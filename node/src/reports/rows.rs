@@ -3,7 +3,7 @@
 
 use super::{Look, ReportError};
 use crate::store::{Cell, Scanned};
-use crate::views::MAKER;
+use crate::views::{MAKER, PUBLISHER};
 use fenbu_protocol::directory::Template;
 use fenbu_protocol::duty::{
     Activity, Adoption, Attended, Branch, Conveyed, Day, Directive, Honour, Meeting, Member, Packs,
@@ -271,15 +271,17 @@ impl Look<'_> {
         Ok(terms.collect())
     }
 
-    pub(super) fn posts(&mut self, units: &[Unit]) -> Result<Vec<Post>, ReportError> {
-        let makers = self.makers()?;
-        let rows = self.scan("post", &[MAKER, "column", "status", "written", "bylines"])?;
+    /// The unit of a post of which the publisher is the first column.
+    pub(super) fn unit_of_post(&self, row: &Row) -> Option<String> {
+        row.text(0).map(str::to_owned).or_else(|| self.unit_of_space(&row.0.space))
+    }
+
+    pub(super) fn posts(&self, units: &[Unit]) -> Result<Vec<Post>, ReportError> {
+        let rows = self.scan("post", &[PUBLISHER, "column", "status", "written", "bylines"])?;
         let shown: BTreeSet<&str> = units.iter().map(|unit| unit.code.as_str()).collect();
-        let mut nobodys = 0;
         let mut posts = Vec::new();
         for row in &rows {
-            let unit = row.text(0).and_then(|actor| makers.get(actor)).cloned();
-            nobodys += usize::from(unit.is_none());
+            let unit = self.unit_of_post(row);
             if unit.as_ref().is_some_and(|unit| !shown.contains(unit.as_str())) {
                 continue;
             }
@@ -291,11 +293,6 @@ impl Look<'_> {
                 day: row.day(3).unwrap_or_else(|| row.entered()),
                 bylines: row.texts(4),
             });
-        }
-        if nobodys > 0 {
-            self.remarks.push(format!(
-                "{nobodys} posts are in no unit's line: their authors' logs have not arrived yet"
-            ));
         }
         Ok(posts)
     }

@@ -89,7 +89,7 @@ fn every_report_is_made_of_nothing_and_of_something() {
             assert!(bench.records.report(report, &query).is_ok(), "{report:?} {query:?}");
         }
     }
-    bench.post("有题目").unwrap();
+    add(&bench, "post", json!({ "title": "有题目", "status": "published" }));
     bench.member("甲").unwrap();
     add(
         &bench,
@@ -117,7 +117,7 @@ fn every_report_is_made_of_nothing_and_of_something() {
         let made = bench.records.report(report, &query("2018")).unwrap();
         made.table.cell(cell).map(|cell| cell.done)
     };
-    assert_eq!(done(Report::Posts, "head/posts"), Some(1), "by its maker's unit");
+    assert_eq!(done(Report::Posts, "head/posts"), Some(1), "by its unit");
     assert_eq!(done(Report::Roster, "head/people"), Some(1));
     assert_eq!(done(Report::Programmes, "integrity/participants"), Some(30));
     assert_eq!(done(Report::Ledgers, "head/honour_city"), Some(1));
@@ -174,7 +174,7 @@ fn a_node_marks_where_it_has_been_silent_for_a_day() {
     let bench = bench();
     let at = |ms| Clock::starting_at(ms);
     assert_eq!(mark_if_due(&bench.records, &at(NOON_MS)).unwrap(), 0, "it was only just made");
-    bench.post("一").unwrap();
+    bench.topic("一").unwrap();
     let tomorrow = at(NOON_MS + 12 * 3_600_000);
     assert_eq!(mark_if_due(&bench.records, &tomorrow).unwrap(), 1, "in the federation's space");
     let schema = schema_named("mark").unwrap();

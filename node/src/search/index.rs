@@ -207,6 +207,13 @@ impl Index {
         let marks = vec!["?"; query.spaces.len()].join(", ");
         sql.push_str(&format!(" AND d.space IN ({marks})"));
         values.extend(query.spaces.iter().map(|s| s.0.to_vec().into()));
+        if let Some(everyones) = &query.everyones {
+            sql.push_str(
+                " AND (d.space <> ? OR NOT EXISTS (SELECT 1 FROM documents o
+                 WHERE o.document = d.document AND o.space <> d.space AND o.kind = d.kind))",
+            );
+            values.push(everyones.0.to_vec().into());
+        }
         sql.push_str(" ORDER BY d.updated_ms DESC, d.document DESC LIMIT ?");
         values.push((query.limit as i64).into());
         let found = |row: &rusqlite::Row<'_>| {

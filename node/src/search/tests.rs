@@ -34,6 +34,7 @@ impl Desk {
     fn find(&self, change: impl FnOnce(&mut SearchQuery)) -> Vec<DocId> {
         let mut query = SearchQuery {
             spaces: self.node.records.shared.readable(),
+            everyones: self.node.records.shared.everyones(),
             limit: 10,
             ..SearchQuery::default()
         };

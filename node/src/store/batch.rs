@@ -1,5 +1,6 @@
 //! What one commit writes, and the checks that need no database.
 
+use super::changes::Receipt;
 use super::forks::{self, Pending, Switching};
 use super::row::{Row, ViewSpec};
 use super::{LogId, NodeId, Place, SpaceId, StoreError};
@@ -32,6 +33,8 @@ pub struct WriteBatch {
     pub documents: Vec<DocumentUpdate>,
     /// Rows of documents that did not change: for rebuilding views.
     pub rows: Vec<RowUpdate>,
+    /// Documents that are the same and seen otherwise: whoever follows the changes meets them again.
+    pub touched: Vec<Place>,
     /// Logs and the seq up to which they are materialised; may go back, for rebuilding.
     pub cursors: Vec<(LogId, u64)>,
     /// Entries whose dependencies are missing.
@@ -45,6 +48,8 @@ pub struct WriteBatch {
     pub acknowledgements: Vec<(NodeId, LogId, u64)>,
     /// Small named values; `None` deletes.
     pub settings: Vec<(String, Option<Vec<u8>>)>,
+    /// Of requests that this carries out; a later one takes the place of one under the same key.
+    pub receipts: Vec<Receipt>,
     /// That authors of logs signed two histories, each in place of what is known of its log.
     pub proofs: Vec<Arc<Proof>>,
     /// Lost branches whose documents were made again without them.
@@ -145,6 +150,7 @@ impl WriteBatch {
         self.rows.retain(|row| !stale(row));
         self.documents.extend(later.documents);
         self.rows.extend(later.rows);
+        self.touched.extend(later.touched);
         self.cursors.extend(later.cursors);
         // Within a batch removal has the last word, so what comes back must not be removed.
         self.no_longer_waiting.retain(|e| !later.waiting.contains(e));
@@ -155,6 +161,7 @@ impl WriteBatch {
         self.no_longer_refused.extend(later.no_longer_refused);
         self.acknowledgements.extend(later.acknowledgements);
         self.settings.extend(later.settings);
+        self.receipts.extend(later.receipts);
         self.proofs.extend(later.proofs);
         self.remade.extend(later.remade);
         self.amendments.extend(later.amendments);
@@ -189,6 +196,7 @@ impl WriteBatch {
             && self.amended.is_empty()
             && self.mended.is_empty()
             && self.settings.is_empty()
+            && self.receipts.is_empty()
     }
 
     /// Whether there is nothing to write.
@@ -205,6 +213,7 @@ impl WriteBatch {
             && self.forget.is_empty()
             && self.documents.is_empty()
             && self.rows.is_empty()
+            && self.touched.is_empty()
             && self.cursors.is_empty()
             && self.waiting.is_empty()
             && self.no_longer_waiting.is_empty()
@@ -212,6 +221,7 @@ impl WriteBatch {
             && self.no_longer_refused.is_empty()
             && self.acknowledgements.is_empty()
             && self.settings.is_empty()
+            && self.receipts.is_empty()
             && !self.views_rebuilt
             && self.sum_anew.is_empty()
     }

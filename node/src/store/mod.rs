@@ -10,6 +10,7 @@
 //! them, and views follow from documents; each can be rebuilt from what it follows from.
 
 mod batch;
+mod changes;
 mod error;
 mod forks;
 mod inspected;
@@ -23,6 +24,7 @@ mod sqlite;
 mod conformance;
 
 pub use batch::{DocumentUpdate, EntryRef, FORK_SETTING, Refusal, RowUpdate, WriteBatch};
+pub use changes::{Change, RECEIPT_KEPT_MS, Receipt};
 pub use error::StoreError;
 pub use forks::{LostBranch, Pending, Switching, parting};
 pub use inspected::Inspected;
@@ -172,6 +174,20 @@ pub trait Reader: Send {
         self.check()
     }
 
+    /// What changed after the change of this number, at most `limit`, by number; of one kind, or of all.
+    fn changes(
+        &self,
+        after: u64,
+        kind: Option<Kind>,
+        limit: usize,
+    ) -> Result<Vec<Change>, StoreError>;
+
+    /// The last number given, of one kind or of all; 0 before the first.
+    fn last_change(&self, kind: Option<Kind>) -> Result<u64, StoreError>;
+
+    /// The receipt under a key. One that is too old to count may still be there.
+    fn receipt(&self, key: &[u8; 32]) -> Result<Option<Receipt>, StoreError>;
+
     fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError>;
 
     /// These columns of every row of a view in these spaces, in no order; for figures.
@@ -194,11 +210,13 @@ pub trait Reader: Send {
     /// Rows of a view in these spaces; in all that are stored if `None`.
     fn count(&self, kind: Kind, spaces: Option<&[SpaceId]>) -> Result<u64, StoreError>;
 
-    /// Rows for each value of a column; numbers in decimal, empty cells under the empty text.
+    /// Rows for each value of a column, of those in which another has a value if one is named; numbers in
+    /// decimal, empty cells under the empty text.
     fn count_by(
         &self,
         kind: Kind,
         column: &str,
+        where_is: Option<(&str, &str)>,
         spaces: Option<&[SpaceId]>,
     ) -> Result<BTreeMap<String, u64>, StoreError>;
 

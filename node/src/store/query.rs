@@ -14,6 +14,8 @@ pub const PAGE_ROWS_MAX: usize = 1000;
 pub struct ListQuery {
     /// Only these spaces; all that are stored if `None`.
     pub spaces: Option<Vec<SpaceId>>,
+    /// Beside those of these spaces what this unit has published.
+    pub published_by: Option<String>,
     /// Column and the value it must have; a number column's value is written in decimal.
     pub equals: Vec<(String, String)>,
     /// Column and a value it must not have.
@@ -31,6 +33,7 @@ impl Default for ListQuery {
     fn default() -> Self {
         Self {
             spaces: None,
+            published_by: None,
             equals: Vec::new(),
             excludes: Vec::new(),
             contains: None,
@@ -138,6 +141,7 @@ fn text_of(digits: &str) -> Option<String> {
 /// A [`ListQuery`] with columns found and values read.
 #[derive(Debug)]
 pub(super) struct Resolved {
+    pub(super) published_by: Option<String>,
     pub(super) equals: Vec<(usize, Cell)>,
     pub(super) excludes: Vec<(usize, Cell)>,
     /// Columns, and the text in ASCII lower case.
@@ -199,6 +203,7 @@ impl ListQuery {
             }
         }
         Ok(Resolved {
+            published_by: self.published_by.clone(),
             equals: equals?,
             excludes: excludes?,
             contains: contains.transpose()?,
@@ -210,7 +215,8 @@ impl ListQuery {
     }
 }
 
-fn equal(view: &ViewSpec, name: &str, value: &str) -> Result<(usize, Cell), StoreError> {
+/// The column of this name, and the value as its cell.
+pub(super) fn equal(view: &ViewSpec, name: &str, value: &str) -> Result<(usize, Cell), StoreError> {
     let column = view.column(name)?;
     if !view.columns[column].integer {
         return Ok((column, Cell::Text(value.to_owned())));

@@ -21,6 +21,17 @@ pub struct Row {
     pub updated_ms: u64,
 }
 
+impl Row {
+    /// As a database gives it back: times beyond what it holds are at its end.
+    pub(super) fn stored(&self) -> Self {
+        Self {
+            cells: self.cells.clone(),
+            created_ms: self.created_ms.min(i64::MAX as u64),
+            updated_ms: self.updated_ms.min(i64::MAX as u64),
+        }
+    }
+}
+
 /// One column of a view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewColumn {
@@ -42,6 +53,10 @@ pub struct ViewSpec {
     /// Columns that [`super::Reader::scan`] often reads of every row: they get an index of their own, so
     /// that the wide rows are left alone.
     pub covered: Vec<String>,
+    /// A column that says that a row is what is published of a record: the code of its unit, empty while
+    /// nothing is out. Such a row is in no list, figure or count beside the row of the record itself, nor
+    /// while it is empty.
+    pub publisher: Option<String>,
     /// A column that says which other record this one is the same as: such rows are in no list and no
     /// count but those that ask for a value of it.
     pub alias: Option<String>,
@@ -58,6 +73,12 @@ impl ViewSpec {
                 known.join(", ")
             ))
         })
+    }
+
+    /// Where the column stands that tells publications from records, if there is one.
+    pub(super) fn publisher(&self) -> Option<usize> {
+        let name = self.publisher.as_ref()?;
+        self.columns.iter().position(|c| c.name == *name)
     }
 
     /// The column that has to be empty, unless one of these asks for a value of it.

@@ -73,12 +73,12 @@ fn store() -> MemoryStore {
 #[test]
 fn a_refused_commit_leaves_no_trace_and_its_place_is_used_again() {
     let bench = Bench::start(store());
-    let first = bench.post("one").unwrap().entry.unwrap();
+    let first = bench.topic("one").unwrap().entry.unwrap();
     bench.fail_next();
-    let error = bench.post("lost").unwrap_err();
+    let error = bench.topic("lost").unwrap_err();
     assert!(error.to_string().contains("disk"), "{error}");
     assert_eq!(bench.titles(), 1);
-    let second = bench.post("two").unwrap().entry.unwrap();
+    let second = bench.topic("two").unwrap().entry.unwrap();
     assert_eq!((first.seq, second.seq), (1, 2));
     assert_eq!(second.log, first.log);
     let (_, told) = bench.stop();
@@ -94,10 +94,10 @@ fn a_refused_commit_leaves_no_trace_and_its_place_is_used_again() {
 #[test]
 fn a_writer_goes_on_where_the_disk_ends() {
     let bench = Bench::start(store());
-    let first = bench.post("one").unwrap().entry.unwrap();
+    let first = bench.topic("one").unwrap().entry.unwrap();
     let (store, _) = bench.stop();
     let bench = Bench::start(store);
-    let second = bench.post("two").unwrap().entry.unwrap();
+    let second = bench.topic("two").unwrap().entry.unwrap();
     assert_eq!((second.log, second.seq), (first.log, 2));
     assert_eq!(bench.titles(), 2);
 }
@@ -105,17 +105,17 @@ fn a_writer_goes_on_where_the_disk_ends() {
 #[test]
 fn a_log_that_peers_hold_more_of_is_left_for_good() {
     let bench = Bench::start(store());
-    let saved = bench.post("one").unwrap();
+    let saved = bench.topic("one").unwrap();
     let first = saved.entry.unwrap();
     let ahead = Command::OwnLogAhead { log: first.log, seq: 9 };
     bench.records.writer.send(ahead).unwrap();
     // Whether it is written before or after the news, nothing is written twice or lost.
-    let second = bench.post("two").unwrap().entry.unwrap();
-    let third = bench.post("three").unwrap().entry.unwrap();
+    let second = bench.topic("two").unwrap().entry.unwrap();
+    let third = bench.topic("three").unwrap().entry.unwrap();
     assert_ne!(third.log, first.log);
     assert_eq!(third.seq, if second.log == third.log { 2 } else { 1 });
     // An edit of a document from the old log goes to the new one, under its own actor.
-    let schema = schema_named("post").unwrap();
+    let schema = schema_named("topic").unwrap();
     let id = saved.document.to_string();
     let edited = bench.records.edit(schema, &id, &json!({ "title": "again" }), "t").unwrap();
     assert_eq!(edited.entry.unwrap().log, third.log);
@@ -124,26 +124,26 @@ fn a_log_that_peers_hold_more_of_is_left_for_good() {
     assert_ne!(history[0].actor, history[1].actor);
     let (store, _) = bench.stop();
     let bench = Bench::start(store);
-    assert_eq!(bench.post("four").unwrap().entry.unwrap().log, third.log, "also after a restart");
+    assert_eq!(bench.topic("four").unwrap().entry.unwrap().log, third.log, "also after a restart");
 }
 
 #[test]
 fn a_log_of_which_a_copy_signed_another_history_is_left_once() {
     let bench = Bench::start(store());
-    let first = bench.post("one").unwrap().entry.unwrap();
+    let first = bench.topic("one").unwrap().entry.unwrap();
     // Each link that shows the other history says so again.
     for _ in 0..2 {
         let forked = Command::OwnLogForked { log: first.log, seq: 1 };
         bench.records.writer.send(forked).unwrap();
-        bench.post("two").unwrap();
+        bench.topic("two").unwrap();
     }
-    let third = bench.post("three").unwrap().entry.unwrap();
+    let third = bench.topic("three").unwrap().entry.unwrap();
     assert_ne!(third.log, first.log);
     let (mut store, _) = bench.stop();
     let own = store.load().unwrap().logs;
     assert_eq!(own.len(), 2, "one new log, not one each time");
     let bench = Bench::start(store);
-    assert_eq!(bench.post("four").unwrap().entry.unwrap().log, third.log, "also after a restart");
+    assert_eq!(bench.topic("four").unwrap().entry.unwrap().log, third.log, "also after a restart");
 }
 
 /// Seed 61 of the simulator, when copies were first drawn there: one copy of a node wrote the first entry
@@ -151,7 +151,7 @@ fn a_log_of_which_a_copy_signed_another_history_is_left_once() {
 #[test]
 fn a_run_of_a_copy_that_fits_no_longer_costs_only_itself() {
     let bench = Bench::start(store());
-    let first = bench.post("one").unwrap().entry.unwrap();
+    let first = bench.topic("one").unwrap().entry.unwrap();
     let (space, run, tip) = from_elsewhere(&bench, "theirs", 0);
     assert_eq!(run.log(), first.log);
     let persist = |ticket, run: &Run| {
@@ -168,7 +168,7 @@ fn a_run_of_a_copy_that_fits_no_longer_costs_only_itself() {
     let (_, elsewhere, tip_elsewhere) = from_elsewhere(&bench, "of another log", 7);
     let item = Item::Run { space, run: elsewhere, tip: tip_elsewhere };
     bench.records.writer.send(Command::Persist { ticket: Ticket(2), item }).unwrap();
-    bench.post("two").unwrap();
+    bench.topic("two").unwrap();
     let told = bench.node.stop();
     let refused = |i: &&Input| matches!(i, Input::PersistFailed { ticket: Ticket(1), .. });
     assert_eq!(told.iter().filter(refused).count(), 1);
@@ -186,12 +186,12 @@ fn many_writers_share_commits_and_none_is_lost() {
             let bench = &bench;
             scope.spawn(move || {
                 for n in 0..20 {
-                    bench.post(&format!("{thread}-{n}")).unwrap();
+                    bench.topic(&format!("{thread}-{n}")).unwrap();
                 }
             });
         }
     });
-    let schema = schema_named("post").unwrap();
+    let schema = schema_named("topic").unwrap();
     let query = ListQuery { limit: 500, ..ListQuery::default() };
     assert_eq!(bench.records.list(schema, query).unwrap().rows.len(), 160);
     let (mut store, told) = bench.stop();
@@ -202,8 +202,9 @@ fn many_writers_share_commits_and_none_is_lost() {
 #[test]
 fn concurrent_edits_of_one_document_build_on_each_other() {
     let bench = Bench::start(store());
-    let id = bench.post("start").unwrap().document.to_string();
     let schema = schema_named("post").unwrap();
+    let post = bench.records.create(schema, &json!({ "title": "start" }), None, None, "test");
+    let id = post.unwrap().document.to_string();
     std::thread::scope(|scope| {
         for n in 0..10 {
             let (bench, id) = (&bench, &id);
@@ -225,7 +226,7 @@ fn a_sealed_space_is_not_written_without_its_key() {
     let error = bench.member("王海").unwrap_err();
     assert!(matches!(error, RecordError::NoKey(_)), "{error}");
     assert!(error.to_string().contains("start the admin node"), "{error}");
-    bench.post("what every node reads needs none").unwrap();
+    bench.topic("what every node reads needs none").unwrap();
 
     // Past the door as well: a key may be replaced between the check and the commit.
     bench.directory.send_replace(with_keys);
@@ -271,7 +272,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 
 /// A run that this node wrote elsewhere, as a peer would bring it.
 fn from_elsewhere(bench: &Bench, title: &str, incarnation: u32) -> (SpaceId, Run, Tip) {
-    let schema = schema_named("post").unwrap();
+    let schema = schema_named("topic").unwrap();
     let space = bench.records.home(schema, None).unwrap();
     let opening = Opening::sign(&testing::key(), space, incarnation);
     let mut author = Author::new(opening, Tip::start(opening.log()), 0);
@@ -310,7 +311,7 @@ fn what_is_live_is_readable_with_the_commit_that_stores_it() {
         let item = Item::Run { space, run: run.clone(), tip };
         bench.records.writer.send(Command::Persist { ticket: Ticket(1), item }).unwrap();
         // A write of our own behind it: when it is answered, the run is durable.
-        bench.post("own").unwrap();
+        bench.topic("own").unwrap();
         drop(guard);
         assert_eq!(bench.titles(), if held { 1 } else { 2 });
         let (store, _) = bench.stop();
@@ -339,15 +340,15 @@ fn is_limit(result: Result<crate::records::Saved, RecordError>, said: &str) {
 #[test]
 fn what_would_be_over_a_limit_is_not_written() {
     let bench = Bench::start(store());
-    let first = bench.post("one").unwrap();
+    let first = bench.topic("one").unwrap();
     limit(&bench, "federation", |l| l.documents = Some(2));
-    bench.post("two").unwrap();
+    bench.topic("two").unwrap();
     is_limit(
-        bench.post("three"),
+        bench.topic("three"),
         "as many records in space 'federation' as one author may there, 2",
     );
     // What it has it may go on editing, and elsewhere it may write.
-    let post = schema_named("post").unwrap();
+    let post = schema_named("topic").unwrap();
     let edit = |title: &str| {
         let id = first.document.to_string();
         bench.records.edit(post, &id, &json!({ "title": title }), "t")
@@ -358,9 +359,9 @@ fn what_would_be_over_a_limit_is_not_written() {
     // A write the disk refused takes no room.
     limit(&bench, "federation", |l| l.documents = Some(3));
     bench.fail_next();
-    bench.post("lost").unwrap_err();
-    bench.post("three").unwrap();
-    is_limit(bench.post("four"), "as many records");
+    bench.topic("lost").unwrap_err();
+    bench.topic("three").unwrap();
+    is_limit(bench.topic("four"), "as many records");
 
     limit(&bench, "federation", |l| l.entries = Some(5));
     edit("a fifth entry").unwrap();
@@ -389,11 +390,11 @@ fn what_would_be_over_a_limit_is_not_written() {
 #[test]
 fn an_earlier_log_counts_too() {
     let bench = Bench::start(store());
-    let first = bench.post("one").unwrap().entry.unwrap();
+    let first = bench.topic("one").unwrap().entry.unwrap();
     bench.records.writer.send(Command::OwnLogAhead { log: first.log, seq: 9 }).unwrap();
     limit(&bench, "federation", |l| l.entries = Some(2));
-    let second = bench.post("two").unwrap().entry.unwrap();
+    let second = bench.topic("two").unwrap().entry.unwrap();
     assert_ne!(second.log, first.log);
-    is_limit(bench.post("three"), "as many entries");
+    is_limit(bench.topic("three"), "as many entries");
     bench.stop();
 }

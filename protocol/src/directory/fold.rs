@@ -306,6 +306,11 @@ impl Directory {
         self.spaces.values().find(|s| s.label == label)
     }
 
+    /// The space that every node reads; none before it is defined.
+    pub fn everyones(&self) -> Option<SpaceId> {
+        self.spaces.values().find(|s| s.template == Template::FEDERATION).map(|s| s.id)
+    }
+
     /// The space of a unit's own records.
     pub fn unit_space(&self, unit: &str) -> Option<&Space> {
         self.spaces

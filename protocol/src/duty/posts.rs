@@ -19,6 +19,13 @@ pub struct Post {
     pub bylines: Vec<String>,
 }
 
+impl Post {
+    /// Whether everybody reads it.
+    fn is_out(&self) -> bool {
+        matches!(self.status.as_str(), "published" | "archived")
+    }
+}
+
 /// What the lines stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
@@ -36,7 +43,7 @@ fn codes(field: &str) -> &'static [Code] {
 }
 
 fn columns(posts: &[Post]) -> Vec<Column> {
-    let mut columns = vec![Column::count("posts", "稿件", "Posts")];
+    let mut columns = vec![Column::count("posts", "发稿", "Posts out")];
     columns.extend(codes("column").iter().map(|c| Column::count(c.code, c.zh, c.en)));
     // A federation may have columns of its own.
     for post in posts {
@@ -49,8 +56,9 @@ fn columns(posts: &[Post]) -> Vec<Column> {
     columns
 }
 
-/// Posts of a period: each column's, and how many are in which state now. `so_far` counts all up to the
-/// period's end. What is written but was never handed in counts too: the founding picture counts it so.
+/// Posts of a period: those that are out, and of them each column's, the same on every node; and how many
+/// are in which state now, as far as their drafts are read here. `so_far` counts all that are out up to
+/// the period's end.
 pub fn posts(units: &[(String, String)], posts: &[Post], period: Period, by: By) -> Table {
     let mut table = Table::new(columns(posts));
     let own = |key: String| (key.clone(), None, key);
@@ -84,13 +92,17 @@ pub fn posts(units: &[(String, String)], posts: &[Post], period: Period, by: By)
 }
 
 fn count(table: &mut Table, line: usize, post: &Post, inside: bool) {
-    table.at(line, "so_far").add(1, post.id);
+    if post.is_out() {
+        table.at(line, "so_far").add(1, post.id);
+    }
     if !inside {
         return;
     }
-    table.at(line, "posts").add(1, post.id);
-    if let Some(column) = &post.column {
-        table.at(line, column).add(1, post.id);
+    if post.is_out() {
+        table.at(line, "posts").add(1, post.id);
+        if let Some(column) = &post.column {
+            table.at(line, column).add(1, post.id);
+        }
     }
     let state = format!("is_{}", post.status);
     if table.column(&state).is_some() {
@@ -100,7 +112,8 @@ fn count(table: &mut Table, line: usize, post: &Post, inside: bool) {
 
 /// Makes `so_far` of each month what there was at its end.
 fn accumulated(mut table: Table, posts: &[Post], period: Period) -> Table {
-    let before = posts.iter().filter(|post| post.day < period.start());
+    let out = posts.iter().filter(|post| post.is_out());
+    let before = out.filter(|post| post.day < period.start());
     let mut ids: Vec<DocId> = before.map(|post| post.id).collect();
     for line in 0..table.lines.len() {
         let cell = table.at(line, "so_far");
@@ -118,7 +131,7 @@ fn accumulated(mut table: Table, posts: &[Post], period: Period) -> Table {
 
 fn authors(posts: &[Post], period: Period) -> Vec<String> {
     let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
-    for post in posts.iter().filter(|post| period.contains(post.day)) {
+    for post in posts.iter().filter(|post| post.is_out() && period.contains(post.day)) {
         for author in &post.bylines {
             *counts.entry(author).or_default() += 1;
         }

@@ -367,7 +367,7 @@ mod tests {
     fn without(lost: &[Vec<u8>], kept: &[(LogId, u64, &[u8])]) -> (BTreeSet<[u8; 32]>, Record) {
         let incoming: Vec<_> =
             kept.iter().map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body }).collect();
-        let outcome = materialise(schema_named("post").unwrap(), None, &incoming).unwrap();
+        let outcome = materialise(schema_named("post").unwrap(), None, None, &incoming).unwrap();
         (lost.iter().map(|body| hash(body)).collect(), outcome.record)
     }
 

@@ -7,6 +7,7 @@
 //! that order and by the workflow's own rules, and a person is asked until somebody who has seen both
 //! goes on from there.
 
+use super::authors::{Authors, NOBODY};
 use super::doc::Record;
 use super::genesis::genesis;
 use super::past::Past;
@@ -14,53 +15,12 @@ use super::schema::Field;
 use super::show::json_of;
 use super::steps::{Taken, touches_contents};
 use super::workflow::{By, CORRECT, RECORD, SETTLE, Workflow};
-use crate::id::unhex;
 use automerge::{ChangeHash, ObjId, ReadDoc, Value as Read};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Steps looked at for rivals, the latest ones. Finding rivals takes the cube of this.
 const RIVALS_AMONG: usize = 48;
-
-/// Who stands behind the actors of one space, as the directory and the logs' openings say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Authors {
-    /// Code of each actor's unit.
-    pub units: BTreeMap<[u8; 16], String>,
-    /// Code of the unit that is head office.
-    pub head_office: String,
-    /// The unit whose space this is; none for the federation's.
-    pub home: Option<String>,
-}
-
-impl Authors {
-    /// Whether an actor is one of those; `owner` is the unit the record belongs to, `named` the unit a
-    /// field names.
-    fn may(
-        &self,
-        by: By,
-        actor: [u8; 16],
-        owner: Option<&str>,
-        named: impl FnOnce(&'static str) -> Option<String>,
-    ) -> bool {
-        let unit = self.units.get(&actor).map(String::as_str);
-        let is_head = unit.is_some_and(|unit| unit == self.head_office);
-        match by {
-            By::Anyone => true,
-            By::HeadOffice => is_head,
-            By::Owner => unit == owner,
-            By::OwnerOrHeadOffice => is_head || unit == owner,
-            By::SpaceOrHeadOffice => is_head || (unit.is_some() && unit == self.home.as_deref()),
-            By::UnitIn(field) => unit.is_some() && named(field).as_deref() == unit,
-            By::UnitInOrHeadOffice(field) => {
-                is_head || (unit.is_some() && named(field).as_deref() == unit)
-            }
-        }
-    }
-}
-
-static NOBODY: Authors = Authors { units: BTreeMap::new(), head_office: String::new(), home: None };
 
 /// Why a step does not count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +35,8 @@ pub enum Ignored {
     SamePerson { op: &'static str },
     #[error("it needs a note that says why")]
     NoNote,
+    #[error("what it published had been taken back")]
+    TakenBack,
     #[error("how things stood before can only be said first")]
     NotFirst,
     #[error("there is nothing to settle, or '{state}' is none of the states in question")]
@@ -119,6 +81,12 @@ pub struct Course {
 }
 
 impl Course {
+    /// Whether anything that counted once was released; of publications.
+    pub fn was_released(&self) -> bool {
+        let taken_back = |s: &Happened| matches!(s.outcome, Err(Ignored::TakenBack));
+        self.state == "published" || self.steps.iter().any(taken_back)
+    }
+
     pub(super) fn new(workflow: &Workflow) -> Self {
         let state = workflow.initial.to_owned();
         Self { state, steps: Vec::new(), rivals: Vec::new(), version: None, revised: false }
@@ -337,65 +305,12 @@ impl Sees {
 }
 
 impl Record {
-    /// Says who stands behind the record's actors; without it no unit is known.
-    pub fn by(mut self, authors: &Arc<Authors>) -> Self {
-        self.authors = Some(authors.clone());
-        self
-    }
-
-    /// Whether an actor is one of those who may change something of the record.
-    pub(super) fn may(
-        &self,
-        by: By,
-        actor: [u8; 16],
-        owner: Option<&str>,
-        named: impl FnOnce(&'static str) -> Option<String>,
-    ) -> bool {
-        self.authors.as_deref().unwrap_or(&NOBODY).may(by, actor, owner, named)
-    }
-
-    /// Actors whose units its states depend on: whoever took a step, and whoever made it if anybody did.
-    pub fn behind(&self) -> BTreeSet<[u8; 16]> {
-        let taken = self.schema().workflows().flat_map(|(field, _)| self.step_actors(field));
-        let mut out: BTreeSet<_> = taken.collect();
-        if !out.is_empty() || self.schema().written_by != By::Anyone {
-            out.extend(self.maker());
-        }
-        out
-    }
-
-    /// Whoever took a step, from the keys alone.
-    fn step_actors(&self, field: &Field) -> Vec<[u8; 16]> {
-        if let Some(events) = self.first_events(field) {
-            return events.into_iter().map(|e| e.actor).collect();
-        }
-        let Some(container) = genesis(self.schema()).container(field.name) else {
-            return Vec::new();
-        };
-        let keys = self.document().keys(&container.id);
-        keys.filter_map(|key| unhex(key.get(..32)?).ok()).collect()
-    }
-
-    /// The unit the record belongs to: its space's, or the one that made it.
-    pub fn owner(&self) -> Option<String> {
-        let authors = self.authors.as_deref()?;
-        authors.home.clone().or_else(|| authors.units.get(&self.maker()?).cloned())
-    }
-
-    /// Who made the first change; of several made apart, the one with the lowest hash.
-    pub(super) fn maker(&self) -> Option<[u8; 16]> {
-        if let Some(actor) = self.first_actor() {
-            return Some(actor);
-        }
-        let start = ChangeHash(genesis(self.schema()).hash);
-        let changes = self.document().get_changes_meta(&[]).into_iter();
-        let first = changes.filter(|c| c.deps == [start]).min_by_key(|c| c.hash.0)?;
-        first.actor.to_bytes().try_into().ok()
-    }
-
     /// What the steps of a workflow's field come to; `None` if it is no such field.
     pub fn course(&self, field: &'static Field) -> Option<Course> {
         let workflow = field.workflow()?;
+        if self.is_publication() {
+            return self.publication_course(field);
+        }
         let mut course = Course::new(workflow);
         let events = self.events(field);
         if events.is_empty() {

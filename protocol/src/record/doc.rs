@@ -1,6 +1,6 @@
 //! A record: an Automerge document seen through its schema.
 
-use super::course::Authors;
+use super::authors::Authors;
 use super::create::{Created, create};
 use super::edits::{EditError, Edits};
 use super::gate::guarded;
@@ -145,7 +145,17 @@ impl Record {
         self.check_required(edits)?;
         self.check_writer(actor, edits)?;
         let keyed = edits.any_to_key().then(|| self.keyed(actor, account, edits)).transpose()?;
-        let edits = keyed.as_ref().unwrap_or(edits);
+        self.write(actor, time_ms, account, keyed.as_ref().unwrap_or(edits))
+    }
+
+    /// Makes the change of edits that were checked.
+    pub(super) fn write(
+        &mut self,
+        actor: [u8; 16],
+        time_ms: u64,
+        account: &str,
+        edits: &Edits,
+    ) -> Result<Option<Vec<u8>>, EditError> {
         let time = i64::try_from(time_ms).unwrap_or(i64::MAX);
         if self.is_new() {
             let Some(created) = create(self.schema, actor, time, account, edits)? else {

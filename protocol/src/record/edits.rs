@@ -50,6 +50,8 @@ pub enum EditError {
         "too much for one save; save parts of at most {EDIT_BYTES_MAX} bytes and {CHANGE_OPS_MAX} characters"
     )]
     TooLarge,
+    #[error("what would be published is too long: shorten it to 250,000 characters")]
+    TooLong,
     #[error("the document is full: begin a new one")]
     Full,
     #[error("the document could not be edited: {0}")]
@@ -183,7 +185,9 @@ impl EditError {
             Self::Required { field, .. }
             | Self::NotYours { field, .. }
             | Self::Masked { field, .. } => Some(field),
-            Self::NotAnObject | Self::TooLarge | Self::Full | Self::Document(_) => None,
+            Self::NotAnObject | Self::TooLarge | Self::TooLong | Self::Full | Self::Document(_) => {
+                None
+            }
         }
     }
 

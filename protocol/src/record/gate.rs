@@ -48,6 +48,8 @@ pub enum Refusal {
     StartOp { expected: u64, found: u64 },
     #[error("operation {index} refers to something outside the change's past")]
     Reference { index: u64 },
+    #[error("field '{field}' is written by {by} alone")]
+    NotYours { field: String, by: &'static str },
     #[error("the document could not be saved and read back with this change")]
     Trial,
 }
@@ -69,6 +71,7 @@ impl Refusal {
             Self::Taken(_) => "taken",
             Self::StartOp { .. } => "start_op",
             Self::Reference { .. } => "reference",
+            Self::NotYours { .. } => "not_yours",
             Self::Trial => "trial",
         }
     }

@@ -7,6 +7,7 @@
 //! present, on a copy; the copy is saved, read back and compared before it becomes the record.
 
 use super::assemble::{Hashed, assembled};
+use super::authors::Authors;
 use super::doc::{LoadError, Record};
 use super::gate::{Inspected, Refusal, Trace, guarded, inspect, same, traces_of};
 use super::genesis::{ACTOR, genesis};
@@ -47,12 +48,14 @@ pub struct Outcome {
     pub evicted: Vec<[u8; 32]>,
 }
 
-/// Applies what can be applied of `entries` to the document.
+/// Applies what can be applied of `entries` to the document. Where `authors` are given, contents are
+/// held to whose they are: all authors of the document and of `entries` must be among them.
 ///
 /// # Errors
 /// Only if `snapshot`, our own cache, cannot be loaded: rebuild it from all entries.
 pub fn materialise(
     schema: &'static Schema,
+    authors: Option<&Authors>,
     snapshot: Option<&[u8]>,
     entries: &[Incoming<'_>],
 ) -> Result<Outcome, LoadError> {
@@ -60,6 +63,7 @@ pub fn materialise(
     let document = base.as_ref().map(Record::document);
     let history = document.and_then(history);
     let mut sorting = Sorting::new(schema, document)?;
+    sorting.authors = authors;
     sorting.history = history.as_deref().unwrap_or_default();
     sorting.sort(entries);
     let Sorting { past, accepted, refused, waiting, .. } = sorting;
@@ -173,11 +177,12 @@ pub(super) struct Accepted<'a> {
 
 /// Sorts entries into accepted, refused and waiting.
 pub(super) struct Sorting<'a, 'd> {
-    schema: &'static Schema,
-    document: Option<&'d Automerge>,
+    pub(super) schema: &'static Schema,
+    authors: Option<&'d Authors>,
+    pub(super) document: Option<&'d Automerge>,
     /// Changes already in the document, if they were read.
     history: &'d [Change],
-    past: Past,
+    pub(super) past: Past,
     pub(super) accepted: Vec<Accepted<'a>>,
     /// Index into `accepted` of a change accepted in this call.
     fresh: BTreeMap<[u8; 32], usize>,
@@ -207,6 +212,7 @@ impl<'a, 'd> Sorting<'a, 'd> {
         }
         Ok(Self {
             schema,
+            authors: None,
             document,
             history: &[],
             past,
@@ -295,7 +301,10 @@ impl<'a, 'd> Sorting<'a, 'd> {
         if self.past.by_actor[actor].len() as u64 >= inspected.seq {
             return Err(Refusal::Taken(inspected.seq));
         }
-        Ok(())
+        match self.authors {
+            Some(authors) => self.check_writer(authors, entry, inspected, deps, &clock),
+            None => Ok(()),
+        }
     }
 
     /// What the operations of an accepted change left behind, and the bytes their keys lie in.

@@ -12,23 +12,27 @@
 //! | `kind` | the kinds, a file each |
 //! | [`personal`] | what is masked, and what does not belong in free text |
 //! | [`search`] | what a record is found by |
+//! | `authors` | the units behind actors, and whose a record is |
 //! | `course`, `steps` | the state of a record, derived from the steps taken, and taking one |
+//! | `publication` | what everybody reads of a record whose draft stays with its unit |
 //! | `conflict` | what merging cannot settle, and the ways to settle it |
 //! | `genesis` | the change every document of a kind begins from |
 //! | `edits`, `create`, `writing`, `doc`, `show`, `said`, `history` | writing, reading, looking back |
 //! | `amend` | writing anew what no longer counts |
 //! | `column`, `chunk`, `gate`, `past`, `materialise`, `assemble`, `replay`, `rescue` | what a stranger's change must survive |
+//! | `writers` | whose contents are whose, on every node |
 //!
-//! This module knows no network, no disk and no clock, and not who may write: times and accounts
-//! come in as arguments, rights are [`crate::directory`]'s.
+//! This module knows no network, no disk and no clock, and not who may write a space: times, accounts
+//! and the units behind actors come in as arguments, rights are [`crate::directory`]'s.
 
 /// Names which documents the entries of a log make. Raised by every version that makes others of the
 /// same entries: by a kind, an encoding or a rule of the gate more. Nodes that go by different rules
 /// do not compare their documents.
-pub const RULES: u16 = 1;
+pub const RULES: u16 = 2;
 
 mod amend;
 mod assemble;
+mod authors;
 mod chunk;
 mod column;
 pub mod conflict;
@@ -44,6 +48,7 @@ mod kind;
 mod materialise;
 mod past;
 pub mod personal;
+mod publication;
 mod replay;
 mod rescue;
 mod said;
@@ -53,17 +58,20 @@ mod show;
 mod snapshot;
 mod steps;
 mod workflow;
+mod writers;
 mod writing;
 
 pub use amend::{Amendment, change_hash};
+pub use authors::Authors;
 pub use chunk::ChunkError;
-pub use course::{Authors, Course, Happened, Ignored, Rival};
+pub use course::{Course, Happened, Ignored, Rival};
 pub use doc::{LoadError, Record};
 pub use edits::{EDIT_BYTES_MAX, EditError, Edits};
 pub(crate) use edits::{days_of, instant_ms_of};
 pub use gate::{Inspected, KEY_BYTES_MAX, Refusal, inspect};
 pub use history::HistoryItem;
 pub use materialise::{Incoming, Outcome, materialise};
+pub use publication::Publication;
 pub use rescue::rescued;
 pub use schema::{
     ALL, ATTENDANCE_ROWS, Code, Field, HIDDEN, Hidden, Home, Merge, Schema, ValueType, schema,

@@ -1,6 +1,6 @@
 //! The changes of a document as a graph, and the questions the gate asks about a causal past.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A change of the document: what its descendants need to know of it.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Past {
     pub(super) actors: BTreeMap<[u8; 16], usize>,
     /// Each interned actor's changes in sequence.
     pub(super) by_actor: Vec<Vec<usize>>,
+    /// Interned actors whose first change builds on the first of the document alone: they made it.
+    pub(super) makers: BTreeSet<usize>,
 }
 
 impl Past {
@@ -58,6 +60,9 @@ impl Past {
         clock[actor] += 1;
         for dep in deps {
             self.nodes[*dep].has_child = true;
+        }
+        if deps == [0] {
+            self.makers.insert(actor);
         }
         let at = self.nodes.len();
         self.nodes.push(Node { hash, start_op: ops.0, max_op: ops.1, clock, has_child: false });

@@ -207,6 +207,9 @@ pub enum Home {
     Federation,
     /// The space of the unit that writes the record.
     Unit,
+    /// The draft in the space of the unit that writes it; in the federation's, under the same id, what is
+    /// published. See [`super::Record::is_publication`].
+    Published,
 }
 
 /// A kind of record.
@@ -225,8 +228,8 @@ pub struct Schema {
     pub genesis_bytes: &'static [u8],
     pub lane: Lane,
     pub home: Home,
-    /// Which of those who may write the space changes the record's contents. Held to by whoever writes;
-    /// steps are judged on every node.
+    /// Which of those who may write the space changes the record's contents; held to on every node, see
+    /// `writers`. Steps say for themselves by whom they are taken.
     pub written_by: By,
     /// Fields and states in which no list, feed or search shows a record, unless it asks for the state.
     pub hidden: &'static [(&'static str, &'static str)],

@@ -37,6 +37,8 @@ pub struct Row {
     pub conflicts: u32,
     /// Who made the record, as [`Record::owner`] looks at it.
     pub maker: Option<[u8; 16]>,
+    /// Of a publication, the unit whose record it says it is; empty while it is not out.
+    pub publisher: Option<String>,
 }
 
 impl Record {
@@ -47,6 +49,9 @@ impl Record {
     pub fn to_json(&self) -> Value {
         let mut out = Map::new();
         let (mut conflicts, mut courses) = (Map::new(), Map::new());
+        if self.is_publication() {
+            return self.publication_json();
+        }
         let mut root = self.scalars(&ROOT);
         for field in self.schema().fields {
             let value = if let Some(course) = self.course(field) {
@@ -192,6 +197,9 @@ impl Record {
 
     /// The record's row in its kind's view.
     pub fn row(&self) -> Row {
+        if self.is_publication() {
+            return self.publication_row();
+        }
         self.first.as_ref().map_or_else(|| self.document_row(), |first| self.first_row(first))
     }
 
@@ -209,7 +217,7 @@ impl Record {
         let (time, maker) = (first.time_ms, self.first_actor());
         let cells = self.schema().columns.iter().filter_map(cell).collect();
         let conflicts = self.count_open(&courses);
-        Row { cells, created_ms: time, updated_ms: time, conflicts, maker }
+        Row { cells, created_ms: time, updated_ms: time, conflicts, maker, publisher: None }
     }
 
     fn courses(&self) -> BTreeMap<&'static str, Course> {
@@ -253,11 +261,50 @@ impl Record {
             })
         };
         let cells = self.schema().columns.iter().filter_map(cell).collect();
-        let times = self.document().get_changes_meta(&[]).into_iter();
-        let times = times.filter(|m| m.hash.0 != genesis.hash).map(|m| m.timestamp.max(0) as u64);
-        let (created, updated) = times.fold((u64::MAX, 0), |(a, b), t| (a.min(t), b.max(t)));
+        let (created_ms, updated_ms) = self.times();
         let maker = self.maker();
-        Row { cells, created_ms: created.min(updated), updated_ms: updated, conflicts, maker }
+        Row { cells, created_ms, updated_ms, conflicts, maker, publisher: None }
+    }
+
+    /// Smallest and greatest time of any change.
+    fn times(&self) -> (u64, u64) {
+        let start = genesis(self.schema()).hash;
+        let times = self.document().get_changes_meta(&[]).into_iter();
+        let times = times.filter(|m| m.hash.0 != start).map(|m| m.timestamp.max(0) as u64);
+        let (created, updated) = times.fold((u64::MAX, 0), |(a, b), t| (a.min(t), b.max(t)));
+        (created.min(updated), updated)
+    }
+
+    /// A publication as JSON: what was released, and what was done. It contradicts nothing.
+    fn publication_json(&self) -> Value {
+        let (mut out, mut courses) = (Map::new(), Map::new());
+        let mut released = self.released();
+        for field in self.schema().fields {
+            let value = match field.workflow() {
+                None => released.remove(field.name).unwrap_or_else(|| nothing(field)),
+                // Of the draft's other workflows nothing is told.
+                Some(_) => self.publication_course(field).map_or(Value::Null, |course| {
+                    let mut shown = course.to_json();
+                    shown["hidden"] = false.into();
+                    courses.insert(field.name.to_owned(), shown);
+                    course.state.into()
+                }),
+            };
+            out.insert(field.name.to_owned(), value);
+        }
+        out.insert("courses".to_owned(), Value::Object(courses));
+        out.insert("conflicts".to_owned(), Value::Object(Map::new()));
+        Value::Object(out)
+    }
+
+    fn publication_row(&self) -> Row {
+        let mut json = self.publication_json();
+        let fields = self.schema().columns.iter().filter_map(|name| self.schema().field(name));
+        let cells = fields.map(|field| cell_of(field, json[field.name].take())).collect();
+        let (created_ms, updated_ms) = self.times();
+        let publisher = self.publisher().filter(|_| self.is_out()).unwrap_or_default();
+        let (maker, publisher) = (self.maker(), Some(publisher));
+        Row { cells, created_ms, updated_ms, conflicts: 0, maker, publisher }
     }
 
     fn count_conflicts(&self, root: &Scalars) -> u32 {
@@ -287,6 +334,8 @@ impl Course {
     fn to_json(&self) -> Value {
         let steps = self.steps.iter().map(|step| {
             let mut out = step.taken.to_json();
+            // What was released is shown as the record.
+            out.as_object_mut().map(|says| says.remove("fields"));
             out["actor"] = hex(&step.actor).into();
             out["account"] = step.account.as_str().into();
             out["time_ms"] = step.time_ms.into();
@@ -315,6 +364,16 @@ pub fn record_summary(record: &Record) -> Value {
     Value::Object(listed.map(part).filter(|(_, value)| !value.is_null()).collect())
 }
 
+/// What a field shows that says nothing.
+fn nothing(field: &Field) -> Value {
+    match field.merge {
+        Merge::Text => Value::String(String::new()),
+        Merge::List | Merge::Set | Merge::Notes => Value::Array(Vec::new()),
+        Merge::Map | Merge::Tally => Value::Object(Map::new()),
+        _ => field.default.map_or(Value::Null, Value::from),
+    }
+}
+
 /// What a cell shows of a field that only one edit, or none, has touched.
 fn first_cell(field: &Field, written: Option<&Edit>) -> Cell {
     let shown =
@@ -333,10 +392,7 @@ fn first_cell(field: &Field, written: Option<&Edit>) -> Cell {
             let some = entries.iter().filter_map(|(k, v)| Some((k.clone(), shown(v.as_ref()?))));
             some.collect::<BTreeMap<_, _>>().into_iter().collect()
         }
-        (_, Merge::Text) => Value::String(String::new()),
-        (None, Merge::List | Merge::Set | Merge::Notes) => Value::Array(Vec::new()),
-        (None, Merge::Map | Merge::Tally) => Value::Object(Map::new()),
-        _ => field.default.map_or(Value::Null, Value::from),
+        _ => nothing(field),
     };
     cell_of(field, value)
 }

@@ -5,6 +5,7 @@ use super::course::{Event, Ignored, Sees};
 use super::doc::Record;
 use super::edits::{Edit, EditError, Edits};
 use super::genesis::genesis;
+use super::publication::Publication;
 use super::schema::{Field, Merge, Schema};
 use super::workflow::{By, CORRECT, RECORD, SETTLE, Workflow};
 use crate::id::hex;
@@ -26,18 +27,26 @@ pub struct Taken {
     pub note: Option<String>,
     /// The day it really happened on, where that is not the day it was written down.
     pub on: Option<String>,
+    /// What a step of a publication says beside that.
+    pub publication: Option<Box<Publication>>,
 }
 
 impl Taken {
-    fn plain(op: &str) -> Self {
-        Self { op: op.to_owned(), to: None, note: None, on: None }
+    pub(super) fn plain(op: &str) -> Self {
+        Self { op: op.to_owned(), to: None, note: None, on: None, publication: None }
     }
 
     /// Reads what [`Self::written`] wrote; `None` for what no version writes.
     pub(super) fn read(text: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(text).ok()?;
         let part = |name: &str| value[name].as_str().map(str::to_owned);
-        Some(Self { op: part("op")?, to: part("to"), note: part("note"), on: part("on") })
+        Some(Self {
+            op: part("op")?,
+            to: part("to"),
+            note: part("note"),
+            on: part("on"),
+            publication: Publication::read(&value).map(Box::new),
+        })
     }
 
     /// The event's text.
@@ -53,6 +62,9 @@ impl Taken {
             if let Some(value) = value {
                 out.insert(name.into(), value.as_str().into());
             }
+        }
+        if let Some(Value::Object(says)) = self.publication.as_ref().map(|says| says.to_json()) {
+            out.extend(says);
         }
         Value::Object(out)
     }
@@ -94,7 +106,8 @@ impl Want {
                 let Some(op) = part("op")? else {
                     return Err(wrong("a step under 'op'"));
                 };
-                let taken = Taken { op, to: part("to")?, note: part("note")?, on: part("on")? };
+                let (to, note, on) = (part("to")?, part("note")?, part("on")?);
+                let taken = Taken { op, to, note, on, publication: None };
                 check(field, &taken)?;
                 Ok(Self::Step(taken))
             }

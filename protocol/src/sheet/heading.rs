@@ -49,7 +49,7 @@ pub fn columns(schema: &'static Schema) -> Vec<Column> {
         return fields.collect();
     }
     let mut out = vec![Column::Id];
-    if schema.home == Home::Unit {
+    if schema.home != Home::Federation {
         out.push(Column::Unit);
     }
     out.extend(fields);

@@ -124,7 +124,8 @@ fn record() -> impl Strategy<Value = (&'static str, Map<String, Value>)> {
 
 fn new(schema: &'static Schema) -> Record {
     let units = BTreeMap::from([(HEAD, "head".to_owned())]);
-    let authors = Authors { units, head_office: "head".into(), home: Some("head".into()) };
+    let (head_office, home) = ("head".into(), Some("head".into()));
+    let authors = Authors { units, head_office, home, ..Authors::default() };
     Record::new(schema).by(&Arc::new(authors))
 }
 

@@ -37,9 +37,9 @@ pub struct Arena {
     eve: Arc<Adversary>,
     /// The adversary's own, so that it takes nothing from those who watch.
     runtime: Runtime,
-    /// The post that is edited while the attack goes on.
-    post: String,
-    posts: BTreeSet<String>,
+    /// The topic that is edited while the attack goes on.
+    topic: String,
+    topics: BTreeSet<String>,
     edits: u64,
 }
 
@@ -49,7 +49,7 @@ impl Arena {
         let mut cluster = Cluster::found_with(binary, &SETTINGS)?;
         cluster.join("alice", "lianyungang")?;
         cluster.join("bob", "yancheng")?;
-        let post = cluster.node("head").writes("posts", json!({ "title": "0" }))?;
+        let topic = cluster.node("head").writes("topics", json!({ "title": "0" }))?;
         cluster.settle()?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -64,8 +64,8 @@ impl Arena {
             ensure!(found >= Some(epoch), "{ATTACKED} has not heard of the adversary");
             Ok(())
         })?;
-        let posts = BTreeSet::from([post.clone()]);
-        Ok(Self { cluster, eve: Arc::new(eve), runtime, post, posts, edits: 0 })
+        let topics = BTreeSet::from([topic.clone()]);
+        Ok(Self { cluster, eve: Arc::new(eve), runtime, topic, topics, edits: 0 })
     }
 
     /// Attacks for so long, while the honest nodes go on with their work.
@@ -96,7 +96,7 @@ impl Arena {
         let title = self.edits.to_string();
         let at = NODES[self.edits as usize % 2];
         let began = Instant::now();
-        self.cluster.node(at).edits("posts", &self.post, json!({ "title": title }))?;
+        self.cluster.node(at).edits("topics", &self.topic, json!({ "title": title }))?;
         let took = self.shown(ATTACKED, &title, began)?;
         // Whoever writes next has seen this one: two edits side by side would be a conflict, and show
         // one of them.
@@ -109,7 +109,7 @@ impl Arena {
     /// Waits until a node shows the title; how long that is after `began`.
     fn shown(&self, name: &str, title: &str, began: Instant) -> Result<Duration> {
         loop {
-            let shown = self.cluster.node(name).shows("posts", &self.post)?;
+            let shown = self.cluster.node(name).shows("topics", &self.topic)?;
             if shown["fields"]["title"] == title {
                 return Ok(began.elapsed());
             }
@@ -125,7 +125,7 @@ impl Arena {
     /// Something new at the attacked node reaches the others.
     pub fn write(&mut self) -> Result<()> {
         let fields = json!({ "title": "written under attack" });
-        self.posts.insert(self.cluster.node(ATTACKED).writes("posts", fields)?);
+        self.topics.insert(self.cluster.node(ATTACKED).writes("topics", fields)?);
         Ok(())
     }
 
@@ -144,10 +144,10 @@ impl Arena {
             Ok(())
         })?;
         for name in NODES {
-            let shown = self.cluster.node(name).lists("posts")?;
+            let shown = self.cluster.node(name).lists("topics")?;
             let ids = shown.iter().filter_map(|p| p["id"].as_str().map(str::to_owned));
             let ids: BTreeSet<String> = ids.collect();
-            ensure!(ids == self.posts, "{name} shows {ids:?}, not {:?}", self.posts);
+            ensure!(ids == self.topics, "{name} shows {ids:?}, not {:?}", self.topics);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Entries whose headers and signatures are right and whose bodies mean harm: they are stored and
 //! relayed, as whatever an admitted author signs is, and must not count.
 
-use super::runs::{LANE, append, federation_space, own_log, post};
+use super::runs::{LANE, append, federation_space, own_log, topic};
 use super::{Adversary, Tally};
 use crate::forgery::bodies;
 use anyhow::{Context, Result};
@@ -53,7 +53,7 @@ pub(super) async fn op_bombs(eve: &Adversary, end: Instant, tally: &mut Tally) -
 
 pub(super) async fn deflated(eve: &Adversary, end: Instant, tally: &mut Tally) -> Result<()> {
     let now = (eve.directory.epoch(), true);
-    write(eve, end, tally, now, |log, _| bodies::deflated(post(), log.log().actor())).await
+    write(eve, end, tally, now, |log, _| bodies::deflated(topic(), log.log().actor())).await
 }
 
 pub(super) async fn non_canonical(eve: &Adversary, end: Instant, tally: &mut Tally) -> Result<()> {
@@ -80,7 +80,7 @@ pub(super) async fn orphans(eve: &Adversary, end: Instant, tally: &mut Tally) ->
 
 pub(super) async fn future_epochs(eve: &Adversary, end: Instant, tally: &mut Tally) -> Result<()> {
     let later = (eve.directory.epoch() + 1_000_000, true);
-    let body = |log: &Author, n| bodies::honest(post(), log.log().actor(), n);
+    let body = |log: &Author, n| bodies::honest(topic(), log.log().actor(), n);
     write(eve, end, tally, later, body).await?;
     tokio::time::sleep(Duration::from_millis(1)).await;
     Ok(())

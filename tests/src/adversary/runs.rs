@@ -17,8 +17,8 @@ const BATCH: u8 = 8;
 /// The lane of a batch of the federation's space.
 pub(super) const LANE: u8 = 3;
 
-pub(super) fn post() -> &'static Schema {
-    schema_named("post").expect("there are posts")
+pub(super) fn topic() -> &'static Schema {
+    schema_named("topic").expect("there are topics")
 }
 
 /// The space every node writes.
@@ -33,9 +33,9 @@ pub(super) fn own_log(eve: &Adversary, space: SpaceId) -> Author {
     Author::new(opening, Tip::start(opening.log()), 0)
 }
 
-/// Puts a body at the end of a log, as the entry of a post.
+/// Puts a body at the end of a log, as the entry of a topic.
 pub(super) fn append(eve: &Adversary, log: &mut Author, epoch: u64, document: DocId, body: &[u8]) {
-    let schema = post();
+    let schema = topic();
     log.append(&Draft {
         epoch,
         directory: eve.directory.head_prefix(),

@@ -84,6 +84,13 @@ impl Node {
         process::run(command, input, Patience::COMMAND)
     }
 
+    /// `fenbu … --dir` on this node's folder, to be started by the caller.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.start.command(args);
+        command.arg("--dir").arg(&self.dir);
+        command
+    }
+
     /// Sets a variable for this node's processes from now on.
     pub fn set(&mut self, name: &str, value: &str) {
         self.start.settings.push((name.to_owned(), value.to_owned()));

@@ -7,14 +7,14 @@ use fenbu_protocol::record::{Edits, Record, Schema, schema_named};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-fn post() -> &'static Schema {
-    schema_named("post").expect("there are posts")
+fn topic() -> &'static Schema {
+    schema_named("topic").expect("there are topics")
 }
 
-/// A new post, as an honest node writes it; `n` tells it from others.
+/// A new topic, as an honest node writes it; `n` tells it from others.
 pub fn honest(schema: &'static Schema, actor: [u8; 16], n: u64) -> Vec<u8> {
     let mut record = Record::new(schema);
-    let fields = json!({ "title": format!("标题 {n}"), "status": "draft" });
+    let fields = json!({ "title": format!("标题 {n}"), "column": "news" });
     edit(&mut record, actor, &fields)
 }
 
@@ -49,7 +49,7 @@ fn unsigned(out: &mut Vec<u8>, mut value: u64) {
 /// A chunk on top of the genesis change, of an actor's first change, with these columns.
 fn chunk(actor: [u8; 16], columns: &[(u8, &[u8])]) -> Vec<u8> {
     let mut data = vec![1];
-    data.extend_from_slice(&Record::new(post()).heads()[0]);
+    data.extend_from_slice(&Record::new(topic()).heads()[0]);
     data.push(16);
     data.extend_from_slice(&actor);
     let start_op = start_of_first();
@@ -64,9 +64,9 @@ fn chunk(actor: [u8; 16], columns: &[(u8, &[u8])]) -> Vec<u8> {
     summed(1, &data)
 }
 
-/// The operation counter an honest first change of a post begins with.
+/// The operation counter an honest first change of a topic begins with.
 fn start_of_first() -> u64 {
-    let change = Change::try_from(&honest(post(), [1; 16], 0)[..]).expect("a change");
+    let change = Change::try_from(&honest(topic(), [1; 16], 0)[..]).expect("a change");
     change.start_op().get()
 }
 
@@ -120,7 +120,7 @@ pub fn canonical(actor: [u8; 16], n: u64) -> Vec<u8> {
 /// If Automerge does not.
 pub fn deflated(schema: &'static Schema, actor: [u8; 16]) -> Vec<u8> {
     let mut record = Record::new(schema);
-    let long = json!({ "title": "t", "body": "党".repeat(2000) });
+    let long = json!({ "title": "t", "brief": "党".repeat(2000) });
     let body = edit(&mut record, actor, &long);
     Change::try_from(&body[..]).expect("a change").bytes().to_vec()
 }
@@ -130,7 +130,7 @@ pub fn deflated(schema: &'static Schema, actor: [u8; 16]) -> Vec<u8> {
 /// # Panics
 /// If the counter is 0.
 pub fn start_op(actor: [u8; 16], n: u64, start_op: u64) -> Vec<u8> {
-    twisted(&honest(post(), actor, n), |change| {
+    twisted(&honest(topic(), actor, n), |change| {
         change.operations.truncate(1);
         change.start_op = std::num::NonZeroU64::new(start_op).expect("counters begin at 1");
     })
@@ -138,7 +138,7 @@ pub fn start_op(actor: [u8; 16], n: u64, start_op: u64) -> Vec<u8> {
 
 /// Three hundred maps, each within the one before.
 pub fn nested(actor: [u8; 16], n: u64) -> Vec<u8> {
-    twisted(&honest(post(), actor, n), |change| {
+    twisted(&honest(topic(), actor, n), |change| {
         let (start, first) = (change.start_op.get(), change.operations[0].clone());
         let map = |depth: u64| {
             let mut op: Op = first.clone();
@@ -154,7 +154,7 @@ pub fn nested(actor: [u8; 16], n: u64) -> Vec<u8> {
 
 /// An honest change on top of one nobody has.
 pub fn orphan(actor: [u8; 16], n: u64) -> Vec<u8> {
-    twisted(&honest(post(), actor, n), |change| {
+    twisted(&honest(topic(), actor, n), |change| {
         let nobodys = Sha256::digest(n.to_be_bytes());
         let mut hash = [0; 32];
         hash.copy_from_slice(&nobodys);

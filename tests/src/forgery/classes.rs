@@ -1,6 +1,6 @@
 //! The twenty classes.
 
-use super::world::{ALICE, Dice, EVE, Pen, alices, directory, key, post, space};
+use super::world::{ALICE, Dice, EVE, Pen, alices, directory, key, space, topic};
 use super::{Case, bodies};
 use automerge::legacy::{ElementId, Key, OpId};
 use automerge::{ActorId, ChangeHash};
@@ -73,7 +73,7 @@ classes! {
     StartOpJumps => start_op_jumps / eves_entry;
     /// An operation that refers to one outside the change's past.
     DanglingReference => dangling_reference / eves_entry;
-    /// A post built on the genesis change of another kind, or said to have another genesis.
+    /// A topic built on the genesis change of another kind, or said to have another genesis.
     GenesisMismatch => genesis_mismatch / eves_entry;
     /// A valid meaning in a spelling no encoder writes.
     NonCanonical => non_canonical / canonical;
@@ -86,10 +86,10 @@ classes! {
 }
 
 fn honest(pen: &Pen, dice: &mut Dice) -> Vec<u8> {
-    bodies::honest(post(), pen.actor(), dice.roll())
+    bodies::honest(topic(), pen.actor(), dice.roll())
 }
 
-/// A log with one new post in it.
+/// A log with one new topic in it.
 fn started(who: u8, space: SpaceId, dice: &mut Dice) -> (Pen, Vec<u8>) {
     let mut pen = Pen::new(who, space, dice.below(8) as u32);
     let body = honest(&pen, dice);
@@ -124,15 +124,15 @@ fn alices_entry(dice: &mut Dice) -> Case {
 }
 
 fn two_documents(dice: &mut Dice) -> Case {
-    one(two_posts(dice).bytes(), 2)
+    one(two_topics(dice).bytes(), 2)
 }
 
 fn two_runs(dice: &mut Dice) -> Case {
     let mut pen = Pen::new(EVE, space(), 0);
-    let (document, mut record) = (dice.document(), Record::new(post()));
+    let (document, mut record) = (dice.document(), Record::new(topic()));
     let fields = json!({ "title": format!("{}", dice.roll()) });
     let first = bodies::edit(&mut record, pen.actor(), &fields);
-    let second = bodies::edit(&mut record, pen.actor(), &json!({ "status": "submitted" }));
+    let second = bodies::edit(&mut record, pen.actor(), &json!({ "column": "style" }));
     let batches = [first, second].map(|body| pen.put(document, &body).bytes());
     Case { batches: batches.into(), honest: 2 }
 }
@@ -214,18 +214,18 @@ fn header_altered(dice: &mut Dice) -> Case {
     one(bytes, 0)
 }
 
-/// Two posts in one run; their bodies have one length.
-fn two_posts(dice: &mut Dice) -> Pen {
+/// Two topics in one run; their bodies have one length.
+fn two_topics(dice: &mut Dice) -> Pen {
     let mut pen = Pen::new(ALICE, space(), dice.below(8) as u32);
     for n in 0..2 {
-        let body = bodies::honest(post(), pen.actor(), 10 + n + 2 * dice.below(40) as u64);
+        let body = bodies::honest(topic(), pen.actor(), 10 + n + 2 * dice.below(40) as u64);
         pen.put(dice.document(), &body);
     }
     pen
 }
 
 fn bodies_swapped(dice: &mut Dice) -> Case {
-    let run = two_posts(dice).close();
+    let run = two_topics(dice).close();
     let found: Vec<Vec<u8>> = run.entries().filter_map(|e| e.body.map(<[u8]>::to_vec)).collect();
     let mut bytes = run.as_bytes().to_vec();
     let (first, second) = (found[0].len(), found[1].len());
@@ -277,8 +277,8 @@ fn dangling_reference(dice: &mut Dice) -> Case {
     eves(
         dice,
         |pen, dice| {
-            let mut record = Record::new(post());
-            let fields = json!({ "title": "t", "body": "国门先锋" });
+            let mut record = Record::new(topic());
+            let fields = json!({ "title": "t", "brief": "国门先锋" });
             let body = bodies::edit(&mut record, pen.actor(), &fields);
             let actor = match dice.below(2) {
                 0 => ActorId::from(pen.actor()),

@@ -115,7 +115,7 @@ impl Court {
         }
         let accepted = documents.into_iter().map(|((_, _, kind), entries)| {
             let schema = schema(kind).expect("known above");
-            materialise(schema, None, &entries).expect("there is no snapshot").accepted
+            materialise(schema, None, None, &entries).expect("there is no snapshot").accepted
         });
         accepted.sum()
     }

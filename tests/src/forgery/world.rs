@@ -69,8 +69,8 @@ pub(super) fn alices() -> SpaceId {
     space_id(&federation(1), "alices")
 }
 
-pub(super) fn post() -> &'static Schema {
-    schema_named("post").expect("there are posts")
+pub(super) fn topic() -> &'static Schema {
+    schema_named("topic").expect("there are topics")
 }
 
 /// The directory all of them share.
@@ -140,7 +140,7 @@ impl Pen {
 
     pub(super) fn with(opening: Opening, key: SigningKey) -> Self {
         let author = Author::new(opening, Tip::start(opening.log()), 0);
-        Self { author, key, epoch: directory().epoch(), genesis: post().genesis }
+        Self { author, key, epoch: directory().epoch(), genesis: topic().genesis }
     }
 
     pub(super) fn actor(&self) -> [u8; 16] {
@@ -148,7 +148,7 @@ impl Pen {
     }
 
     pub(super) fn put(&mut self, document: DocId, body: &[u8]) -> &mut Self {
-        let schema = post();
+        let schema = topic();
         self.author.append(&Draft {
             epoch: self.epoch,
             directory: directory().head_prefix(),

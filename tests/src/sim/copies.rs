@@ -258,7 +258,8 @@ impl Node {
         let (opened, locked) = self.open(place.space, &entries)?;
         let incoming: Vec<_> =
             opened.iter().map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body }).collect();
-        let outcome = record::materialise(schema, None, &incoming).map_err(|e| e.to_string())?;
+        let outcome =
+            record::materialise(schema, None, None, &incoming).map_err(|e| e.to_string())?;
         let waiting = outcome.waiting.iter().chain(&locked);
         batch.waiting.extend(waiting.map(|(log, seq)| fenbu_node::store::EntryRef {
             place,

@@ -209,7 +209,7 @@ fn rebuild(kind: Kind, entries: &Opened<'_>, whole: bool) -> Result<record::Reco
     let schema = record::schema(kind).ok_or("an unknown kind")?;
     let incoming: Vec<_> =
         entries.iter().map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body }).collect();
-    let outcome = record::materialise(schema, None, &incoming).map_err(|e| e.to_string())?;
+    let outcome = record::materialise(schema, None, None, &incoming).map_err(|e| e.to_string())?;
     if (whole && !outcome.waiting.is_empty()) || !outcome.refused.is_empty() {
         return Err("an entry of a whole space waits or is refused".into());
     }

@@ -429,7 +429,7 @@ impl Node {
         let stored = self.document(place)?;
         let snapshot = stored.as_ref().map(|stored| &stored.snapshot[..]);
         let outcome =
-            record::materialise(schema, snapshot, &incoming).map_err(|e| e.to_string())?;
+            record::materialise(schema, None, snapshot, &incoming).map_err(|e| e.to_string())?;
         if let Some((log, seq, why)) = outcome.refused.first() {
             return Err(format!(
                 "an honest entry is refused: log {} seq {seq}: {why}",

@@ -90,7 +90,7 @@ fn card(records: &Records, wanted: Wanted, unit: &str) -> Option<Card> {
     let equals: Vec<(String, String)> =
         wanted.equals.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
     let own_space = directory.unit_space(unit).map(|space| vec![space.id]);
-    let spaces = if wanted.own && schema.home == fenbu_protocol::record::Home::Unit {
+    let spaces = if wanted.own && schema.home != fenbu_protocol::record::Home::Federation {
         own_space
     } else {
         None

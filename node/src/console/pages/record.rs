@@ -8,7 +8,7 @@ use super::super::shell::{flash, page as full_page, trouble};
 use super::super::visitor::Visitor;
 use super::super::words::Word;
 use super::{Refused, ToldTo, blocking, check};
-use crate::api::{Problem, safe_on, schema_of, unit_of};
+use crate::api::{Problem, branch_of, safe_on, schema_of, unit_of};
 use crate::driver::DriverStatus;
 use crate::records::{Records, Shown};
 use crate::words::Lang;
@@ -37,12 +37,6 @@ pub(in crate::console) struct Said {
     over: String,
     #[serde(default)]
     warning: String,
-}
-
-/// The branch a record is about, for roles that are good for one branch.
-pub(super) fn branch_of(json: &Value) -> Option<String> {
-    let code = json["branch"].as_str().or_else(|| json["code"].as_str())?;
-    Some(code.to_owned())
 }
 
 pub(super) struct Looked {

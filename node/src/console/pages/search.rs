@@ -51,6 +51,7 @@ pub(in crate::console) async fn page(
         from: None,
         to: None,
         spaces: records.shared.readable(),
+        everyones: records.shared.everyones(),
         after: None,
         limit: SHOWN,
     };

@@ -54,7 +54,7 @@ impl Tale {
 
     /// An author who has seen all that was written to the document writes to it.
     fn writes(&mut self, who: u8, incarnation: u32, document: u8) -> &mut Self {
-        let schema = schema_named("post").unwrap();
+        let schema = schema_named("topic").unwrap();
         let opening = Opening::sign(&key(who), self.space, incarnation);
         let fresh = || Author::new(opening, Tip::start(opening.log()), 0);
         let author = self.logs.entry((who, incarnation)).or_insert_with(fresh);

@@ -35,7 +35,7 @@ pub(super) fn what_is_the_same_as_another_is_counted_once(disk: &mut dyn Disk) {
     assert_eq!(listed(&[]), BTreeSet::from([1, 3]));
     assert_eq!(listed(&[("same_as", "01")]), BTreeSet::from([2]), "whoever asks sees it");
     assert_eq!(r.count(PEOPLE, None).unwrap(), 2);
-    assert_eq!(r.count_by(PEOPLE, "name", None).unwrap().values().sum::<u64>(), 2);
+    assert_eq!(r.count_by(PEOPLE, "name", None, None).unwrap().values().sum::<u64>(), 2);
     drop(r);
     commit(disk, documents(vec![person(2, None)]));
     assert_eq!(reader(disk).count(PEOPLE, None).unwrap(), 3, "and it comes back");

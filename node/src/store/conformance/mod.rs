@@ -1,12 +1,14 @@
 //! What every store must do, run on each. A case sees only [`Store`] and [`Reader`], and files that
 //! outlive the process.
 
+mod changes;
 mod conflicts;
 mod forks;
 mod logs;
 mod records;
 
 use super::*;
+use changes::*;
 use conflicts::*;
 use fenbu_protocol::id::HashPrefix;
 use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Lane, Shape};
@@ -89,6 +91,9 @@ cases!(
     documents_and_sums_agree,
     documents_are_forgotten_and_made_again,
     documents_are_found_by_prefix_and_walked,
+    a_document_stands_where_it_last_changed,
+    numbers_never_come_twice,
+    receipts_come_with_what_they_are_for_and_go_after_a_day,
     lists_filter_count_and_page,
     what_is_the_same_as_another_is_counted_once,
     keys_are_shared_while_two_documents_have_them,
@@ -119,6 +124,7 @@ pub(super) fn views() -> Vec<ViewSpec> {
         table: "people".into(),
         columns: vec![column("name", false, false), column("same_as", false, true)],
         covered: vec![],
+        publisher: None,
         alias: Some("same_as".into()),
     };
     let posts = ViewSpec {
@@ -128,7 +134,9 @@ pub(super) fn views() -> Vec<ViewSpec> {
             column("status", false, true),
             column("title", false, false),
             column("words", true, true),
+            column("publisher", false, true),
         ],
+        publisher: Some("publisher".into()),
         alias: None,
         covered: vec!["words".into(), "status".into()],
     };
@@ -188,6 +196,7 @@ fn row(status: &str, title: &str, words: Option<i64>, updated_ms: u64) -> Row {
         Cell::Text(status.into()),
         Cell::Text(title.into()),
         words.map_or(Cell::Null, Cell::Int),
+        Cell::Null,
     ];
     Row { cells, created_ms: 10_000 - updated_ms.min(10_000), updated_ms }
 }

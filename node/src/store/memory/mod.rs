@@ -4,21 +4,22 @@
 //! between calls [`MemoryStore::write`], [`MemoryStore::sync`] and [`MemoryStore::crash`]. Nothing
 //! outside the process is touched, and two stores given the same batches answer alike.
 
+mod changes;
 mod forks;
 mod read;
 
 use super::batch::{self, Extension, other_statement, unknown_document};
-use super::row::check_specs;
+use super::row::{Cell, check_specs};
 use super::runs::{self, SMALL_RUNS_MAX};
 use super::{
-    Digests, DocumentUpdate, EntryRef, Loaded, LostBranch, Pending, Place, Reader, Refusal, Row,
-    Store, StoreError, StoredDocument, StoredLog, ViewSpec, WriteBatch,
+    Digests, DocumentUpdate, EntryRef, Loaded, LostBranch, Pending, Place, Reader, Receipt,
+    Refusal, Row, RowUpdate, Store, StoreError, StoredDocument, StoredLog, ViewSpec, WriteBatch,
 };
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Kind, Proof, Run, StateDigest};
+use fenbu_protocol::log::{Proof, Run, StateDigest};
 use fenbu_protocol::record::conflict::Match;
 use read::MemoryReader;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// See the module. A clone is a copy of the disk: what happens to one does not happen to the other.
@@ -148,6 +149,10 @@ struct State {
     forks: BTreeMap<LogId, Arc<Proof>>,
     lost: Vec<(LostBranch, Vec<Run>)>,
     amendments: Vec<Pending>,
+    /// By number, and where each place stands in it.
+    changes: BTreeMap<u64, Place>,
+    changed_last: BTreeMap<Place, u64>,
+    receipts: BTreeMap<[u8; 32], Receipt>,
 }
 
 #[derive(Debug, Clone)]
@@ -216,12 +221,10 @@ impl State {
             self.document(update, has_view);
         }
         for update in &batch.rows {
-            if let Some(held) = self.documents.get_mut(&update.place) {
-                held.stored.conflicts = update.conflicts;
-                let has_view = views.iter().any(|view| view.kind == update.place.kind);
-                held.row = has_view.then(|| Arc::new(stored_row(&update.row)));
-                held.keys = if has_view { update.keys.clone() } else { Vec::new() };
-            }
+            self.row(update, views);
+        }
+        for place in &batch.touched {
+            self.changed(*place);
         }
         for (log, cursor) in &batch.cursors {
             if let Some(held) = self.logs.get_mut(log) {
@@ -238,6 +241,7 @@ impl State {
                 None => self.settings.remove(name),
             };
         }
+        self.receipts(&batch.receipts);
         self.forked(batch);
         for space in &batch.sum_anew {
             let mut sum = StateDigest::default();
@@ -254,6 +258,20 @@ impl State {
         if let Some(held) = self.documents.remove(&place) {
             let state = &mut self.digests.entry(place.space).or_default().state;
             state.advance(place.document, &held.stored.heads, &[]);
+            self.changed(place);
+        }
+    }
+
+    fn row(&mut self, update: &RowUpdate, views: &[ViewSpec]) {
+        let has_view = views.iter().any(|view| view.kind == update.place.kind);
+        let row = has_view.then(|| Arc::new(update.row.stored()));
+        let same = self.shows(update.place, row.as_deref(), update.conflicts);
+        let Some(held) = self.documents.get_mut(&update.place) else { return };
+        held.stored.conflicts = update.conflicts;
+        held.row = row;
+        held.keys = if has_view { update.keys.clone() } else { Vec::new() };
+        if !same {
+            self.changed(update.place);
         }
     }
 
@@ -294,9 +312,15 @@ impl State {
             heads: update.heads.clone(),
             conflicts: update.conflicts,
         };
-        let row = has_view.then(|| Arc::new(stored_row(&update.row)));
+        let row = has_view.then(|| Arc::new(update.row.stored()));
         let keys = if has_view { update.keys.clone() } else { Vec::new() };
+        let before = self.documents.get(&key).map(|held| &held.stored.heads);
+        let same =
+            before == Some(&update.heads) && self.shows(key, row.as_deref(), update.conflicts);
         self.documents.insert(key, Document { stored, row, keys });
+        if !same {
+            self.changed(key);
+        }
     }
 
     /// Entries that wait or are refused. The space is the log's, whatever the batch says.
@@ -329,23 +353,26 @@ impl State {
 
     fn rows(
         &self,
-        kind: Kind,
+        view: &ViewSpec,
         spaces: Option<&[SpaceId]>,
+        by: Option<&str>,
     ) -> impl Iterator<Item = (&StoredDocument, &Row)> {
-        self.documents.values().filter_map(move |held| {
-            let wanted = held.stored.kind == kind
-                && spaces.is_none_or(|spaces| spaces.contains(&held.stored.space));
-            held.row.as_deref().filter(|_| wanted).map(|row| (&held.stored, row))
+        let (kind, publisher) = (view.kind, view.publisher());
+        let publisher = move |row: &Row| publisher.map_or(Cell::Null, |at| row.cells[at].clone());
+        let all = move || {
+            let held = self.documents.values().filter(move |held| held.stored.kind == kind);
+            held.filter_map(|held| Some((&held.stored, held.row.as_deref()?)))
+        };
+        let records = all().filter(move |(_, row)| publisher(row) == Cell::Null);
+        let records: BTreeSet<_> = records.map(|(document, _)| document.document).collect();
+        all().filter(move |(document, row)| {
+            let published = publisher(row);
+            let by = by.is_some_and(|by| published == Cell::Text(by.into()));
+            let wanted = spaces.is_none_or(|spaces| spaces.contains(&document.space)) || by;
+            let once =
+                || published != Cell::Text(String::new()) && !records.contains(&document.document);
+            wanted && (published == Cell::Null || once())
         })
-    }
-}
-
-/// Times beyond what a database holds, as the other store gives them back.
-fn stored_row(row: &Row) -> Row {
-    Row {
-        cells: row.cells.clone(),
-        created_ms: row.created_ms.min(i64::MAX as u64),
-        updated_ms: row.updated_ms.min(i64::MAX as u64),
     }
 }
 

@@ -1,13 +1,13 @@
 //! Questions to a store in memory.
 
 use super::{State, read};
-use crate::store::query::{Key, Resolved, page, prefix_range};
+use crate::store::query::{Key, Resolved, equal, page, prefix_range};
 use crate::store::row::{text_of, view_of};
 use crate::store::runs::{self, Room};
 use crate::store::{
-    Cell, Counts, Cursor, Digests, EntryRef, FOUND_MAX, Inspected, ListQuery, ListedRow,
-    LostBranch, Page, Pending, Place, Reader, Refusal, Row, Scanned, SharedKey, StoreError,
-    StoredDocument, StoredEntry, StoredLog, ViewSpec,
+    Cell, Change, Counts, Cursor, Digests, EntryRef, FOUND_MAX, Inspected, ListQuery, ListedRow,
+    LostBranch, Page, Pending, Place, Reader, Receipt, Refusal, Row, Scanned, SharedKey,
+    StoreError, StoredDocument, StoredEntry, StoredLog, ViewSpec,
 };
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, Run, StateDigest, Tip};
@@ -92,6 +92,23 @@ impl Reader for MemoryReader {
             out.push(run);
         }
         Ok(out)
+    }
+
+    fn changes(
+        &self,
+        after: u64,
+        kind: Option<Kind>,
+        limit: usize,
+    ) -> Result<Vec<Change>, StoreError> {
+        Ok(read(&self.state).changes_after(after, kind, limit))
+    }
+
+    fn last_change(&self, kind: Option<Kind>) -> Result<u64, StoreError> {
+        Ok(read(&self.state).last_change(kind))
+    }
+
+    fn receipt(&self, key: &[u8; 32]) -> Result<Option<Receipt>, StoreError> {
+        Ok(read(&self.state).receipts.get(key).cloned())
     }
 
     fn document(&self, place: Place) -> Result<Option<StoredDocument>, StoreError> {
@@ -191,7 +208,7 @@ impl Reader for MemoryReader {
         let alias = view.alias_unless(&resolved.equals);
         let state = read(&self.state);
         let mut rows: Vec<(Cursor, ListedRow)> = state
-            .rows(kind, query.spaces.as_deref())
+            .rows(view, query.spaces.as_deref(), query.published_by.as_deref())
             .filter(|(_, row)| matches(&resolved, row) && is_own(row, alias))
             .map(|(document, row)| listed(document, row, resolved.key))
             .filter(|(at, _)| {
@@ -213,7 +230,7 @@ impl Reader for MemoryReader {
         let view = view_of(&self.views, kind)?;
         let columns = columns.iter().map(|c| view.column(c)).collect::<Result<Vec<_>, _>>()?;
         let state = read(&self.state);
-        let rows = state.rows(kind, spaces).map(|(document, row)| Scanned {
+        let rows = state.rows(view, spaces, None).map(|(document, row)| Scanned {
             space: document.space,
             document: document.document,
             conflicts: document.conflicts,
@@ -224,9 +241,9 @@ impl Reader for MemoryReader {
     }
 
     fn in_conflict(&self, kind: Kind, limit: usize) -> Result<Vec<Place>, StoreError> {
-        view_of(&self.views, kind)?;
+        let view = view_of(&self.views, kind)?;
         let state = read(&self.state);
-        let rows = state.rows(kind, None).map(|(document, _)| document);
+        let rows = state.rows(view, None, None).map(|(document, _)| document);
         let open = rows.filter(|document| document.conflicts > 0).map(StoredDocument::place);
         Ok(open.take(limit).collect())
     }
@@ -256,22 +273,27 @@ impl Reader for MemoryReader {
     }
 
     fn count(&self, kind: Kind, spaces: Option<&[SpaceId]>) -> Result<u64, StoreError> {
-        let alias = view_of(&self.views, kind)?.alias_unless(&[]);
+        let view = view_of(&self.views, kind)?;
+        let alias = view.alias_unless(&[]);
         let state = read(&self.state);
-        Ok(state.rows(kind, spaces).filter(|(_, row)| is_own(row, alias)).count() as u64)
+        Ok(state.rows(view, spaces, None).filter(|(_, row)| is_own(row, alias)).count() as u64)
     }
 
     fn count_by(
         &self,
         kind: Kind,
         column: &str,
+        where_is: Option<(&str, &str)>,
         spaces: Option<&[SpaceId]>,
     ) -> Result<BTreeMap<String, u64>, StoreError> {
         let view = view_of(&self.views, kind)?;
+        let is = where_is.map(|(column, value)| equal(view, column, value)).transpose()?;
+        let is = |row: &Row| is.as_ref().is_none_or(|(at, cell)| row.cells[*at] == *cell);
         let (column, alias) = (view.column(column)?, view.alias_unless(&[]));
         let mut counts = BTreeMap::new();
         let state = read(&self.state);
-        for (_, row) in state.rows(kind, spaces).filter(|(_, row)| is_own(row, alias)) {
+        let own = |(_, row): &(&StoredDocument, &Row)| is_own(row, alias) && is(row);
+        for (_, row) in state.rows(view, spaces, None).filter(own) {
             *counts.entry(text_of(&row.cells[column]).unwrap_or_default()).or_default() += 1;
         }
         Ok(counts)

@@ -33,6 +33,7 @@ impl Writing<'_> {
         self.space(place.space)?.state.advance(place.document, &legible(&heads), &[]);
         self.tx.prepare_cached("DELETE FROM documents WHERE id = ?1")?.execute([id])?;
         keys::put(self.tx, id, &[])?;
+        self.changed(place)?;
         match self.view(place.kind) {
             Some(view) => views::delete(self.tx, view, id),
             None => Ok(()),

@@ -4,7 +4,10 @@
 use super::Fault;
 use rusqlite::{Connection, TransactionBehavior};
 
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_initial.sql"),
+    include_str!("../migrations/0002_changes.sql"),
+];
 
 /// "fenb", so that other programs' databases are told from ours.
 const APPLICATION_ID: i32 = 0x6665_6e62;

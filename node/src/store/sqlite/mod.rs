@@ -3,7 +3,7 @@
 //! Here: opening, and what went wrong in the words of [`StoreError`]. `migrate` brings the schema up
 //! to date, `copy` makes backups, `mend` finds and replaces damaged runs, `salvage` makes a new file of a
 //! damaged one, `write` and `forget` hold the one writer's state, `read` and `run_rows` the questions,
-//! `views` and `keys` the derived tables.
+//! `views` and `keys` the derived tables, `changes` the order in which documents changed.
 //!
 //! A flush that fails says nothing of what is on the disk: the system may have dropped the pages it
 //! could not write and call the next flush a success. What stands in the write-ahead log from before
@@ -12,6 +12,7 @@
 //! once more, into the database, flushed there, and the log begun anew ([`SqliteStore::regain`]).
 //! Until that has worked every commit fails, and readers go on.
 
+mod changes;
 mod copy;
 mod forget;
 mod forks;

@@ -2,13 +2,13 @@
 //! read: damage is an error, never a panic.
 
 use super::run_rows::{behind, joined_run, log_row, run_with};
-use super::{Fault, Shared, forks, keys, mend, views};
-use crate::store::query::{page, prefix_range};
+use super::{Fault, Shared, changes, forks, keys, mend, views};
+use crate::store::query::{equal, page, prefix_range};
 use crate::store::row::view_of;
 use crate::store::{
-    Counts, Digests, EntryRef, FOUND_MAX, Inspected, ListQuery, ListedRow, Loaded, LostBranch,
-    Material, Page, Pending, Place, Reader, Refusal, Scanned, SharedKey, StoreError,
-    StoredDocument, StoredEntry, StoredLog,
+    Change, Counts, Digests, EntryRef, FOUND_MAX, Inspected, ListQuery, ListedRow, Loaded,
+    LostBranch, Material, Page, Pending, Place, Reader, Receipt, Refusal, Scanned, SharedKey,
+    StoreError, StoredDocument, StoredEntry, StoredLog,
 };
 use fenbu_protocol::id::{DocId, Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{Kind, LogDigest, Opening, Run, StateDigest, Sum, Tip};
@@ -107,6 +107,23 @@ impl Reader for SqliteReader {
 
     fn behind(&self, spaces: &[SpaceId], bytes_max: usize) -> Result<Vec<Run>, StoreError> {
         self.ask("reading what is to be materialised", |c| behind(c, spaces, bytes_max))
+    }
+
+    fn changes(
+        &self,
+        after: u64,
+        kind: Option<Kind>,
+        limit: usize,
+    ) -> Result<Vec<Change>, StoreError> {
+        self.ask("listing changes", |c| changes::list(c, after, kind, limit))
+    }
+
+    fn last_change(&self, kind: Option<Kind>) -> Result<u64, StoreError> {
+        self.ask("listing changes", |c| changes::last(c, kind))
+    }
+
+    fn receipt(&self, key: &[u8; 32]) -> Result<Option<Receipt>, StoreError> {
+        self.ask("reading a receipt", |c| changes::receipt(c, key))
     }
 
     fn document(&self, place: Place) -> Result<Option<StoredDocument>, StoreError> {
@@ -322,11 +339,13 @@ impl Reader for SqliteReader {
         &self,
         kind: Kind,
         column: &str,
+        where_is: Option<(&str, &str)>,
         spaces: Option<&[SpaceId]>,
     ) -> Result<BTreeMap<String, u64>, StoreError> {
         let view = view_of(&self.shared.views, kind)?;
         let column = view.column(column)?;
-        self.ask("counting records", |c| views::count_by(c, view, column, spaces))
+        let is = where_is.map(|(column, value)| equal(view, column, value)).transpose()?;
+        self.ask("counting records", |c| views::count_by(c, view, column, is.as_ref(), spaces))
     }
 
     fn statements(&self, from_epoch: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {

@@ -16,7 +16,13 @@ const DOING: &str = "bringing over what can be read";
 /// Settings that are looked for by name, should a list of all break off.
 const NAMED: [&str; 2] = ["incarnation", crate::store::FORK_SETTING];
 /// Made again, or made anew.
-const LEFT: [&str; 3] = ["continuity", "removals", "settled"];
+const LEFT: [&str; 5] = [
+    "continuity",
+    "removals",
+    "settled",
+    crate::changes::LIVES_SETTING,
+    crate::changes::SHOWN_SETTING,
+];
 
 /// What was brought over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

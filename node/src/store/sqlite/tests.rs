@@ -17,7 +17,8 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn row(status: &str) -> Row {
-    let cells = vec![Cell::Text(status.into()), Cell::Text("标题".into()), Cell::Int(7)];
+    let cells =
+        vec![Cell::Text(status.into()), Cell::Text("标题".into()), Cell::Int(7), Cell::Null];
     Row { cells, created_ms: 1, updated_ms: 2 }
 }
 
@@ -46,7 +47,7 @@ fn read_all(path: &Path, log: LogId) -> Result<(), StoreError> {
     r.behind(&[SPACE], usize::MAX)?;
     r.documents(None, usize::MAX)?;
     r.list(POSTS, &ListQuery::default())?;
-    r.count_by(POSTS, "status", None)?;
+    r.count_by(POSTS, "status", None, None)?;
     r.digests()?;
     r.counts()?;
     let alice = Writer::new(1, SPACE).run(401, 1);
@@ -177,7 +178,7 @@ fn a_newer_schema_is_refused_untouched() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let before = fs::read(&path).unwrap();
     let error = SqliteStore::open(&path, &views()).unwrap_err();
-    assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 2, .. }), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
@@ -279,7 +280,7 @@ fn views_that_changed_are_emptied_and_rebuilt() {
     let batch = WriteBatch { rows: rows.collect(), views_rebuilt: true, ..Default::default() };
     store.commit(&batch).unwrap();
     assert!(!store.load().unwrap().views_stale);
-    assert_eq!(r.count_by(POSTS, "unit", None).unwrap()["hq"], 20);
+    assert_eq!(r.count_by(POSTS, "unit", None, None).unwrap()["hq"], 20);
     drop((store, r));
     let mut store = SqliteStore::open(&path, &changed).unwrap();
     assert!(!store.load().unwrap().views_stale);

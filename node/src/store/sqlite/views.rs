@@ -76,6 +76,9 @@ fn create(view: &ViewSpec) -> String {
             "CREATE INDEX view_{t}_of_{c} ON view_{t} (c_{c}, updated_ms, document, space);"
         );
     }
+    if view.publisher.is_some() {
+        let _ = writeln!(out, "CREATE INDEX view_{t}_by_document ON view_{t} (document);");
+    }
     if !view.covered.is_empty() {
         let columns: String = view.covered.iter().map(|c| format!("c_{c}, ")).collect();
         let _ = writeln!(
@@ -165,8 +168,36 @@ impl Sql {
         sql
     }
 
+    /// Rows of these spaces, and what a unit has published.
+    fn of(select: &str, view: &ViewSpec, spaces: Option<&[SpaceId]>, by: Option<&str>) -> Self {
+        let (Some(spaces), Some(by), Some(publisher)) = (spaces, by, view.publisher()) else {
+            return Self::new(select, view, spaces);
+        };
+        let mut sql = Self::new(select, view, None);
+        let marks = vec!["?"; spaces.len()].join(", ");
+        let values = spaces.iter().map(|s| Value::Blob(s.0.to_vec()));
+        let values = values.chain([Value::Text(by.to_owned())]);
+        let column = &view.columns[publisher].name;
+        sql.and(&format!("space IN ({marks}) OR c_{column} = ?"), values);
+        sql
+    }
+
+    /// Of what is published, rows that are out and whose record has no row of its own.
+    fn once(&mut self, view: &ViewSpec) {
+        let Some(publisher) = view.publisher() else { return };
+        let (t, c) = (&view.table, &view.columns[publisher].name);
+        self.and(
+            &format!(
+                "c_{c} IS NULL OR (c_{c} <> '' AND NOT EXISTS (SELECT 1 FROM view_{t} o
+                 WHERE o.document = view_{t}.document AND o.c_{c} IS NULL))"
+            ),
+            [],
+        );
+    }
+
     /// Rows that are the same as no other.
     fn own(&mut self, view: &ViewSpec, equals: &[(usize, Cell)]) {
+        self.once(view);
         if let Some(alias) = view.alias_unless(equals) {
             self.and(&format!("c_{} IS NULL", view.columns[alias].name), []);
         }
@@ -200,7 +231,7 @@ pub(super) fn list(
     spaces: Option<&[SpaceId]>,
     query: &Resolved,
 ) -> Result<Vec<ListedRow>, Fault> {
-    let mut sql = Sql::new(&select(view), view, spaces);
+    let mut sql = Sql::of(&select(view), view, spaces, query.published_by.as_deref());
     for (column, cell) in &query.equals {
         sql.and(&format!("c_{} = ?", view.columns[*column].name), [value(cell)]);
     }
@@ -289,6 +320,7 @@ pub(super) fn scan(
         let wanted = spaces.iter().map(|s| Value::Blob(s.0.to_vec()));
         sql.and(&format!("+space IN ({marks})"), wanted);
     }
+    sql.once(view);
     let mut statement = connection.prepare_cached(&sql.text)?;
     let mut rows = statement.query(rusqlite::params_from_iter(&sql.values))?;
     let mut out = Vec::new();
@@ -373,10 +405,14 @@ pub(super) fn count_by(
     connection: &Connection,
     view: &ViewSpec,
     column: usize,
+    is: Option<&(usize, Cell)>,
     spaces: Option<&[SpaceId]>,
 ) -> Result<BTreeMap<String, u64>, Fault> {
     let name = &view.columns[column].name;
     let mut sql = Sql::new(&format!("c_{name}, count(*)"), view, spaces);
+    if let Some((at, cell)) = is {
+        sql.and(&format!("c_{} = ?", view.columns[*at].name), [value(cell)]);
+    }
     sql.own(view, &[]);
     // Writing to a String cannot fail.
     let _ = write!(sql.text, " GROUP BY c_{name}");

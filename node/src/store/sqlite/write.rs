@@ -101,6 +101,9 @@ impl<'a> Writing<'a> {
         for update in &batch.rows {
             self.row(update)?;
         }
+        for place in &batch.touched {
+            self.changed(*place)?;
+        }
         for (log, seq) in &batch.cursors {
             let id = self.log(*log)?.id;
             self.tx
@@ -110,6 +113,7 @@ impl<'a> Writing<'a> {
         self.waiting(batch)?;
         self.refused(batch)?;
         self.small_values(batch)?;
+        self.receipts(&batch.receipts)?;
         for proof in &batch.proofs {
             self.proof(proof)?;
         }
@@ -306,6 +310,11 @@ impl<'a> Writing<'a> {
     fn document(&mut self, update: &DocumentUpdate) -> Result<(), Fault> {
         let space_id = self.space(update.space)?.id;
         let held = self.held(update.place(), space_id)?;
+        let same = held.as_ref().is_some_and(|held| held.heads == update.heads)
+            && self.shows(update.place(), &update.row, update.conflicts)?;
+        if !same {
+            self.changed(update.place())?;
+        }
         let heads = update.heads.as_flattened();
         let id = match &held {
             Some(held) => {
@@ -358,6 +367,9 @@ impl<'a> Writing<'a> {
         let Some(held) = self.held(*place, space_id)? else {
             return Err(unknown_document(place.document).into());
         };
+        if !self.shows(*place, row, *conflicts)? {
+            self.changed(*place)?;
+        }
         self.tx
             .prepare_cached("UPDATE documents SET conflicts = ?2 WHERE id = ?1")?
             .execute(params![held.id, conflicts])?;

@@ -1,4 +1,5 @@
-//! A post (稿件): a text for one of the columns.
+//! A post (稿件): a text for one of the columns. It lies in its unit's space; what everybody reads of it is
+//! its publication, see [`crate::record::Record::is_publication`].
 
 use crate::log::{Kind, Lane};
 use crate::record::schema::{Code, Field, HIDDEN, Hidden, Home, Merge, Schema, ValueType, code};
@@ -182,7 +183,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
     genesis: 1,
     genesis_bytes: include_bytes!("../genesis/post.1"),
     lane: Lane::POSTS,
-    home: Home::Federation,
+    home: Home::Published,
     written_by: By::Anyone,
     hidden: &[("status", "withdrawn"), ("status", HIDDEN), ("secrecy", "not_public")],
     fields: FIELDS,

@@ -1,7 +1,7 @@
 //! Steps of workflows: which count, what happens when several are taken at once.
 
 use super::*;
-use crate::record::course::Authors;
+use crate::record::authors::Authors;
 use std::sync::Arc;
 
 pub(super) const CAROL: u8 = 3;
@@ -9,7 +9,7 @@ pub(super) const CAROL: u8 = 3;
 pub(super) const HEAD: u8 = 9;
 
 /// Alice and Bob of one unit, Carol of another, and head office.
-fn authors() -> Arc<Authors> {
+pub(super) fn authors() -> Arc<Authors> {
     let unit = |who: u8, unit: &str| (log(who).actor(), unit.to_owned());
     let units = [
         unit(ALICE, "nt"),
@@ -18,7 +18,11 @@ fn authors() -> Arc<Authors> {
         unit(HEAD, "head"),
         unit(HEAD + 1, "head"),
     ];
-    Arc::new(Authors { units: BTreeMap::from(units), head_office: "head".into(), home: None })
+    Arc::new(Authors {
+        units: BTreeMap::from(units),
+        head_office: "head".into(),
+        ..Authors::default()
+    })
 }
 
 pub(super) struct Office {
@@ -57,7 +61,7 @@ impl Office {
                 .iter()
                 .map(|(a, seq, body)| Incoming { log: log(*a), seq: *seq, body })
                 .collect();
-            let outcome = materialise(schema, None, &incoming).unwrap();
+            let outcome = materialise(schema, None, None, &incoming).unwrap();
             assert_eq!((outcome.refused, outcome.waiting), (vec![], vec![]));
             outcome.record.by(&authors())
         };

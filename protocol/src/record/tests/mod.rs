@@ -6,8 +6,10 @@ mod courses;
 mod kinds;
 mod order;
 mod people;
+mod publications;
 mod strangers;
 mod trust;
+mod writers;
 
 use super::chunk::{Chunk, ChunkError};
 use super::*;
@@ -44,7 +46,7 @@ fn gather(snapshot: Option<&[u8]>, entries: &[(u8, u64, &[u8])]) -> Outcome {
         .iter()
         .map(|(author, seq, body)| Incoming { log: log(*author), seq: *seq, body })
         .collect();
-    materialise(post(), snapshot, &entries).unwrap()
+    materialise(post(), None, snapshot, &entries).unwrap()
 }
 
 /// A record as a node would have it after these changes.
@@ -157,9 +159,11 @@ fn speed() {
     });
     let entries: Vec<_> =
         bodies.iter().zip(1..).map(|(body, seq)| Incoming { log: log(ALICE), seq, body }).collect();
-    timed("materialise four changes", || materialise(post(), None, &entries).unwrap());
-    let first = materialise(post(), None, &entries[..3]).unwrap().snapshot;
-    timed("materialise a fourth", || materialise(post(), Some(&first), &entries[3..]).unwrap());
+    timed("materialise four changes", || materialise(post(), None, None, &entries).unwrap());
+    let first = materialise(post(), None, None, &entries[..3]).unwrap().snapshot;
+    timed("materialise a fourth", || {
+        materialise(post(), None, Some(&first), &entries[3..]).unwrap()
+    });
     let saved = record.save();
     timed("load", || Record::load(post(), &saved).unwrap());
     timed("save", || record.save());

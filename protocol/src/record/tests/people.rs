@@ -60,7 +60,7 @@ fn a_record_just_created_shows_what_its_document_will() {
         let body = write(&mut fresh, ALICE, json);
         let (row, heads) = (fresh.row(), fresh.heads());
         let entry = Incoming { log: log(ALICE), seq: 1, body: &body };
-        let there = materialise(schema, None, &[entry]).unwrap().record;
+        let there = materialise(schema, None, None, &[entry]).unwrap().record;
         assert_eq!((row, heads), (there.row(), there.heads()));
         assert_eq!((fresh.to_json(), fresh.heads()), (there.to_json(), there.heads()));
         let mut again = fresh.clone();
@@ -187,7 +187,7 @@ fn attendance_is_contested_member_by_member() {
     write(&mut alice, ALICE, json!({"attendance": {"m1": "leave", "m2": null}}));
     let b = write(&mut bob, BOB, json!({"attendance": {"m1": "absent", "m3": "online"}}));
     let entry = Incoming { log: log(BOB), seq: 1, body: &b };
-    let both = materialise(schema, Some(&alice.save()), &[entry]).unwrap().record.to_json();
+    let both = materialise(schema, None, Some(&alice.save()), &[entry]).unwrap().record.to_json();
     assert_eq!(both["attendance"], json!({"m1": "absent", "m3": "online"}));
     assert_eq!(both["conflicts"]["attendance/m1"].as_array().unwrap().len(), 2);
     assert_eq!(both["start"], 1_544_490_000_000u64);

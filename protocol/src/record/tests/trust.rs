@@ -178,7 +178,7 @@ impl<'a> Replica<'a> {
                 false => drop(self.waiting.insert(*which)),
             }
         }
-        let outcome = materialise(post(), self.snapshot.as_deref(), &anchored).unwrap();
+        let outcome = materialise(post(), None, self.snapshot.as_deref(), &anchored).unwrap();
         assert_eq!(outcome.refused, vec![], "nobody here breaks the gate");
         for (log, seq) in outcome.waiting {
             let same = |(header, _): &(Header, _)| (header.log, header.seq) == (log, seq);
@@ -234,7 +234,7 @@ fn expected(case: &Case) -> (Vec<[u8; 32]>, BTreeMap<usize, Standing>) {
             Incoming { log: header.log, seq: header.seq, body }
         })
         .collect();
-    let outcome = materialise(post(), None, &entries).unwrap();
+    let outcome = materialise(post(), None, None, &entries).unwrap();
     assert_eq!(outcome.accepted, valid.len());
     (outcome.heads, stand.into_iter().enumerate().collect())
 }

@@ -147,7 +147,7 @@ impl Pair<'_> {
         for record in records {
             let fields = fields_of(record, pass);
             let id = record.id.to_string();
-            lines += &json!({ "kind": "post", "id": id, "fields": fields }).to_string();
+            lines += &json!({ "kind": "activity", "id": id, "fields": fields }).to_string();
             lines.push('\n');
         }
         let answer = self.a.client.request("POST", "/api/v1/import", &lines)?;
@@ -188,7 +188,7 @@ impl Pair<'_> {
                 return Ok(None);
             }
             let status = b.status()?;
-            let all = status.number("/records/posts") == records && status.settled();
+            let all = status.number("/records/activities") == records && status.settled();
             Ok(all.then(passed))
         })?;
         let connected_s = connected_s.unwrap_or(stored_s);
@@ -309,12 +309,29 @@ impl Pair<'_> {
 /// the title, which an import wants; where it is the old one it changes nothing.
 fn fields_of(record: &WorkRecord, pass: usize) -> Value {
     if pass == 0 {
-        return record.create.clone();
+        return activity(&record.create);
     }
-    let mut fields = record.edits[pass - 1].clone();
+    let mut fields = activity(&record.edits[pass - 1]);
     let title = if pass == 1 { &record.create["title"] } else { &record.edits[1]["title"] };
     fields["title"] = title.clone();
     fields
+}
+
+/// The workload's post as a record that every node reads, field for field of the same merge.
+fn activity(post: &Value) -> Value {
+    let names = [
+        ("title", "title"),
+        ("body", "summary"),
+        ("column", "place"),
+        ("status", "campaign"),
+        ("bylines", "media"),
+        ("tags", "branches"),
+        ("written", "date"),
+    ];
+    let of = |(name, as_name): (&str, &str)| Some((as_name.to_owned(), post.get(name)?.clone()));
+    let mut out: Map<String, Value> = names.into_iter().filter_map(of).collect();
+    out.insert("programme".into(), "culture".into());
+    out.into()
 }
 
 /// What is exchanged, and all that it takes on the wire: `GROUP_bytes` and `GROUP_udp_bytes`.
@@ -339,7 +356,7 @@ fn write_rate(
     run(binary, &["init", "--name", "甲", "--listen", &listen], dir)?;
     let _daemon = Daemon::start(binary, dir, &listen, timeout)?;
     let load = Load { seed: WRITE_SEED, records };
-    let bodies = load.iter().map(|r| json!({ "id": r.id.to_string(), "fields": r.create }));
+    let bodies = load.iter().map(|r| json!({ "id": r.id.to_string(), "fields": activity(&r.create) }));
     let bodies: Vec<String> = bodies.map(|b| b.to_string()).collect();
     let clients: Vec<Client> = (0..in_flight)
         .map(|_| Client::connect(&dir.join("node.sock"), timeout))
@@ -364,6 +381,6 @@ fn write_some(mut client: Client, left: &Mutex<std::slice::Iter<'_, String>>) ->
     loop {
         let next = left.lock().unwrap_or_else(|e| e.into_inner()).next();
         let Some(body) = next else { return Ok(()) };
-        client.request("POST", "/api/v1/posts", body)?;
+        client.request("POST", "/api/v1/activities", body)?;
     }
 }

@@ -205,7 +205,8 @@ impl Stage {
         if !self.is_up(node) || !(1..=RECORDS_MAX).contains(&count) {
             return Err(format!("{name} must be up, and writes 1 to {RECORDS_MAX} records"));
         }
-        let home = if schema.home == Home::Federation { SPACES[0] } else { SPACES[1] };
+        // A post is the record everybody reads here: it is written where the published ones lie.
+        let home = if schema.home == Home::Unit { SPACES[1] } else { SPACES[0] };
         let space = words::space(given.named.get("in").copied().unwrap_or(home));
         let mut saves: Vec<Vec<LocalEdit>> = Vec::new();
         match given.named.get("on") {

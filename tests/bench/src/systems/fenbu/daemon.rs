@@ -126,14 +126,14 @@ impl Daemon {
 
     pub fn patch(&mut self, id: &str, title: &str) -> Result<()> {
         let body = json!({ "fields": { "title": title } }).to_string();
-        self.client.request("PATCH", &format!("/api/v1/posts/{id}"), &body)?;
+        self.client.request("PATCH", &format!("/api/v1/activities/{id}"), &body)?;
         Ok(())
     }
 
-    /// The title of a post as it reads here.
+    /// The title of a record as it reads here.
     pub fn title(&mut self, id: &str) -> Result<Value> {
-        let mut post = self.client.get(&format!("/api/v1/posts/{id}"))?;
-        Ok(post["fields"]["title"].take())
+        let mut record = self.client.get(&format!("/api/v1/activities/{id}"))?;
+        Ok(record["fields"]["title"].take())
     }
 
     /// This node's bytes once they have rested for 300 ms: stream payload, then UDP.
