@@ -49,6 +49,7 @@ pub(crate) const STEPS: &[Step] = &[
     // Builds all of the protocol's dependencies once more, with counters in them: minutes in a cold cache.
     Step { by_hand: true, ..step("fuzz", "by hand: every fuzz target finds nothing", fuzz) },
     step("demo", "a federation of four on this machine converges", demo),
+    step("browser", "the console's stories in Chromium, before real daemons", browser),
 ];
 
 const fn step(
@@ -173,6 +174,57 @@ fn demo(out: &mut dyn Write) -> Outcome {
             Err("the demo's answer lacks \"converged\":true".to_owned())
         }
     })
+}
+
+/// What the step `browser` needs: the command that shows it is there, and Debian's package of it.
+const BROWSER_NEEDS: [(&str, &str); 3] = [
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
+    // Without it Chinese text is boxes.
+    ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", "fonts-noto-cjk"),
+];
+
+fn browser(out: &mut dyn Write) -> Outcome {
+    let missing = browser_missing();
+    if !missing.is_empty() {
+        let line = format!("apt-get install -q -y --no-install-recommends {}", missing.join(" "));
+        if !may_install() {
+            let why = format!("missing: {}; install them, on Debian: {line}", missing.join(", "));
+            return Outcome::Failed { why, repeat: "cargo ci --only browser".to_owned() };
+        }
+        for line in ["apt-get update -q", &line] {
+            let install = Invocation::new(line).variable("DEBIAN_FRONTEND", "noninteractive");
+            let outcome = command(out, &install, QUICK_LIMIT);
+            if !matches!(outcome, Outcome::Passed(_)) {
+                return outcome;
+            }
+        }
+    }
+    let line = "cargo clippy --locked --package fenbu-tests --features browser --test browser -- -D warnings";
+    let outcome = command(out, &Invocation::new(line), BUILD_LIMIT);
+    if !matches!(outcome, Outcome::Passed(_)) {
+        return outcome;
+    }
+    // Each test has several daemons and browsers: two at a time are enough for a small machine.
+    let line = "cargo test --locked --package fenbu-tests --features browser --test browser -- --test-threads=2";
+    judged(out, &Invocation::new(line), BUILD_LIMIT, |stdout| Ok(tally(stdout)))
+}
+
+fn browser_missing() -> Vec<&'static str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |name: &str| {
+        Path::new(name).is_file() || std::env::split_paths(&path).any(|at| at.join(name).is_file())
+    };
+    BROWSER_NEEDS.iter().filter(|(name, _)| !is_there(name)).map(|(_, package)| *package).collect()
+}
+
+/// Whether packages may be installed here without asking: in CI, as root, on Debian.
+fn may_install() -> bool {
+    let root = std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
+        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+        line.is_some_and(|uids| uids.split_whitespace().nth(1) == Some("0"))
+    });
+    root && std::env::var_os("CI").is_some() && Path::new("/usr/bin/apt-get").is_file()
 }
 
 fn is_installed(subcommand: &str) -> bool {

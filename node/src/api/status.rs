@@ -219,6 +219,10 @@ pub(crate) enum Light {
     Trouble,
 }
 
+/// Entries between two linked nodes that are no more than on their way: every sign-in writes one, and
+/// whoever had just signed in would be told that the node is behind.
+const IN_FLIGHT_MAX: u64 = 8;
+
 pub(crate) fn light(daemon: &Daemon, driver: &DriverStatus) -> Light {
     let engine = &driver.engine;
     let trouble = engine.storage_failing
@@ -226,7 +230,11 @@ pub(crate) fn light(daemon: &Daemon, driver: &DriverStatus) -> Light {
         || !engine.differences.is_empty()
         || !driver.alarms.is_empty();
     let live = || engine.peers.iter().filter(|p| p.live);
-    let lacks = |p: &PeerStatus| p.spaces.iter().any(|(_, g)| g.missing_here + g.missing_there > 0);
+    let lacks = |p: &PeerStatus| {
+        let apart = |gap: &SpaceGap| gap.missing_here.saturating_add(gap.missing_there);
+        let apart = p.spaces.iter().map(|(_, gap)| apart(gap)).fold(0, u64::saturating_add);
+        apart > IN_FLIGHT_MAX || (apart > 0 && p.why.is_some())
+    };
     let busy = daemon.progress.busy.load(Ordering::Acquire);
     match () {
         () if trouble => Light::Trouble,

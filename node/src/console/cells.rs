@@ -15,6 +15,9 @@ use fenbu_protocol::sheet::{show, show_instant};
 use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const MINUTE_MS: u64 = 60_000;
 
 pub(super) fn label(field: &Field, lang: Lang) -> &'static str {
     match lang {
@@ -34,6 +37,8 @@ pub(super) fn kind_label(schema: &Schema, lang: Lang) -> &'static str {
 pub(super) fn text(field: &Field, value: &Value, lang: Lang) -> String {
     if field.personal {
         show(field, &masked(value), lang.into())
+    } else if let (ValueType::Instant, Some(ms)) = (field.value, value.as_u64()) {
+        time(ms)
     } else {
         show(field, value, lang.into())
     }
@@ -94,8 +99,64 @@ pub(super) fn is_prose(field: &Field) -> bool {
     field.merge == Merge::Text && !field.personal
 }
 
+/// To the minute, which is what people go by; the API has the rest.
 pub(super) fn time(ms: u64) -> String {
-    show_instant(i64::try_from(ms).unwrap_or(i64::MAX))
+    show_instant(i64::try_from(ms - ms % MINUTE_MS).unwrap_or(i64::MAX))
+}
+
+/// Names of branches and units, whose codes stand in records.
+#[derive(Debug)]
+pub(super) struct Names {
+    branches: BTreeMap<String, String>,
+    directory: Arc<Directory>,
+}
+
+impl Names {
+    /// Blocks.
+    pub(super) fn of(records: &Records) -> Self {
+        let branches = super::pages::branches(records);
+        let branches = branches.into_iter().map(|b| (b.value, b.label)).collect();
+        Self { branches, directory: records.shared.directory.now() }
+    }
+
+    /// Branches by code, with their names.
+    pub(super) fn branches(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.branches.iter().map(|(code, name)| (code.as_str(), name.as_str()))
+    }
+
+    pub(super) fn branch<'a>(&'a self, code: &'a str) -> &'a str {
+        self.branches.get(code).map_or(code, String::as_str)
+    }
+
+    /// The name a field's code stands for, if it is such a field and the name is known here.
+    fn known(&self, field: &Field, code: &str) -> Option<&str> {
+        match field.name {
+            "branch" | "parent" | "from_branch" | "to_branch" | "temporary_branch" => {
+                self.branches.get(code).map(String::as_str)
+            }
+            "unit" | "host_unit" | "from_unit" | "to_unit" => {
+                self.directory.unit(code).map(|unit| unit.name.as_str())
+            }
+            _ => None,
+        }
+    }
+
+    /// As [`value`], with names for codes.
+    pub(super) fn value(&self, field: &Field, json: &Value, lang: Lang) -> Markup {
+        match json.as_str().and_then(|code| Some((code, self.known(field, code)?))) {
+            Some((code, name)) => html! { span title=(code) { (name) } },
+            None => value(field, json, lang),
+        }
+    }
+
+    /// As [`cell_text`], with names for codes.
+    pub(super) fn cell_text(&self, field: &Field, cell: &Cell, lang: Lang) -> String {
+        match cell {
+            Cell::Text(code) => self.known(field, code).map(str::to_owned),
+            _ => None,
+        }
+        .unwrap_or_else(|| cell_text(field, cell, lang))
+    }
 }
 
 /// Says who stands behind what: unit, node, and the name of an account where it can be read.

@@ -8,7 +8,7 @@ use fenbu_protocol::duty::{Shown, State, Table};
 use maud::{Markup, html};
 
 const WIDTH: i64 = 640;
-const LABEL: i64 = 150;
+const LABEL: i64 = 170;
 const BAR: i64 = 18;
 const GAP: i64 = 8;
 /// Lines drawn; a table follows with all of them.
@@ -49,7 +49,7 @@ pub(super) fn bars(table: &Table, lang: Lang) -> Markup {
         lines.iter().map(|l| format!("{} {}", l.label, told(&l.cells[at], column, lang))).collect();
     html! {
         figure {
-            svg viewBox=(format!("0 0 {WIDTH} {height}")) width="100%" role="img" aria-label=(format!("{name}：{}", said.join("，"))) {
+            svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(format!("{name}{}{}", Word::Colon.say(lang), said.join(Word::Comma.say(lang)))) {
                 @for (row, line) in (0i64..).zip(&lines) {
                     @let top = row * (BAR + GAP);
                     text x=(LABEL - 8) y=(top + BAR - 4) text-anchor="end" { (short(&line.label)) }
@@ -94,12 +94,12 @@ pub(super) fn stacked(stacks: &[Stack], lang: Lang) -> Markup {
                 .filter(|(_, n)| *n > 0)
                 .map(|(state, n)| format!("{} {n}", label(*state)))
                 .collect();
-            format!("{}：{}", name(s), parts.join("、"))
+            format!("{}{}{}", name(s), Word::Colon.say(lang), parts.join(Word::Comma.say(lang)))
         })
         .collect();
     html! {
         figure {
-            svg viewBox=(format!("0 0 {WIDTH} {height}")) width="100%" role="img" aria-label=(said.join("；")) {
+            svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(said.join("；")) {
                 @for (row, stack) in (0i64..).zip(stacks) {
                     @let top = row * (BAR + GAP);
                     text x=(LABEL - 8) y=(top + BAR - 4) text-anchor="end" { (short(&name(stack))) }

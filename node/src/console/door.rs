@@ -6,7 +6,7 @@
 //! the record is at hand (`Caller::may`).
 
 use super::Office;
-use super::visitor::{SESSION_COOKIE, cookie};
+use super::visitor::{cookie, session_cookie};
 use crate::accounts::Account;
 use crate::api::{Caller, Needs, PREFIX, Problem, Route, find};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
@@ -44,7 +44,7 @@ pub(super) async fn admit(
 async fn holder(office: &Office, headers: &HeaderMap) -> Result<Option<Account>, Problem> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = bearer.and_then(|text| text.strip_prefix("Bearer ")).map(str::to_owned);
-    let session = cookie(headers, SESSION_COOKIE).map(str::to_owned);
+    let session = cookie(headers, &session_cookie(office)).map(str::to_owned);
     let accounts = office.accounts().clone();
     let found = super::pages::blocking(move || match (bearer, session) {
         (Some(token), _) => accounts.token_holder(token.trim()),

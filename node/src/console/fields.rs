@@ -183,7 +183,10 @@ impl Form<'_> {
 fn hint(field: &Field, lang: Lang) -> Option<String> {
     if let ValueType::Object(parts) = field.value {
         let names: Vec<_> = parts.iter().map(|part| label(part, lang)).collect();
-        let parts = names.join("｜");
+        let parts = names.join(match lang {
+            Lang::Zh => "｜",
+            Lang::En => " | ",
+        });
         let how = Word::PartsHint.say(lang);
         return Some(match field.merge {
             Merge::Map => format!("{} {how}{parts}", Word::MapHint.say(lang)),

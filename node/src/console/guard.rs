@@ -6,6 +6,7 @@
 //! rebinding). Pages load nothing that is not served here and run no script within them.
 
 use super::Office;
+use super::visitor::language;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -29,7 +30,10 @@ const HEADERS: [(HeaderName, &str); 5] = [
 
 pub(super) async fn guard(State(office): State<Office>, request: Request, next: Next) -> Response {
     let mut response = match refused(&office.hosts, request.method(), request.headers()) {
-        Some((status, why)) => (status, why).into_response(),
+        Some((status, why)) => {
+            let lang = language(request.headers());
+            (status, format!("{}\n", lang.say(why))).into_response()
+        }
         // What is live stays open.
         None if is_live(request.uri().path()) => next.run(request).await,
         None => {
@@ -55,7 +59,7 @@ fn refused(
     let host = text(header::HOST).unwrap_or_default();
     if !is_ours(hosts, host) {
         let why =
-            "this node does not answer to that name; an administrator adds it to console.hosts\n";
+            "this node does not answer to that name; an administrator adds it to console.hosts";
         return Some((StatusCode::MISDIRECTED_REQUEST, why));
     }
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
@@ -71,7 +75,7 @@ fn refused(
             .and_then(|origin| origin.split_once("://"))
             .is_some_and(|(_, authority)| authority == host),
     };
-    let why = "this request comes from another site's page; open the console itself\n";
+    let why = "this request comes from another site's page; open the console itself";
     (!from_here).then_some((StatusCode::FORBIDDEN, why))
 }
 

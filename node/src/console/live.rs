@@ -55,7 +55,8 @@ pub(super) async fn events(
                     Err(RecvError::Closed) => return None,
                 };
                 if shown {
-                    let event = Event::default().event("changed").data("");
+                    // Browsers pass on no event without data.
+                    let event = Event::default().event("changed").data("changed");
                     return Some((Ok(event), (changes, stopped)));
                 }
             }

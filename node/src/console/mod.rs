@@ -116,6 +116,7 @@ fn router(office: Office) -> Router {
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/language", post(sign_in::language))
         .route("/assets/{name}", get(shell::asset))
+        .route("/favicon.ico", get(shell::icon))
         .route("/healthz", get(|| async { "ok\n" }))
         .fallback(shell::not_found)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

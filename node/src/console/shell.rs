@@ -5,7 +5,7 @@ use super::words::Word;
 use crate::words::Lang;
 use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use fenbu_protocol::access::Action;
 use maud::{DOCTYPE, Markup, html};
 
@@ -26,6 +26,11 @@ pub(super) async fn asset(Path(name): Path<String>) -> Response {
     let mut response = ([(header::CONTENT_TYPE, kind)], text).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, keep);
     response
+}
+
+/// Where browsers look for an icon if a page names none.
+pub(super) async fn icon() -> Redirect {
+    Redirect::to(&address(ICON, "svg"))
 }
 
 fn address(text: &str, ending: &str) -> String {
@@ -169,6 +174,7 @@ pub(super) fn page(visitor: &Visitor, title: &str, body: Markup) -> Markup {
                     }
                     main #main tabindex="-1" { h1 { (title) } (body) }
                 }
+                p #heard.heard role="status" data-said=(say(Word::PageChanged)) {}
                 footer.foot { (say(Word::Notice)) }
             }
         }

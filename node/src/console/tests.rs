@@ -68,7 +68,7 @@ impl House {
         let login = login.to_owned();
         let signed = tokio::task::spawn_blocking(move || accounts.sign_in(&login, PASSWORD, ""));
         let (secret, _) = signed.await.unwrap().unwrap();
-        format!("__Host-fenbu={secret}")
+        format!("{}={secret}", visitor::session_cookie(&self.office))
     }
 
     async fn ask(
@@ -188,7 +188,7 @@ fn routes(house: &House) -> Vec<(Method, String, &'static str, Option<Action<'st
 }
 
 /// Routes anybody may ask for.
-const OPEN: [&str; 4] = ["/sign-in", "/language", "/assets/{name}", "/healthz"];
+const OPEN: [&str; 5] = ["/sign-in", "/language", "/assets/{name}", "/favicon.ico", "/healthz"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_route_asks_leave_of_every_role() {
@@ -218,8 +218,9 @@ async fn every_route_asks_leave_of_every_role() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_shown_or_done_without_signing_in() {
     let house = House::new().await;
+    let wrong = format!("{}=00", visitor::session_cookie(&house.office));
     for (method, path, body, _) in routes(&house) {
-        for cookie in [None, Some("__Host-fenbu=00")] {
+        for cookie in [None, Some(wrong.as_str())] {
             let (status, to) = house.ask(&method, &path, cookie, body).await;
             assert_eq!(status, StatusCode::SEE_OTHER, "{method} {path}: {to}");
             assert!(to.starts_with("/sign-in"), "{method} {path}: {to}");

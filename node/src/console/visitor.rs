@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use fenbu_protocol::access::Action;
 use std::convert::Infallible;
 
-pub(super) const SESSION_COOKIE: &str = "__Host-fenbu";
 pub(super) const LANGUAGE_COOKIE: &str = "fenbu-language";
 
 /// Somebody signed in.
@@ -38,6 +37,12 @@ impl Visitor {
     pub(super) fn id(&self) -> String {
         self.account.id.to_string()
     }
+}
+
+/// The cookie of a session, by this node's name: browsers do not tell ports apart, and whoever signs in
+/// on a second node of the same machine stays signed in on the first.
+pub(super) fn session_cookie(office: &Office) -> String {
+    format!("__Host-fenbu-{}", office.daemon.me().short())
 }
 
 pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -79,7 +84,7 @@ impl FromRequestParts<Office> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, office: &Office) -> Result<Self, Response> {
         let path = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
-        let secret = cookie(&parts.headers, SESSION_COOKIE).unwrap_or_default().to_owned();
+        let secret = cookie(&parts.headers, &session_cookie(office)).unwrap_or_default().to_owned();
         let accounts = office.accounts().clone();
         let looked = secret.clone();
         let account = if secret.is_empty() {

@@ -22,6 +22,8 @@ words! {
     Fenbu: "分布", "fenbu";
     Notice: "本系统不得存储、处理涉密信息。", "This system is not for classified material.";
     SkipToContent: "跳到正文", "Skip to content";
+    Colon: "：", ": ";
+    Comma: "、", ", ";
     Menu: "菜单", "Menu";
     OtherLanguage: "English", "中文";
 
@@ -68,6 +70,9 @@ words! {
     Unchanged: "没有改动。", "Nothing was changed.";
     CameIn: "保存时并入了别人刚做的改动：", "Merged with what others changed meanwhile: ";
     Overwrote: "这些内容别人刚改过，已用您的值，对方的值在历史里：", "Others had just changed these; yours stand, theirs are in the history: ";
+    LastChange: "最近一次修改：", "Last changed by ";
+    Merges: "。您保存时会与之合并。", ". What you save is merged with it.";
+    PageChanged: "页面内容已更新", "The page has changed";
     History: "历史", "History";
     Steps: "流程", "Steps";
     State: "状态", "State";
@@ -132,6 +137,8 @@ words! {
     Before: "原来", "Before";
     After: "现在", "Now";
 
+    SettleFor: "裁定为", "Settle for";
+    MoreSteps: "更多操作", "More";
     SettledBy: "裁定", "Settled by";
     Meanwhile: "裁定之前", "Until then";
     NoConflicts: "没有待裁定的事。", "Nothing is to be settled.";
@@ -180,6 +187,7 @@ words! {
     MissingThere: "对方缺", "Missing there";
     Why: "原因", "Why";
     Space: "数据范围", "Space";
+    Federation: "全局共享", "Whole federation";
     Entries: "条目", "Entries";
     NoAlarms: "没有告警。", "No alarms.";
     Never: "从未", "never";

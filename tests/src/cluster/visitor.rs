@@ -37,7 +37,7 @@ impl Visitor {
 
     pub fn sign_in(&mut self, login: &str, password: &str) -> Result<Page> {
         let page = self.post("/sign-in", &[("login", login), ("password", password)])?;
-        let session = page.cookies.iter().find(|c| c.starts_with("__Host-fenbu="));
+        let session = page.cookies.iter().find(|c| c.starts_with("__Host-fenbu-"));
         if let Some(session) = session {
             self.cookie = session.split(';').next().map(str::to_owned);
         }

@@ -6,6 +6,14 @@ const live = () => [...document.querySelectorAll("[data-live][id]")];
 
 let dirty = false;
 
+// Screen readers hear that something changed, once for all that changed together.
+function say() {
+  const heard = document.getElementById("heard");
+  if (!heard) return;
+  heard.textContent = heard.dataset.said;
+  setTimeout(() => { heard.textContent = ""; }, 3000);
+}
+
 async function refresh() {
   if (document.hidden) return;
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
@@ -19,8 +27,7 @@ async function refresh() {
     here.innerHTML = there.innerHTML;
     here.classList.add("fresh");
     setTimeout(() => here.classList.remove("fresh"), 1500);
-    const said = document.getElementById("said");
-    if (said) said.hidden = false;
+    say();
   }
 }
 
@@ -28,12 +35,20 @@ function follow() {
   const kinds = new Set(live().flatMap((part) => part.dataset.live.split(" ")));
   if (!kinds.size) return;
   let timer = null;
-  const events = new EventSource("/events?kinds=" + encodeURIComponent([...kinds].join(" ")));
-  events.addEventListener("changed", () => {
-    clearTimeout(timer);
-    timer = setTimeout(refresh, 200);
-  });
-  document.addEventListener("visibilitychange", refresh);
+  let events = null;
+  // A browser keeps few connections to one host: pages nobody looks at hold none.
+  const listen = () => {
+    events?.close();
+    events = null;
+    if (document.hidden) return;
+    events = new EventSource("/events?kinds=" + encodeURIComponent([...kinds].join(" ")));
+    events.addEventListener("changed", () => {
+      clearTimeout(timer);
+      timer = setTimeout(refresh, 200);
+    });
+  };
+  listen();
+  document.addEventListener("visibilitychange", () => { listen(); refresh(); });
 }
 
 // A form that was typed into is not left by accident.

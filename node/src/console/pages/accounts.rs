@@ -67,7 +67,7 @@ async fn list_page(
                         tr {
                             td { a href=(format!("/accounts/{}", account.id)) { (account.login) } }
                             td { (account.name) }
-                            td { (account.roles.iter().map(|r| role_label(r, lang)).collect::<Vec<_>>().join("、")) }
+                            td { (account.roles.iter().map(|r| role_label(r, lang)).collect::<Vec<_>>().join(Word::Comma.say(lang))) }
                             td { (state_word(account, lang)) }
                         }
                     }

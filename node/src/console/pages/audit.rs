@@ -1,6 +1,7 @@
 //! Who signed in, who changed accounts, who looked at personal data.
 
 use super::super::Office;
+use super::super::cells::Names;
 use super::super::shell::page as full_page;
 use super::super::visitor::Visitor;
 use super::super::words::Word;
@@ -31,10 +32,12 @@ pub(in crate::console) async fn page(
         let rows = blocking(move || records.list(schema, query)).await.told_to(&visitor)?.rows;
         parts.push((word, schema, rows));
     }
+    let records = office.records().clone();
+    let names = blocking(move || Names::of(&records)).await;
     let body = html! {
         @for (word, schema, rows) in &parts {
             h2 { (word.say(lang)) }
-            div id=(schema.plural) data-live=(schema.plural) { (table(&visitor, schema, &directory, rows)) }
+            div id=(schema.plural) data-live=(schema.plural) { (table(&visitor, schema, &names, &directory, rows)) }
         }
     };
     Ok(full_page(&visitor, Word::Audit.say(lang), body))

@@ -1,11 +1,11 @@
 //! The conflict inbox: what merging could not settle, and one click that does.
 
 use super::super::Office;
-use super::super::cells::{People, time, unit_name};
+use super::super::cells::{People, kind_label, time, unit_name};
 use super::super::shell::page as full_page;
 use super::super::visitor::Visitor;
 use super::super::words::Word;
-use super::record::status;
+use super::record::{status, title_of};
 use super::{Refused, ToldTo, blocking, check};
 use crate::conflicts::Open;
 use axum::extract::{Form, Path, State};
@@ -56,19 +56,19 @@ fn shown(
         open.settlers.iter().map(|code| unit_name(directory, Some(code))).collect();
     let settlers = match settlers.is_empty() {
         true => Word::Anyone.say(lang).to_owned(),
-        false => settlers.join("、"),
+        false => settlers.join(Word::Comma.say(lang)),
     };
     html! {
         section.card id=(format!("c-{}", conflict.id)) {
-            h2 { (if zh { case.zh } else { case.en }) span.faint.small { (Word::SettledBy.say(lang)) "：" (settlers) } }
+            h2 { (if zh { case.zh } else { case.en }) span.faint.small { (Word::SettledBy.say(lang)) (Word::Colon.say(lang)) (settlers) } }
             p {
                 @for (of, summary) in conflict.records.iter().zip(&open.summaries) {
                     @if let Some(schema) = schema(of.kind) {
-                        a href=(format!("/r/{}/{}", schema.plural, of.document)) { (told(summary)) } " "
+                        a href=(format!("/r/{}/{}", schema.plural, of.document)) { (kind_label(schema, lang)) (Word::Colon.say(lang)) (title_of(schema, summary, lang)) } " "
                     }
                 }
             }
-            p.faint { (Word::Meanwhile.say(lang)) "：" (if zh { meanwhile_zh } else { meanwhile_en }) }
+            p.faint { (Word::Meanwhile.say(lang)) (Word::Colon.say(lang)) (if zh { meanwhile_zh } else { meanwhile_en }) }
             div.sides {
                 @for side in &conflict.sides {
                     div.card {
@@ -80,7 +80,8 @@ fn shown(
                 }
             }
             @if mine {
-                div.steps {
+                div.bar.steps {
+                    span.faint { (Word::SettleFor.say(lang)) }
                     @for way in &conflict.ways {
                         form method="post" action=(format!("/conflicts/{}", conflict.id)) {
                             input type="hidden" name="way" value=(way.code);

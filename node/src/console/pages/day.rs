@@ -1,7 +1,7 @@
 //! My day 我的待办: what waits for this person, what their unit owes, and whether it is in sync.
 
 use super::super::Office;
-use super::super::cells::{cell_text, title_cell};
+use super::super::cells::{Names, title_cell};
 use super::super::shell::page as full_page;
 use super::super::visitor::Visitor;
 use super::super::words::Word;
@@ -122,12 +122,17 @@ pub(in crate::console) async fn page(
     let records = office.records().clone();
     let asked = wanted(&visitor, &unit, head);
     let (of, settles) = (unit.clone(), visitor.may(Action::Settle));
-    let (cards, conflicts, owed) = blocking(move || {
+    let (cards, conflicts, owed, names) = blocking(move || {
         let cards: Vec<Card> = asked.into_iter().filter_map(|w| card(&records, w, &of)).collect();
         let open = if settles { records.conflicts()? } else { Vec::new() };
         let mine =
             open.iter().filter(|o| o.settlers.is_empty() || o.settlers.contains(&of)).count();
-        Ok::<_, crate::records::RecordError>((cards, mine, owed(&records, &of)))
+        Ok::<_, crate::records::RecordError>((
+            cards,
+            mine,
+            owed(&records, &of),
+            Names::of(&records),
+        ))
     })
     .await
     .told_to(&visitor)?;
@@ -138,11 +143,11 @@ pub(in crate::console) async fn page(
             p.bar {
                 a.button.primary href="/meetings/record" { (Word::RecordMeeting.say(lang)) }
                 @if visitor.may(Action::Write("post")) {
-                    a.button href="/r/posts/new" { (Word::New.say(lang)) "：" (Word::Posts.say(lang)) }
+                    a.button href="/r/posts/new" { (Word::New.say(lang)) (Word::Colon.say(lang)) (Word::Posts.say(lang)) }
                 }
             }
         } @else if visitor.may(Action::Write("post")) {
-            p.bar { a.button.primary href="/r/posts/new" { (Word::New.say(lang)) "：" (Word::Posts.say(lang)) } }
+            p.bar { a.button.primary href="/r/posts/new" { (Word::New.say(lang)) (Word::Colon.say(lang)) (Word::Posts.say(lang)) } }
         }
         h2 { (Word::WaitsForYou.say(lang)) }
         div #waits data-live="posts meetings reminders transfers directives settlements" {
@@ -153,7 +158,7 @@ pub(in crate::console) async fn page(
                         h2 { a href="/conflicts" { (Word::Conflicts.say(lang)) } span.count { (conflicts) } }
                     }
                 }
-                @for card in &cards { (card_shown(card, lang)) }
+                @for card in &cards { (card_shown(card, &names, lang)) }
             }
         }
         @if let Some(owed) = owed { (owed_shown(&owed, lang)) }
@@ -161,7 +166,7 @@ pub(in crate::console) async fn page(
     Ok(full_page(&visitor, Word::MyDay.say(lang), body))
 }
 
-fn card_shown(card: &Card, lang: crate::words::Lang) -> Markup {
+fn card_shown(card: &Card, names: &Names, lang: crate::words::Lang) -> Markup {
     let count =
         if card.more { format!("{}+", card.rows.len()) } else { card.rows.len().to_string() };
     html! {
@@ -173,7 +178,7 @@ fn card_shown(card: &Card, lang: crate::words::Lang) -> Markup {
                         a href=(format!("/r/{}/{}", card.schema.plural, row.document)) {
                             (title_cell(card.schema, row, lang))
                         }
-                        " " span.faint.small { (detail(card.schema, row, lang)) }
+                        " " span.faint.small { (detail(card.schema, row, names, lang)) }
                     }
                 }
             }
@@ -182,14 +187,21 @@ fn card_shown(card: &Card, lang: crate::words::Lang) -> Markup {
 }
 
 /// What else a line says: the day, the branch.
-fn detail(schema: &'static Schema, row: &ListedRow, lang: crate::words::Lang) -> String {
-    let shown = ["due", "start", "planned", "branch", "column"];
+fn detail(
+    schema: &'static Schema,
+    row: &ListedRow,
+    names: &Names,
+    lang: crate::words::Lang,
+) -> String {
     let at = |name: &&str| schema.columns.iter().position(|c| c == name);
-    let parts = shown.iter().filter_map(|name| {
+    let told = |name: &&str| {
         let (cell, field) = (&row.row.cells[at(name)?], schema.field(name)?);
-        (*cell != Cell::Null).then(|| cell_text(field, cell, lang))
-    });
-    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+        let told = (*cell != Cell::Null).then(|| names.cell_text(field, cell, lang))?;
+        (!told.is_empty()).then_some(told)
+    };
+    let day = ["due", "start", "planned"].iter().find_map(told);
+    let rest = ["branch", "column"].iter().filter_map(told);
+    day.into_iter().chain(rest).collect::<Vec<_>>().join(" · ")
 }
 
 /// What the unit has not done: this month's and quarter's meetings, and what is overdue.

@@ -1,12 +1,12 @@
 //! Records made and changed in forms.
 
 use super::super::Office;
-use super::super::cells::{kind_label, prose};
+use super::super::cells::{People, kind_label, prose, time};
 use super::super::fields::{Form, Sent, Suggestion, Wrong, edits};
 use super::super::shell::{page as full_page, trouble};
 use super::super::visitor::{Visitor, encoded};
 use super::super::words::Word;
-use super::record::{look, title_of};
+use super::record::{Looked, look, status, title_of};
 use super::{Refused, ToldTo, blocking, check};
 use crate::api::{branch_of, schema_of, warnings};
 use crate::records::Records;
@@ -83,7 +83,8 @@ pub(in crate::console) async fn new_form(
     let schema = schema_of(&plural).told_to(&visitor)?;
     check_any(&visitor, schema)?;
     // What an address gives is as if it had been typed.
-    Ok(form_page(&office, &visitor, schema, None, &Map::new(), &given, &Wrong::new(), None))
+    let (none, wrong) = (Map::new(), Wrong::new());
+    Ok(form_page(&office, &visitor, schema, None, &none, &given, &wrong, html! {}))
 }
 
 /// Whoever may write the kind for one branch may open the form; what they save is judged by its branch.
@@ -103,7 +104,26 @@ pub(in crate::console) async fn edit_form(
     check(&visitor, Action::Write(schema.name), looked.branch.as_deref())?;
     let values = looked.json.as_object().cloned().unwrap_or_default();
     let id = looked.shown.document.to_string();
-    Ok(form_page(&office, &visitor, schema, Some(&id), &values, &Sent::new(), &Wrong::new(), None))
+    let newest = newest(&office, &visitor, &looked).await?;
+    let (none, wrong) = (Sent::new(), Wrong::new());
+    Ok(form_page(&office, &visitor, schema, Some(&id), &values, &none, &wrong, newest))
+}
+
+/// Who changed a record last: live on its form, so that whoever types hears of what others save.
+async fn newest(office: &Office, visitor: &Visitor, looked: &Looked) -> Result<Markup, Refused> {
+    let status = status(office, visitor).await?;
+    let directory = office.records().shared.directory.now();
+    let mut people = People::new(&directory, &status, office.records());
+    let history = looked.shown.record.history();
+    let lang = visitor.lang;
+    Ok(html! {
+        p #newest.faint.small data-live=(looked.shown.record.schema().plural) {
+            @if let Some(last) = history.last() {
+                (Word::LastChange.say(lang)) (people.who(looked.shown.space, last.actor, &last.account)) " "
+                (time(last.time_ms)) (Word::Merges.say(lang))
+            }
+        }
+    })
 }
 
 #[allow(clippy::too_many_arguments, reason = "each is another thing a form shows")]
@@ -115,7 +135,7 @@ fn form_page(
     values: &Map<String, Value>,
     sent: &Sent,
     wrong: &Wrong,
-    said: Option<&str>,
+    said: Markup,
 ) -> Markup {
     let lang = visitor.lang;
     let suggestions = suggestions(office.records(), schema);
@@ -126,14 +146,17 @@ fn form_page(
     };
     let title = match id {
         Some(_) => format!(
-            "{}：{}",
+            "{}{}{}",
             Word::Edit.say(lang),
+            Word::Colon.say(lang),
             title_of(schema, &Value::Object(values.clone()), lang)
         ),
-        None => format!("{}：{}", Word::New.say(lang), kind_label(schema, lang)),
+        None => {
+            format!("{}{}{}", Word::New.say(lang), Word::Colon.say(lang), kind_label(schema, lang))
+        }
     };
     let body = html! {
-        @if let Some(said) = said { (trouble(said)) }
+        (said)
         form.careful method="post" action=(to) {
             (form.inputs(schema))
             p.bar {
@@ -154,6 +177,7 @@ pub(in crate::console) async fn create(
     let schema = schema_of(&plural).told_to(&visitor)?;
     let lang = visitor.lang;
     let again = |wrong: &Wrong, said: Option<&str>| {
+        let said = html! { @if let Some(said) = said { (trouble(said)) } };
         form_page(&office, &visitor, schema, None, &Map::new(), &sent, wrong, said).into_response()
     };
     let fields = match edits(schema, &sent, lang) {
@@ -187,6 +211,7 @@ pub(in crate::console) async fn save(
     let values = before.json.as_object().cloned().unwrap_or_default();
     let id = before.shown.document.to_string();
     let again = |wrong: &Wrong, said: Option<&str>| {
+        let said = html! { @if let Some(said) = said { (trouble(said)) } };
         form_page(&office, &visitor, schema, Some(&id), &values, &sent, wrong, said).into_response()
     };
     let fields = match edits(schema, &sent, lang) {

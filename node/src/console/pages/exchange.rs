@@ -69,7 +69,7 @@ fn shown(visitor: &Visitor, said: Markup) -> Markup {
         ul {
             @for schema in kinds(visitor) {
                 li {
-                    (kind_label(schema, lang)) "："
+                    (kind_label(schema, lang)) (Word::Colon.say(lang))
                     @for format in ["xlsx", "csv"] {
                         a href=(format!("/template/{}?format={format}", schema.name)) { (format.to_uppercase()) } " "
                     }
@@ -80,7 +80,7 @@ fn shown(visitor: &Visitor, said: Markup) -> Markup {
         ul {
             @for schema in ALL.into_iter().filter(|s| visitor.may(Action::Read(s.name)) && visitor.may(Action::Export) && s.name != "audit" && s.name != "account") {
                 li {
-                    (kind_label(schema, lang)) "："
+                    (kind_label(schema, lang)) (Word::Colon.say(lang))
                     @for format in ["xlsx", "csv"] {
                         a href=(format!("/export?kind={}&format={format}", schema.name)) { (format.to_uppercase()) } " "
                     }
@@ -204,7 +204,7 @@ fn told(report: &SheetReport, options: ImportOptions, lang: Lang) -> Markup {
                         tr {
                             td.number { (row.line) }
                             td { (row.title) }
-                            td { @for change in &row.changes { p { strong { (change.label) } "：" del { (change.before) } " " ins { (change.after) } } } }
+                            td { @for change in &row.changes { p { strong { (change.label) } (Word::Colon.say(lang)) del { (change.before) } " " ins { (change.after) } } } }
                         }
                     }
                 }

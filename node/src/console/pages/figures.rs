@@ -35,6 +35,9 @@ pub(in crate::console) struct Asked {
     explain: String,
 }
 
+/// Figures change with any record, and with time: they are made anew when one does, and now and then.
+const LIVE: &str = "* node";
+
 /// Fewer people than this in a cell name somebody.
 const SMALL: i64 = 3;
 
@@ -49,6 +52,30 @@ fn name_of(report: Report, lang: Lang) -> &'static str {
         Report::Programmes => ("党建+", "Programmes"),
         Report::Directives => ("传达", "Directives"),
         Report::Ledgers => ("采用与荣誉", "Adoptions and honours"),
+    };
+    match lang {
+        Lang::Zh => zh,
+        Lang::En => en,
+    }
+}
+
+/// Periods by name; others are `2018`, `2018-Q3`, `2018-07`.
+const PERIODS: [(&str, &str, &str); 6] = [
+    ("this-month", "本月", "This month"),
+    ("last-month", "上月", "Last month"),
+    ("this-quarter", "本季度", "This quarter"),
+    ("last-quarter", "上季度", "Last quarter"),
+    ("this-year", "本年", "This year"),
+    ("last-year", "上年", "Last year"),
+];
+
+fn grouping_name(by: &'static str, lang: Lang) -> &'static str {
+    let (zh, en) = match by {
+        "unit" => ("按单位", "By unit"),
+        "month" => ("按月", "By month"),
+        "author" => ("按作者", "By author"),
+        "branch" => ("按党组织", "By branch"),
+        other => (other, other),
     };
     match lang {
         Lang::Zh => zh,
@@ -88,6 +115,7 @@ pub(in crate::console) async fn overview(
     let body = html! {
         (tabs(None, lang))
         (period_bar(&asked, &period, &[], &office, lang))
+        div #figures data-live=(LIVE) {
         section {
             h2 { a href=(format!("/figures/matrix?period={period}")) { (name_of(Report::Matrix, lang)) } }
             (charts::stacked(&counted(&matrix_made.table), lang))
@@ -99,11 +127,28 @@ pub(in crate::console) async fn overview(
         }
         section {
             h2 { a href="/figures/overdue" { (name_of(Report::Overdue, lang)) } }
-            (charts::bars(&overdue.table, lang))
+            (late(&overdue.table, lang))
+        }
         }
         (fresh(&matrix_made, lang))
     };
     Ok(full_page(&visitor, Word::Figures.say(lang), body))
+}
+
+/// What is overdue, kind by kind over all units.
+fn late(table: &Table, lang: Lang) -> Markup {
+    let sum = |at: usize| table.lines.iter().map(|line| line.cells[at].done).sum::<i64>();
+    let columns = table.columns.iter().enumerate().filter(|(_, column)| column.key != "all");
+    let late: Vec<_> =
+        columns.map(|(at, column)| (column, sum(at))).filter(|(_, count)| *count > 0).collect();
+    html! {
+        @if late.is_empty() { p.faint { (Word::NothingHere.say(lang)) } }
+        p.bar {
+            @for (column, count) in late {
+                a.button href="/figures/overdue" { (column_label(column, lang)) " " span.count { (count) } }
+            }
+        }
+    }
 }
 
 fn tabs(here: Option<Report>, lang: Lang) -> Markup {
@@ -122,7 +167,7 @@ fn tabs(here: Option<Report>, lang: Lang) -> Markup {
 fn period_bar(
     asked: &Asked,
     period: &str,
-    groupings: &[&str],
+    groupings: &[&'static str],
     office: &Office,
     lang: Lang,
 ) -> Markup {
@@ -131,11 +176,9 @@ fn period_bar(
         form.bar method="get" {
             div {
                 label for="period" { (Word::Period.say(lang)) }
-                input #period name="period" value=(period) list="periods" size="14";
+                input #period name="period" value=(period) list="periods" size="14" placeholder="2018-Q3";
                 datalist id="periods" {
-                    @for known in ["this-month", "last-month", "this-quarter", "last-quarter", "this-year", "last-year", "2018", "2018-Q3", "2018-07"] {
-                        option value=(known) {}
-                    }
+                    @for (known, zh, en) in PERIODS { option value=(known) { (match lang { Lang::Zh => zh, Lang::En => en }) } }
                 }
             }
             div {
@@ -149,7 +192,7 @@ fn period_bar(
                 div {
                     label for="by" { (Word::Show.say(lang)) }
                     select #by name="by" {
-                        @for by in groupings { option value=(by) selected[*by == asked.by] { (by) } }
+                        @for by in groupings { option value=(by) selected[*by == asked.by] { (grouping_name(by, lang)) } }
                     }
                 }
             }
@@ -197,12 +240,14 @@ pub(in crate::console) async fn page(
         (actions(&visitor, &name, &asked, &period, head))
         @if let Some(behind) = &behind { (behind_shown(&asked.explain, behind, &directory, lang)) }
         @if head && report == Report::Matrix && !asked.explain.is_empty() { (remind_form(&visitor, &made, &asked.explain)) }
-        @match report {
-            Report::Matrix => { (charts::stacked(&counted(&made.table), lang)) (matrix(&made.table, &name, &period, lang)) }
-            _ => { (charts::bars(&made.table, lang)) (table(&made.table, &name, &asked, hides, lang)) }
+        div #figures data-live=(LIVE) {
+            @match report {
+                Report::Matrix => { (charts::stacked(&counted(&made.table), lang)) (matrix(&made.table, &name, &period, lang)) }
+                _ => { (charts::bars(&made.table, lang)) (table(&made.table, &name, &asked, hides, lang)) }
+            }
+            @if hides { p.faint.small { (Word::SmallCells.say(lang)) } }
+            @for remark in &made.remarks { p.faint { (lang.say(remark)) } }
         }
-        @if hides { p.faint.small { (Word::SmallCells.say(lang)) } }
-        @for remark in &made.remarks { p.faint { (lang.say(remark)) } }
         (fresh(&made, lang))
     };
     Ok(full_page(&visitor, name_of(report, lang), body))
@@ -491,7 +536,7 @@ pub(in crate::console) fn told(cell: &Cell, column: &Column, lang: Lang) -> Stri
 pub(in crate::console) fn matrix(table: &Table, name: &str, period: &str, lang: Lang) -> Markup {
     html! {
         div.wide {
-            table {
+            table.matrix {
                 thead { tr {
                     th scope="col" {}
                     @for column in &table.columns { th scope="col" { (column_label(column, lang)) } }
@@ -573,7 +618,7 @@ fn table(table: &Table, name: &str, asked: &Asked, hides: bool, lang: Lang) -> M
                     tfoot { tr {
                         th scope="row" { (Word::Total.say(lang)) }
                         @for (column, cell) in table.columns.iter().zip(total) {
-                            td.number { strong { (told(cell, column, lang)) } }
+                            td.number { strong { @if small(column, cell) { "<" (SMALL) } @else { (told(cell, column, lang)) } } }
                         }
                     } }
                 }
@@ -632,7 +677,7 @@ fn fresh(made: &Made, lang: Lang) -> Markup {
             ul {
                 @for unit in &made.units {
                     li {
-                        (unit.name) "："
+                        (unit.name) (Word::Colon.say(lang))
                         @match unit.freshness.as_of_ms {
                             Some(ms) => (time(ms)),
                             None => span.tag.unknown { (Word::NotSynced.say(lang)) },

@@ -30,7 +30,7 @@ pub(in crate::console) async fn page(
     let body = html! {
         p { a.button href=(format!("/r/{plural}/{}", looked.shown.document)) { (Word::GoBack.say(lang)) } }
         div #history data-live=(schema.plural) {
-            table {
+            table.stack {
                 thead { tr {
                     th scope="col" { (Word::When.say(lang)) } th scope="col" { (Word::ByWhom.say(lang)) }
                     th scope="col" { (Word::What.say(lang)) }
@@ -47,7 +47,12 @@ pub(in crate::console) async fn page(
             }
         }
     };
-    let title = format!("{}：{}", Word::History.say(lang), title_of(schema, &looked.json, lang));
+    let title = format!(
+        "{}{}{}",
+        Word::History.say(lang),
+        Word::Colon.say(lang),
+        title_of(schema, &looked.json, lang)
+    );
     Ok(full_page(&visitor, &title, body))
 }
 
@@ -73,7 +78,7 @@ fn changed(schema: &'static Schema, name: &str, change: &Value, lang: Lang) -> M
         (Merge::Log, steps) => steps_told(field, steps, lang),
         (_, other) => super::super::cells::text(field, other, lang),
     };
-    html! { p { strong { (label(field, lang)) } "：" (told) } }
+    html! { p { strong { (label(field, lang)) } (Word::Colon.say(lang)) (told) } }
 }
 
 fn steps_told(field: &Field, steps: &Value, lang: Lang) -> String {
@@ -87,7 +92,7 @@ fn steps_told(field: &Field, steps: &Value, lang: Lang) -> String {
     let one = |step: &&Value| {
         let name = step_name(workflow, step["op"].as_str().unwrap_or_default(), lang);
         match step["note"].as_str() {
-            Some(note) => format!("{name}（{note}）"),
+            Some(note) => format!("{name} — {note}"),
             None => name,
         }
     };

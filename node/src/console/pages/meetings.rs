@@ -5,7 +5,7 @@
 //! its attendance.
 
 use super::super::Office;
-use super::super::cells::{label, time};
+use super::super::cells::{Names, label, time};
 use super::super::shell::{page as full_page, trouble};
 use super::super::visitor::{Visitor, encoded};
 use super::super::words::Word;
@@ -96,16 +96,25 @@ fn expected(records: &Records, branch: &str, kind: &str) -> Result<Vec<Person>, 
 fn committee(records: &Records, branch: &str) -> Result<BTreeSet<String>, RecordError> {
     let (schema, terms) = rows(records, "term", &[("branch", branch)])?;
     let today = Day::of_ms(records.shared.clock.now_ms().cast_signed()).to_string();
-    let now = |row: &&ListedRow| {
-        let (from, to) = (cell(schema, row, "from"), cell(schema, row, "to"));
-        let seat =
-            !matches!(cell(schema, row, "post").as_str(), "group_leader" | "reporter" | "lecturer");
-        seat && (from.is_empty() || from <= today)
-            && (to.is_empty() || to >= today)
+    let seat = |row: &&ListedRow| {
+        let post = cell(schema, row, "post");
+        !matches!(post.as_str(), "group_leader" | "reporter" | "lecturer")
             && cell(schema, row, "status") != "rejected"
     };
-    let sits = terms.iter().filter(now);
+    let now = |row: &&ListedRow| {
+        let (from, to) = (cell(schema, row, "from"), cell(schema, row, "to"));
+        seat(row) && (from.is_empty() || from <= today) && (to.is_empty() || to >= today)
+    };
+    let mut sits: Vec<&ListedRow> = terms.iter().filter(now).collect();
+    if sits.is_empty() {
+        // A committee whose time is up sits until another is elected.
+        let ended = |row: &&ListedRow| cell(schema, row, "to");
+        let last =
+            terms.iter().filter(seat).filter(|row| ended(row) < today).map(|row| ended(&row)).max();
+        sits = terms.iter().filter(seat).filter(|row| Some(ended(row)) == last).collect();
+    }
     Ok(sits
+        .into_iter()
         .flat_map(|row| [cell(schema, row, "member"), cell(schema, row, "person")])
         .filter(|s| !s.is_empty())
         .collect())
@@ -215,7 +224,7 @@ async fn form_page(
             input type="hidden" name="branch" value=(branch);
             input type="hidden" name="kind" value=(kind);
             fieldset {
-                legend { (Word::Attendance.say(lang)) "（" (Word::Expected.say(lang)) " " (people.len()) "）" }
+                legend { (Word::Attendance.say(lang)) " · " (Word::Expected.say(lang)) " " (people.len()) }
                 (attendance(&people, sent, lang))
             }
             div.form {
@@ -374,7 +383,7 @@ pub(in crate::console) async fn calendar(
         today.get(..7).unwrap_or_default().to_owned()
     };
     let wanted = month.clone();
-    let met = blocking(move || in_month(&records, &wanted)).await.told_to(&visitor)?;
+    let met = blocking(move || in_month(&records, &wanted, lang)).await.told_to(&visitor)?;
     let body = html! {
         nav.bar {
             @for (to, text) in [(moved(&month, -1), "←"), (moved(&month, 1), "→")] {
@@ -403,8 +412,9 @@ fn moved(month: &str, by: i32) -> String {
 /// Meetings of a month: day, address, text.
 type Met = Vec<(String, String, String)>;
 
-fn in_month(records: &Records, month: &str) -> Result<Met, RecordError> {
+fn in_month(records: &Records, month: &str, lang: Lang) -> Result<Met, RecordError> {
     let schema = meeting();
+    let names = Names::of(records);
     // INVARIANT: meetings have kinds.
     let kind = schema.field("kind").expect("meetings have kinds");
     let mut out = Met::new();
@@ -424,12 +434,11 @@ fn in_month(records: &Records, month: &str) -> Result<Met, RecordError> {
             let day = time(ms).get(..10).unwrap_or_default().to_owned();
             past |= day.as_str() < month && matches!(at("start"), Some(Cell::Int(_)));
             if day.starts_with(month) {
-                let text =
-                    super::super::cells::text(kind, &cell(schema, row, "kind").into(), Lang::Zh);
+                let text = super::super::cells::text(kind, &cell(schema, row, "kind").into(), lang);
                 out.push((
                     day,
                     format!("/r/meetings/{}", row.document),
-                    format!("{text} {}", cell(schema, row, "branch")),
+                    format!("{text} {}", names.branch(&cell(schema, row, "branch"))),
                 ));
             }
         }

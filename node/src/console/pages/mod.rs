@@ -18,10 +18,12 @@ pub(super) mod sign_in;
 pub(super) mod site;
 pub(super) mod sync;
 
+use super::fields::Suggestion;
 use super::shell;
 use super::visitor::Visitor;
 use super::words::Word;
 use crate::api::Problem;
+use crate::records::Records;
 use axum::response::{IntoResponse, Response};
 use fenbu_protocol::access::Action;
 use maud::html;
@@ -34,6 +36,11 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
     // INVARIANT: the work does not panic; if it does, this request ends with it.
     tokio::task::spawn_blocking(work).await.expect("the work does not panic")
+}
+
+/// Every branch this node reads.
+pub(super) fn branches(records: &Records) -> Vec<Suggestion> {
+    edit::branches(records, None)
 }
 
 /// A page that says why there is no other.

@@ -2,7 +2,7 @@
 
 use super::super::Office;
 use super::super::cells::{
-    People, is_prose, kind_label, label, prose, safe, tag, time, unit_name, value,
+    Names, People, is_prose, kind_label, label, prose, safe, tag, time, unit_name, value,
 };
 use super::super::shell::{flash, page as full_page, trouble};
 use super::super::visitor::Visitor;
@@ -21,6 +21,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
+
+/// Steps shown as buttons; where there are more they are folded away.
+const STEPS_MAX: usize = 4;
 
 /// What happened on the way here.
 #[derive(Debug, Default, Deserialize)]
@@ -73,6 +76,7 @@ pub(in crate::console) async fn page(
         directory: &directory,
         status: &status,
         records: office.records(),
+        names: Names::of(office.records()),
     };
     let title = title_of(schema, &looked.json, visitor.lang);
     let body = html! {
@@ -109,7 +113,7 @@ pub(super) fn title_of(schema: &'static Schema, json: &Value, lang: Lang) -> Str
 fn remarks(schema: &Schema, said: &Said, lang: Lang) -> Markup {
     let names = |list: &str| -> String {
         let fields = list.split(',').filter_map(|name| schema.field(name));
-        fields.map(|field| label(field, lang)).collect::<Vec<_>>().join("、")
+        fields.map(|field| label(field, lang)).collect::<Vec<_>>().join(Word::Comma.say(lang))
     };
     let text = match said.said.as_str() {
         "saved" => Some(Word::Saved),
@@ -131,6 +135,7 @@ struct View<'a> {
     directory: &'a Arc<Directory>,
     status: &'a DriverStatus,
     records: &'a Records,
+    names: Names,
 }
 
 impl View<'_> {
@@ -213,10 +218,10 @@ impl View<'_> {
                 if matches!(field.name, "expected" | "observers" | "members") =>
             {
                 html! {
-                    (items.iter().filter_map(Value::as_str).map(|who| self.member(who)).collect::<Vec<_>>().join("、"))
+                    (items.iter().filter_map(Value::as_str).map(|who| self.member(who)).collect::<Vec<_>>().join(Word::Comma.say(lang)))
                 }
             }
-            _ => value(field, json, lang),
+            _ => self.names.value(field, json, lang),
         }
     }
 
@@ -305,11 +310,20 @@ impl View<'_> {
             @for (field, workflow, course) in &now {
                 div.bar.steps {
                     span {
-                        (label(field, lang)) "："
+                        (label(field, lang)) (Word::Colon.say(lang))
                         (value(field, &self.looked.json[field.name], lang))
                         @if course.revised { " " span.tag.warn { (Word::Revised.say(lang)) } }
                     }
-                    @for step in workflow.from(&course.state).filter(mine) { (self.step(step)) }
+                    @let steps: Vec<&'static Step> = workflow.from(&course.state).filter(mine).collect();
+                    @if steps.len() > STEPS_MAX {
+                        // Many ways on are rare ones, and no accident.
+                        details {
+                            summary { (Word::MoreSteps.say(lang)) }
+                            @for step in steps { (self.step(step)) }
+                        }
+                    } @else {
+                        @for step in steps { (self.step(step)) }
+                    }
                 }
             }
         }
@@ -337,7 +351,7 @@ impl View<'_> {
         html! {
             @for (field, workflow) in self.schema.workflows() {
                 @if let Some(course) = record.course(field).filter(|c| !c.steps.is_empty()) {
-                    h2 { (Word::Steps.say(lang)) "：" (label(field, lang)) }
+                    h2 { (Word::Steps.say(lang)) (Word::Colon.say(lang)) (label(field, lang)) }
                     ol.course {
                         @for happened in &course.steps {
                             @let name = step_name(workflow, &happened.taken.op, lang);

@@ -1,13 +1,13 @@
 //! Lists of records of a kind.
 
 use super::super::Office;
-use super::super::cells::{kind_label, label, unit_name, value};
+use super::super::cells::{Names, kind_label, label, unit_name};
 use super::super::shell::page as full_page;
 use super::super::visitor::{Visitor, encoded};
 use super::super::words::Word;
 use super::{Refused, ToldTo, blocking, check};
 use crate::api::{cells_of, list_query, schema_of};
-use crate::store::ListedRow;
+use crate::store::{ListedRow, Order, OrderBy};
 use axum::extract::{Path, Query, State};
 use fenbu_protocol::access::Action;
 use fenbu_protocol::directory::Directory;
@@ -35,15 +35,20 @@ pub(in crate::console) async fn page(
     let directory = office.records().shared.directory.now();
     let given: Asked =
         asked.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k.clone(), v.clone())).collect();
-    let query = list_query(schema, &directory, given.clone()).told_to(&visitor)?;
+    let mut query = list_query(schema, &directory, given.clone()).told_to(&visitor)?;
+    if schema.name == "meeting" && !given.contains_key("order") {
+        // A list of meetings is read by when they were.
+        query.order = Order { by: OrderBy::Column("start".into()), descending: true };
+    }
     let records = office.records().clone();
-    let found = blocking(move || records.list(schema, query)).await.told_to(&visitor)?;
+    let (found, names) = blocking(move || (records.list(schema, query), Names::of(&records))).await;
+    let found = found.told_to(&visitor)?;
     let lang = visitor.lang;
     let next = found.next.map(|cursor| address(schema, &given, Some(&cursor.to_string())));
     let body = html! {
-        (bar(&visitor, schema, &given, &directory))
+        (bar(&visitor, schema, &given, &names, &directory))
         div #list data-live=(schema.plural) {
-            (table(&visitor, schema, &directory, &found.rows))
+            (table(&visitor, schema, &names, &directory, &found.rows))
             p.bar {
                 @if given.contains_key("after") {
                     a.button href=(address(schema, &given, None)) { (Word::FirstPage.say(lang)) }
@@ -71,7 +76,13 @@ fn address(schema: &Schema, asked: &Asked, after: Option<&str>) -> String {
 }
 
 /// The filters a list knows, and what can be done from here.
-fn bar(visitor: &Visitor, schema: &'static Schema, asked: &Asked, directory: &Directory) -> Markup {
+fn bar(
+    visitor: &Visitor,
+    schema: &'static Schema,
+    asked: &Asked,
+    names: &Names,
+    directory: &Directory,
+) -> Markup {
     let lang = visitor.lang;
     let get = |name: &str| asked.get(name).map_or("", String::as_str);
     let filters = schema.filters.iter().filter_map(|name| schema.field(name));
@@ -79,7 +90,7 @@ fn bar(visitor: &Visitor, schema: &'static Schema, asked: &Asked, directory: &Di
     let by_unit = schema.home != Home::Federation || schema.field("unit").is_some();
     html! {
         form.bar method="get" {
-            @for field in filters.filter(|f| f.name != "unit") { (filter(field, get(field.name), lang)) }
+            @for field in filters.filter(|f| f.name != "unit") { (filter(field, get(field.name), names, lang)) }
             @if by_unit {
                 div {
                     label for="unit" { (Word::Unit.say(lang)) }
@@ -96,6 +107,7 @@ fn bar(visitor: &Visitor, schema: &'static Schema, asked: &Asked, directory: &Di
                 input #q name="q" value=(get("q")) size="12";
             }
             button type="submit" { (Word::Filter.say(lang)) }
+            @if schema.name == "meeting" { a.button href="/meetings/calendar" { (Word::Calendar.say(lang)) } }
             @if visitor.may(Action::Write(schema.name)) || is_scoped_writer(visitor, schema) {
                 a.button.primary.push href=(new_address(schema)) { (Word::New.say(lang)) }
             }
@@ -117,12 +129,17 @@ fn new_address(schema: &Schema) -> String {
     }
 }
 
-fn filter(field: &'static Field, now: &str, lang: crate::words::Lang) -> Markup {
+fn filter(field: &'static Field, now: &str, names: &Names, lang: crate::words::Lang) -> Markup {
     let id = format!("by-{}", field.name);
     html! {
         div {
             label for=(id) { (label(field, lang)) }
-            @if field.codes().is_empty() {
+            @if field.name == "branch" {
+                select id=(id) name=(field.name) {
+                    option value="" { (Word::All.say(lang)) }
+                    @for (code, name) in names.branches() { option value=(code) selected[code == now] { (name) } }
+                }
+            } @else if field.codes().is_empty() {
                 input id=(id) name=(field.name) value=(now) size="10";
             } @else {
                 select id=(id) name=(field.name) {
@@ -142,6 +159,7 @@ fn filter(field: &'static Field, now: &str, lang: crate::words::Lang) -> Markup 
 pub(super) fn table(
     visitor: &Visitor,
     schema: &'static Schema,
+    names: &Names,
     directory: &Directory,
     rows: &[ListedRow],
 ) -> Markup {
@@ -168,8 +186,8 @@ pub(super) fn table(
                         @let cells = cells_of(schema, row);
                         tr {
                             @for (at, field) in fields.iter().enumerate() {
-                                @let told = value(field, &cells[field.name], lang);
-                                td {
+                                @let told = names.value(field, &cells[field.name], lang);
+                                td.nowrap[is_short(field)] {
                                     @if at == main {
                                         a href=(format!("/r/{}/{}", schema.plural, row.document)) { (told) }
                                         @if row.conflicts > 0 {
@@ -180,7 +198,7 @@ pub(super) fn table(
                             }
                             @if of_unit {
                                 @let code = directory.space(&row.space).and_then(|s| s.unit.clone());
-                                td { (unit_name(directory, code.as_deref())) }
+                                td.nowrap { (unit_name(directory, code.as_deref())) }
                             }
                             td.nowrap.faint { (super::super::cells::time(row.row.updated_ms)) }
                         }
@@ -189,6 +207,13 @@ pub(super) fn table(
             }
         }
     }
+}
+
+/// Whether a column's values are so short that they stay on one line.
+fn is_short(field: &Field) -> bool {
+    !field.codes().is_empty()
+        || matches!(field.value, ValueType::State(_) | ValueType::Instant | ValueType::Date)
+        || field.name == "branch"
 }
 
 /// Every kind this person reads.

@@ -2,7 +2,7 @@
 
 use super::super::shell::{bare, flash, page as full_page, trouble};
 use super::super::visitor::{
-    LANGUAGE_COOKIE, Reads, SESSION_COOKIE, Visitor, cookie, encoded, origin,
+    LANGUAGE_COOKIE, Reads, Visitor, cookie, encoded, origin, session_cookie,
 };
 use super::super::words::Word;
 use super::super::{Office, Origin};
@@ -81,8 +81,8 @@ pub(in crate::console) async fn sign_in(
     match blocking(move || accounts.sign_in(&login, &password, &from)).await {
         Ok((secret, _)) => {
             let mut response = Redirect::to(ours(&given.next)).into_response();
-            let cookie =
-                format!("{SESSION_COOKIE}={secret}; Path=/; Secure; HttpOnly; SameSite=Lax");
+            let name = session_cookie(&office);
+            let cookie = format!("{name}={secret}; Path=/; Secure; HttpOnly; SameSite=Lax");
             set_cookie(&mut response, &cookie);
             response
         }
@@ -104,9 +104,10 @@ fn set_cookie(response: &mut Response, cookie: &str) {
     response.headers_mut().append(header::SET_COOKIE, value);
 }
 
-fn without_session(to: &str) -> Response {
+fn without_session(office: &Office, to: &str) -> Response {
     let mut response = Redirect::to(to).into_response();
-    let gone = format!("{SESSION_COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
+    let name = session_cookie(office);
+    let gone = format!("{name}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
     set_cookie(&mut response, &gone);
     response
 }
@@ -120,7 +121,7 @@ pub(in crate::console) async fn sign_out(
     blocking(move || accounts.sign_out(&leaving.secret, &leaving.account))
         .await
         .told_to(&visitor)?;
-    Ok(without_session("/sign-in"))
+    Ok(without_session(&office, "/sign-in"))
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,9 +131,13 @@ pub(in crate::console) struct To {
     next: String,
 }
 
-pub(in crate::console) async fn language(headers: HeaderMap, Form(to): Form<To>) -> Response {
+pub(in crate::console) async fn language(
+    State(office): State<Office>,
+    headers: HeaderMap,
+    Form(to): Form<To>,
+) -> Response {
     // Whoever is not signed in goes back to where they can.
-    let next = match cookie(&headers, SESSION_COOKIE) {
+    let next = match cookie(&headers, &session_cookie(&office)) {
         Some(_) => ours(&to.next),
         None => "/sign-in",
     };
@@ -159,7 +164,7 @@ fn password_page(visitor: &Visitor, said: Markup) -> Markup {
         dl.fields {
             dt { (Word::Login.say(lang)) } dd { (visitor.account.login) }
             dt { (Word::Name.say(lang)) } dd { (visitor.account.name) }
-            dt { (Word::Roles.say(lang)) } dd { (roles.join("、")) }
+            dt { (Word::Roles.say(lang)) } dd { (roles.join(Word::Comma.say(lang))) }
         }
         h2 { (Word::ChangePassword.say(lang)) }
         form.form method="post" action="/password" {
@@ -195,7 +200,7 @@ pub(in crate::console) async fn set_password(
         accounts.set_password(me.account.id, &given.new, &me.id())
     });
     match done.await {
-        Ok(()) => without_session(&format!("/sign-in?changed=true&next={}", encoded("/"))),
+        Ok(()) => without_session(&office, &format!("/sign-in?changed=true&next={}", encoded("/"))),
         Err(error) => {
             let said = trouble(&visitor.lang.say(&error.to_string()));
             (StatusCode::UNPROCESSABLE_ENTITY, password_page(&visitor, said)).into_response()

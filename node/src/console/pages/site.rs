@@ -107,7 +107,7 @@ pub(in crate::console) async fn post(
         let bylines = fields["bylines"].as_array().into_iter().flatten().filter_map(|b| b.as_str());
         let bylines: Vec<&str> = bylines.collect();
         let body = html! {
-            p.faint { (bylines.join("、")) " " (time(since_ms)) }
+            p.faint { (bylines.join(Word::Comma.say(lang))) " " (time(since_ms)) }
             article.prose { (prose(fields["body"].as_str().unwrap_or_default())) }
             p.noprint { a href=(format!("/r/posts/{}", shown.document)) { (Word::History.say(lang)) } }
         };

@@ -31,9 +31,9 @@ pub(in crate::console) async fn page(
     let checked = findings(&daemon, lang).await.told_to(&visitor)?;
     let body = html! {
         div #node data-live="node" {
-            @if alarms.is_empty() { p { span.light.good { (Word::NoAlarms.say(lang)) } } }
+            @if alarms.is_empty() && checked.is_empty() { p { span.light.good { (Word::NoAlarms.say(lang)) } } }
             @for alarm in &alarms { (trouble(alarm)) }
-            @for (word, detail) in &checked { (trouble(&format!("{word}：{detail}"))) }
+            @for (word, detail) in &checked { (trouble(&format!("{word}{}{detail}", Word::Colon.say(lang)))) }
             (map(&status, &directory, &me, lang))
             (peers(&status, &directory, &me, lang))
             (spaces(&status, &directory, lang))
@@ -66,16 +66,15 @@ fn map(
             .map(|(_, gap)| gap.missing_here.saturating_add(gap.missing_there))
             .fold(0, u64::saturating_add)
     };
-    let said: Vec<String> = peers
-        .iter()
-        .map(|p| {
-            let how = if p.live { Word::Connected } else { Word::NotConnected };
-            format!("{} {}", name(&p.peer), how.say(lang))
-        })
-        .collect();
+    let this = format!("{} {}", name(me), Word::ThisNode.say(lang));
+    let others = peers.iter().map(|p| {
+        let how = if p.live { Word::Connected } else { Word::NotConnected };
+        format!("{} {}", name(&p.peer), how.say(lang))
+    });
+    let said: Vec<String> = std::iter::once(this).chain(others).collect();
     html! {
         figure {
-            svg viewBox="0 0 640 390" width="100%" role="img" aria-label=(said.join("，")) {
+            svg.map viewBox="0 0 640 400" role="img" aria-label=(said.join(Word::Comma.say(lang))) {
                 @for (at, peer) in peers.iter().enumerate() {
                     @let (x, y) = place(at);
                     @let colour = if !peer.live { "var(--line)" } else if missing(at) > 0 { "var(--warn)" } else { "var(--good)" };
@@ -85,7 +84,7 @@ fn map(
                     text x=(format!("{x:.0}")) y=(format!("{:.0}", y + 24.0)) text-anchor="middle" { (name(&peer.peer)) }
                 }
                 circle cx="320" cy="190" r="13" fill="var(--red)" {}
-                text x="320" y="220" text-anchor="middle" { (name(me)) "（" (Word::ThisNode.say(lang)) "）" }
+                text x="320" y="220" text-anchor="middle" { (name(me)) " (" (Word::ThisNode.say(lang)) ")" }
             }
         }
     }
@@ -102,7 +101,7 @@ fn peers(
             table {
                 thead { tr {
                     @for word in [Word::Node, Word::Unit, Word::State, Word::LastContact] { th scope="col" { (word.say(lang)) } }
-                    @for word in [Word::MissingHere, Word::MissingThere] { th.number scope="col" { (word.say(lang)) } }
+                    @for word in [Word::MissingHere, Word::MissingThere] { th.number.nowrap scope="col" { (word.say(lang)) } }
                     th scope="col" { (Word::Why.say(lang)) }
                 } }
                 tbody {
@@ -110,9 +109,9 @@ fn peers(
                         @let info = directory.node(&peer.peer);
                         @let sum = |part: fn(&fenbu_protocol::sync::SpaceGap) -> u64| peer.spaces.iter().map(|(_, gap)| part(gap)).fold(0u64, u64::saturating_add);
                         tr {
-                            td { (info.map_or_else(|| peer.peer.short(), |i| i.name.clone())) }
-                            td { (unit_name(directory, info.map(|i| i.unit.as_str()))) }
-                            td {
+                            td.nowrap { (info.map_or_else(|| peer.peer.short(), |i| i.name.clone())) }
+                            td.nowrap { (unit_name(directory, info.map(|i| i.unit.as_str()))) }
+                            td.nowrap {
                                 @if peer.live { span.tag.good { (Word::Connected.say(lang)) } }
                                 @else { span.tag { (Word::NotConnected.say(lang)) } }
                             }
@@ -135,7 +134,13 @@ fn spaces(status: &DriverStatus, directory: &Directory, lang: crate::words::Lang
         let entries: u64 = logs.clone().map(|l| l.tip.seq).sum();
         let safe = logs.map(|l| l.safe_on).min();
         let carriers = directory.nodes().filter(|n| directory.carries(&n.node, &space.id)).count();
-        (space.label.clone(), entries, safe, carriers)
+        let unit = space.unit.as_deref().filter(|unit| *unit == space.label);
+        let name = match unit {
+            Some(unit) => unit_name(directory, Some(unit)),
+            None if space.label == "federation" => Word::Federation.say(lang).to_owned(),
+            None => space.label.clone(),
+        };
+        (name, entries, safe, carriers)
     });
     html! {
         h2 { (Word::Space.say(lang)) }
@@ -147,9 +152,9 @@ fn spaces(status: &DriverStatus, directory: &Directory, lang: crate::words::Lang
                     th scope="col" { (Word::SafeOn.say(lang)) }
                 } }
                 tbody {
-                    @for (label, entries, safe, carriers) in rows {
+                    @for (name, entries, safe, carriers) in rows {
                         tr {
-                            td { (label) } td.number { (entries) }
+                            td { (name) } td.number { (entries) }
                             td { (safe.map_or_else(|| "—".to_owned(), |k| super::super::cells::safe(lang, k, carriers))) }
                         }
                     }
