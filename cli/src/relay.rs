@@ -11,8 +11,9 @@
 //! happens to the n-th packet from one node to another depends on the seed, on the order in which
 //! the nodes were named to the relay, and on n, not on what other nodes send meanwhile.
 //!
-//! The relay looks into no packet, keeps none for later but those it delays, and serves
-//! 127.0.0.0/8 only. Offloaded batches (GRO, GSO) pass whole while there are no faults, so that
+//! The relay looks into no packet and keeps none for later but those it delays. It serves
+//! 127.0.0.0/8 only, unless it stands at another address of this machine ([`Relay::start_at`]).
+//! Offloaded batches (GRO, GSO) pass whole while there are no faults, so that
 //! sixteen nodes cost it little.
 
 mod delayed;
@@ -20,7 +21,7 @@ mod port;
 mod table;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -91,8 +92,18 @@ impl Relay {
     /// # Panics
     /// Outside a tokio runtime with I/O and time.
     pub fn start(seed: u64) -> Self {
+        Self::start_at(seed, Ipv4Addr::LOCALHOST)
+    }
+
+    /// As [`Relay::start`], with its ports at an address of this machine (or of this thread's
+    /// network namespace). One that is not loopback serves nodes of any address.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time.
+    pub fn start_at(seed: u64, at: Ipv4Addr) -> Self {
         let shared = Arc::new(Shared {
             seed,
+            at,
             table: Mutex::new(Table::default()),
             delayed: Mutex::new(Delayed::default()),
             wake: Notify::new(),
@@ -105,21 +116,21 @@ impl Relay {
     /// Opens a listening port in front of a node and says where; the same one if asked again.
     ///
     /// # Errors
-    /// If the address is not an IPv4 loopback address with a port, if there are too many nodes, or
-    /// if the system gives no socket.
+    /// If the address is not an IPv4 address with a port, or not loopback where the relay is; if
+    /// there are too many nodes, or if the system gives no socket.
     pub fn forward(&self, to: SocketAddr) -> io::Result<SocketAddr> {
         let mut table = self.shared.table();
         if let Some(index) = table.node_at(to) {
             return Ok(table.nodes[index].port.local);
         }
-        check_address(to)?;
+        self.shared.check_address(to)?;
         if table.nodes.len() == NODES_MAX {
             return Err(io::Error::other(format!(
                 "the relay serves at most {NODES_MAX} nodes; start another relay"
             )));
         }
         let index = table.nodes.len();
-        let port = Arc::new(Port::open()?);
+        let port = Arc::new(Port::open(self.shared.at)?);
         let local = port.local;
         table.by_address.insert(to, index);
         table.nodes.push(Node { address: to, port: port.clone() });
@@ -133,9 +144,9 @@ impl Relay {
     /// and blocks move with it.
     ///
     /// # Errors
-    /// If `from` is not a node of this relay, or `to` is another node's or not a loopback address.
+    /// If `from` is not a node of this relay, or `to` is another node's or none it serves.
     pub fn repoint(&self, from: SocketAddr, to: SocketAddr) -> io::Result<()> {
-        check_address(to)?;
+        self.shared.check_address(to)?;
         let mut table = self.shared.table();
         let unknown = || invalid(format!("{from} is not behind this relay; forward it first"));
         let index = table.node_at(from).ok_or_else(unknown)?;
@@ -223,18 +234,11 @@ fn invalid(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
-fn check_address(address: SocketAddr) -> io::Result<()> {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_loopback() && v4.port() != 0 => Ok(()),
-        _ => Err(invalid(format!(
-            "the relay serves 127.0.0.0/8 only, with a port: {address} cannot be behind it"
-        ))),
-    }
-}
-
 #[derive(Debug)]
 struct Shared {
     seed: u64,
+    /// Where its ports are.
+    at: Ipv4Addr,
     table: Mutex<Table>,
     delayed: Mutex<Delayed>,
     /// Something was delayed that is due before all else.
@@ -249,6 +253,20 @@ impl Shared {
 
     fn delayed(&self) -> MutexGuard<'_, Delayed> {
         self.delayed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_address(&self, address: SocketAddr) -> io::Result<()> {
+        let served =
+            |v4: Ipv4Addr| !v4.is_unspecified() && (v4.is_loopback() || !self.at.is_loopback());
+        match address {
+            SocketAddr::V4(v4) if served(*v4.ip()) && v4.port() != 0 => Ok(()),
+            _ if self.at.is_loopback() => Err(invalid(format!(
+                "the relay serves 127.0.0.0/8 only, with a port: {address} cannot be behind it"
+            ))),
+            _ => Err(invalid(format!(
+                "the relay serves IPv4 addresses with a port: {address} cannot be behind it"
+            ))),
+        }
     }
 }
 
@@ -323,7 +341,7 @@ fn admit_guest(
             table.guests.iter().min_by_key(|(_, guest)| guest.seen).map(|(key, _)| *key)?;
         table.remove_guest(oldest);
     }
-    let port = match Port::open() {
+    let port = match Port::open(shared.at) {
         Ok(port) => Arc::new(port),
         Err(e) => {
             tracing::warn!(%source, "no socket for a new source, its packet is dropped: {e}");

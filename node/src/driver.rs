@@ -239,17 +239,12 @@ impl Driver {
     fn dial(&self, peer: NodeId, addresses: Vec<String>) {
         let (endpoint, dialed) = (self.endpoint.clone(), self.dialed.clone());
         tokio::spawn(async move {
-            let mut failures = Vec::new();
-            for address in addresses {
-                match endpoint.connect(peer, &address).await {
-                    Ok(link) => {
-                        let _ = dialed.send((peer, Ok(link)));
-                        return;
-                    }
-                    Err(error) => failures.push(error.to_string()),
-                }
-            }
-            let _ = dialed.send((peer, Err(failures.join(crate::words::JOINT))));
+            let outcome = endpoint.connect_any(peer, addresses).await;
+            let outcome = outcome.map_err(|errors| {
+                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                errors.join(crate::words::JOINT)
+            });
+            let _ = dialed.send((peer, outcome));
         });
     }
 

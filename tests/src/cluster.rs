@@ -16,7 +16,7 @@ pub use visitor::{Page, Visitor};
 
 use anyhow::{Context, Result, bail, ensure};
 use fenbu::relay::Relay;
-use node::Start;
+pub(crate) use node::Start;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ impl Patience {
 }
 
 /// The transport's times shortened, so that a cut is noticed and mended within seconds.
-const SETTINGS: [(&str, &str); 4] = [
+pub(crate) const SETTINGS: [(&str, &str); 4] = [
     ("FENBU_TRANSPORT_KEEP_ALIVE_MS", "400"),
     ("FENBU_TRANSPORT_IDLE_TIMEOUT_MS", "2000"),
     ("FENBU_TRANSPORT_REDIAL_MIN_MS", "50"),
@@ -82,6 +82,7 @@ impl Cluster {
         let home = tempfile::Builder::new().prefix("fenbu-").tempdir()?;
         let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let start = Start {
+            under: Vec::new(),
             binary: binary.as_ref().to_owned(),
             home: home.path().to_owned(),
             settings: settings.into(),
@@ -250,22 +251,28 @@ impl Cluster {
     /// Waits until every running node has all that the others have, and has worked it in.
     pub fn settle(&self) -> Result<()> {
         self.until(Patience::SETTLE, || {
-            let running = self.nodes.values().filter(|node| node.is_running());
-            let states: Vec<(&str, Value)> = running
-                .map(|node| Ok((node.name.as_str(), node.status()?)))
-                .collect::<Result<_>>()?;
-            let Some((first, expected)) = states.first() else { bail!("no node runs") };
-            for (name, status) in &states {
-                ensure!(status["materialising"] == false, "{name} still works entries in");
-                ensure!(status["waiting"] == 0, "{name} has entries that wait: {status}");
-                let differ = |field| format!("{field} of {first} and {name} differ");
-                ensure!(status["epoch"] == expected["epoch"], differ("the epochs"));
-                let (ours, theirs) = (log_digests(status), log_digests(expected));
-                ensure!(ours == theirs, "{}: {theirs:?}, {ours:?}", differ("the log digests"));
-            }
-            Ok(())
+            agreed(self.nodes.values().filter(|node| node.is_running())).map(drop)
         })
     }
+}
+
+/// What each node says of itself, if all have the same logs and have worked them in.
+///
+/// # Errors
+/// With the first difference.
+pub(crate) fn agreed<'n>(nodes: impl Iterator<Item = &'n Node>) -> Result<Vec<Value>> {
+    let states: Vec<(&str, Value)> =
+        nodes.map(|node| Ok((node.name.as_str(), node.status()?))).collect::<Result<_>>()?;
+    let Some((first, expected)) = states.first() else { bail!("no node runs") };
+    for (name, status) in &states {
+        ensure!(status["materialising"] == false, "{name} still works entries in");
+        ensure!(status["waiting"] == 0, "{name} has entries that wait: {status}");
+        let differ = |field| format!("{field} of {first} and {name} differ");
+        ensure!(status["epoch"] == expected["epoch"], differ("the epochs"));
+        let (ours, theirs) = (log_digests(status), log_digests(expected));
+        ensure!(ours == theirs, "{}: {theirs:?}, {ours:?}", differ("the log digests"));
+    }
+    Ok(states.into_iter().map(|(_, status)| status).collect())
 }
 
 impl Drop for Cluster {

@@ -9,6 +9,7 @@ mod journal;
 pub use journal::Journal;
 
 use crate::cluster::{Cluster, Node, Patience};
+use crate::random::Random;
 use anyhow::{Context, Result, anyhow, ensure};
 use fenbu::client::Route;
 use serde_json::{Value, json};
@@ -62,7 +63,7 @@ enum Victim {
 /// A daemon that does not come back, differs from its peer in the end, or raises an alarm. Lost
 /// writes are counted and told on stderr.
 pub fn run(binary: &Path, plan: &Plan) -> Result<Totals> {
-    let (mut random, mut totals) = (Random(plan.seed | 1), Totals::default());
+    let (mut random, mut totals) = (Random::new(plan.seed), Totals::default());
     let end = Instant::now() + plan.time_max;
     while totals.cycles < plan.cycles && Instant::now() < end {
         let cycles = FEDERATION_CYCLES.min(plan.cycles - totals.cycles);
@@ -133,10 +134,10 @@ fn cycle(
         (0..WRITERS).map(|writer| write(alice, Arc::clone(journal), cycle, writer)).collect();
     let repair = matches!(victim, Victim::Repairing).then(|| repair(alice));
     if matches!(victim, Victim::Receiving) {
-        std::thread::sleep(random.life());
+        std::thread::sleep(life(random));
         cluster.node_mut("head").kill()?;
     }
-    std::thread::sleep(random.life());
+    std::thread::sleep(life(random));
     cluster.node_mut("alice").kill()?;
     for thread in writers.into_iter().chain(repair) {
         thread.join().map_err(|_| anyhow!("a writer panicked"))??;
@@ -212,19 +213,7 @@ fn shown(node: &Node) -> Result<BTreeMap<String, String>> {
     Ok(node.lists("topics")?.iter().map(|p| (text(&p["id"]), text(&p["title"]))).collect())
 }
 
-/// Xorshift: the moments need no better.
-#[derive(Debug)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn life(&mut self) -> Duration {
-        Duration::from_millis(self.next() % LIFE_MS_MAX)
-    }
+/// How long a node lives before it is killed.
+fn life(random: &mut Random) -> Duration {
+    Duration::from_millis(random.below(LIFE_MS_MAX))
 }

@@ -27,8 +27,8 @@ pub(super) struct Port {
 }
 
 impl Port {
-    pub(super) fn open() -> io::Result<Self> {
-        let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    pub(super) fn open(at: Ipv4Addr) -> io::Result<Self> {
+        let socket = std::net::UdpSocket::bind((at, 0))?;
         socket.set_nonblocking(true)?;
         let socket = UdpSocket::from_std(socket)?;
         let reference = UdpSockRef::from(&socket);

@@ -10,6 +10,7 @@ use fenbu_protocol::id::NodeId;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{Connection, IdleTimeout, VarInt};
 use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
 
 use super::accept::{self, Arrived, Counters, Limits};
 use super::error::handshake_failed;
@@ -24,6 +25,8 @@ use fenbu_protocol::log::Lane;
 /// How long [`Endpoint::close`] waits for peers to have heard of it. It is sent at once; a peer it does not
 /// reach learns by silence, and one that is being dialled in vain would never answer.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
+/// The lead an address of a peer has over the next one.
+const NEXT_ADDRESS: Duration = Duration::from_millis(500);
 /// What a peer that dialled us may have under way before we answer it.
 const STRANGER_WINDOW_BYTES: u64 = 256 << 10;
 /// Accepted connections nobody has taken yet.
@@ -208,6 +211,38 @@ impl Endpoint {
         // The window is full from the start: the peer is the one we meant to reach.
         let Dialed { connection, peer, .. } = dialed;
         Ok(link::start(connection, peer, true, self.0.window, self.0.frame_patience))
+    }
+
+    /// Dials `peer` at its addresses side by side, each half a second after the one before it, so
+    /// that one which swallows everything keeps nobody from the next. The first link wins; the other
+    /// attempts are broken off.
+    ///
+    /// # Errors
+    /// What each address gave, in the order in which they gave up.
+    pub(crate) async fn connect_any(
+        &self,
+        peer: NodeId,
+        addresses: Vec<String>,
+    ) -> Result<Link, Vec<TransportError>> {
+        let mut attempts = JoinSet::new();
+        for (address, turn) in addresses.into_iter().zip(0..) {
+            let endpoint = self.clone();
+            attempts.spawn(async move {
+                tokio::time::sleep(NEXT_ADDRESS * turn).await;
+                endpoint.connect(peer, &address).await
+            });
+        }
+        let mut errors = Vec::new();
+        while let Some(ended) = attempts.join_next().await {
+            match ended {
+                Ok(Ok(link)) => return Ok(link),
+                Ok(Err(error)) => errors.push(error),
+                Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+                // The runtime shuts down.
+                Err(_) => {}
+            }
+        }
+        Err(errors)
     }
 
     /// A handshake for its own sake, for `doctor`: who answers at `address`, and how fast? With

@@ -20,24 +20,33 @@ const TAIL_LINES: usize = 30;
 
 /// How every process of a cluster is started.
 #[derive(Debug, Clone)]
-pub(super) struct Start {
+pub(crate) struct Start {
+    /// What runs the command: a program and its first arguments. Empty if nothing does.
+    pub(crate) under: Vec<String>,
     /// The `fenbu` command.
-    pub(super) binary: PathBuf,
+    pub(crate) binary: PathBuf,
     /// The cluster's own folder, in which no settings of this machine's user are found.
-    pub(super) home: PathBuf,
-    pub(super) settings: Vec<(String, String)>,
+    pub(crate) home: PathBuf,
+    pub(crate) settings: Vec<(String, String)>,
 }
 
 impl Start {
-    pub(super) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.binary);
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = match self.under.split_first() {
+            None => Command::new(&self.binary),
+            Some((program, first)) => {
+                let mut command = Command::new(program);
+                command.args(first).arg(&self.binary);
+                command
+            }
+        };
         self.prepare(&mut command);
         command.args(args);
         command
     }
 
     /// A clean environment: nothing of the person who runs the tests shows through.
-    pub(super) fn prepare(&self, command: &mut Command) {
+    pub(crate) fn prepare(&self, command: &mut Command) {
         command.env_clear();
         command.envs(std::env::var("PATH").map(|path| ("PATH", path)));
         command.env("HOME", &self.home).env("FENBU_LANG", "en");
@@ -61,7 +70,7 @@ pub struct Node {
 }
 
 impl Node {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &str,
         listen: SocketAddr,
         advertised: SocketAddr,

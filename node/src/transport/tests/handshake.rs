@@ -54,6 +54,20 @@ async fn a_host_name_is_dialled_too() {
 }
 
 #[tokio::test]
+async fn a_silent_address_does_not_keep_a_dialler_from_the_next() {
+    // An attempt takes as long as the test may, so that waiting for it fails.
+    let patient = Limits { handshake_timeout: Duration::from_secs(3600), ..Limits::default() };
+    let a = endpoint_with(ALICE, &TransportConfig::default(), patient);
+    let b = endpoint(BOB);
+    let silent = UdpSocket::bind(LOOPBACK).unwrap();
+    let addresses = vec![silent.local_addr().unwrap().to_string(), address(&b)];
+    let (dialed, _bob) = tokio::join!(soon(a.connect_any(id(BOB), addresses)), accept_link(&b));
+    assert_eq!(dialed.unwrap().remote(), b.local_addr());
+    let wrong = soon(a.connect_any(id(CAROL), vec![address(&b), "nonsense".into()])).await;
+    assert_eq!(wrong.unwrap_err().len(), 2);
+}
+
+#[tokio::test]
 async fn garbage_on_the_port_changes_nothing() {
     let Pair { alice, mut bob, _endpoints } = pair().await;
     let noise = UdpSocket::bind(LOOPBACK).unwrap();
