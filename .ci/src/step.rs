@@ -48,6 +48,7 @@ pub(crate) const STEPS: &[Step] = &[
     step("sim", "300 seeds hold the invariants, and planted mistakes break them", sim),
     // Builds all of the protocol's dependencies once more, with counters in them: minutes in a cold cache.
     Step { by_hand: true, ..step("fuzz", "by hand: every fuzz target finds nothing", fuzz) },
+    step("netns", "four nodes with networks of their own, cut, flapping, narrow and moved, agree", netns),
     step("demo", "a federation of four on this machine converges", demo),
     step("browser", "the console's stories in Chromium, before real daemons", browser),
 ];
@@ -174,6 +175,18 @@ fn demo(out: &mut dyn Write) -> Outcome {
             Err("the demo's answer lacks \"converged\":true".to_owned())
         }
     })
+}
+
+fn netns(out: &mut dyn Write) -> Outcome {
+    let line = "cargo run --quiet --release --locked --package fenbu-tests --bin netns -- --hosts 4 --seconds 12 --where-possible";
+    let last = |stdout: &str| stdout.lines().last().unwrap_or_default().to_owned();
+    match judged(out, &Invocation::new(line), BUILD_LIMIT, |stdout| Ok(last(stdout))) {
+        Outcome::Passed(said) => match said.strip_prefix("skipped: ") {
+            Some(why) => Outcome::Skipped(why.to_owned()),
+            None => Outcome::Passed(said),
+        },
+        other => other,
+    }
 }
 
 /// What the step `browser` needs: the command that shows it is there, and Debian's package of it.
