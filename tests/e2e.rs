@@ -15,6 +15,7 @@ mod joining;
 mod kill;
 mod languages;
 mod mistakes;
+mod once;
 mod pages;
 mod partition;
 mod publishing;
@@ -23,6 +24,7 @@ mod revoked;
 mod sealed;
 mod stopping;
 mod strangers;
+mod task_force;
 
 use anyhow::{Result, ensure};
 use fenbu_tests::cluster::{Cluster, Ended};

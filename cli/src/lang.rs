@@ -172,6 +172,7 @@ catalogue! {
     DemoImport: "各单位同时录入共 {records} 条记录", "every unit takes in its share of {records} records";
     DemoImported: "各单位录入完毕，等待同步一致", "all taken in; waiting for all nodes to agree";
     DemoProgress: "{nodes} 个节点中 {agreeing} 个一致", "{agreeing} of {nodes} nodes agree";
+    DemoUsed: "使用起来：战时党支部誓师大会、查阅个人信息、封存报表", "in use: a rally of the task force, a look at personal data, a sealed report";
     DemoCut: "网络断成两半，两边修改同样的稿件", "the network is cut in two; both sides edit the same posts";
     DemoKill: "{unit} 断电（SIGKILL）", "{unit} loses its power (SIGKILL)";
     DemoRestarted: "{unit} 重新启动", "{unit} is back";
@@ -321,6 +322,9 @@ catalogue! {
     SheetKind: "表格本身不说明是哪种记录：加 --kind，如 --kind member", "a sheet does not say what its rows are: add --kind, such as --kind member";
     PicturesLeft: "文档里有 {count} 张图片未导入", "{count} pictures of the document are not in it";
     NotASheet: "{path} 应以 .xlsx 或 .csv 结尾", "{path} should end in .xlsx or .csv";
+    Marked: "已在 {spaces} 个数据范围声明数据截至此刻", "marked in {spaces} spaces: all there was to say up to now has been said";
+    ArchiveNoted: "已登记：本单位存有 {code} 的归档", "noted: this unit holds the archive of {code}";
+    ExtractNoted: "已登记：{unit} 已有 {code} 的摘录", "noted: {unit} has its extract of {code}";
     Written: "已写入 {path}", "Written to {path}";
     PreviewNew: "第 {line} 行：新增 {title}", "row {line}: new {title}";
     PreviewChanged: "第 {line} 行：{title} 的{label}由 {before} 改为 {after}", "row {line}: {title}, {label}: {before} -> {after}";

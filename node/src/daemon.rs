@@ -141,6 +141,7 @@ impl Daemon {
             turns: Arc::default(),
             search,
             changes,
+            tasks_changed: Arc::default(),
         };
         let indexer = indexer.map(|seed| seed.with(shared.clone()));
         let (urgent, inputs) = mpsc::unbounded_channel();
@@ -228,6 +229,8 @@ impl Daemon {
         let accounts_directory = records.shared.directory.clone();
         let accounts = Accounts::new(records.clone(), Desk::open(folder.path())?);
         tokio::spawn(share_credentials(accounts.clone(), accounts_directory, stop.subscribe()));
+        let (keeper, kept) = (admission.clone(), progress.clone());
+        tokio::spawn(crate::temporary::keep(records.clone(), keeper, kept, stop.subscribe()));
         Ok(Self {
             records,
             admission,
@@ -272,6 +275,7 @@ impl Daemon {
         let Some(Running { driver, threads }) = lock(&self.running).take() else { return };
         // A driver that panicked has been reported; the rest is stopped all the same.
         let _ = driver.await;
+        self.records.rebuilder.stop();
         let _ = self.wake.send(Wake::Stop);
         self.scrub.stop();
         let _ = self.records.writer.send(Command::Stop);

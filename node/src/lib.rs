@@ -21,8 +21,10 @@
 //! | `states` | what the records come to, for peers to compare |
 //! | [`search`] | full text, in an index beside the store |
 //! | `authors` | who stands behind a record's actors |
+//! | `standing` | a member whose standing ends is not transferred |
 //! | [`records`], [`import`] | local writes and reads |
 //! | [`receipts`] | a request that comes again is carried out once |
+//! | [`temporary`] | spaces, credits and the end of temporary branches |
 //! | [`inout`] | sheets and documents in and out |
 //! | [`admission`] | what the admin node says: letting nodes in, ending them, spaces, keys |
 //! | [`root`] | the root key as a file, and signing with it |
@@ -66,8 +68,10 @@ pub mod scrub;
 pub mod search;
 pub mod setup;
 pub mod shared;
+mod standing;
 mod states;
 pub mod store;
+pub mod temporary;
 #[cfg(test)]
 mod testing;
 pub mod transport;

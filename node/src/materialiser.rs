@@ -139,9 +139,10 @@ impl Materialiser {
     fn refresh(&mut self) -> Result<(), StoreError> {
         if self.views_stale {
             tracing::info!("the views have new columns: filling them again");
-            self.rebuilder.views()?;
-            self.views_stale = false;
-            self.progress.views_stale.store(false, Ordering::Release);
+            if self.rebuilder.fill_views()? {
+                self.views_stale = false;
+                self.progress.views_stale.store(false, Ordering::Release);
+            }
         }
         Ok(())
     }
@@ -172,7 +173,7 @@ impl Materialiser {
     fn settle(&mut self, rights_changed: bool) -> Result<(), StoreError> {
         let head = self.shared.directory.now().head();
         self.catch_up(rights_changed)?;
-        if !rights_changed || self.later == Some(Wake::Stop) {
+        if !rights_changed || self.is_stopping() {
             return Ok(());
         }
         let before = lock(&self.progress.settled).replace(head);
@@ -181,6 +182,10 @@ impl Materialiser {
         }
         let settings = vec![states::settled(&head)];
         settled(self.hand_over(WriteBatch { settings, ..WriteBatch::default() }))
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.later == Some(Wake::Stop) || self.rebuilder.is_stopping()
     }
 
     fn catch_up(&mut self, rights_changed: bool) -> Result<(), StoreError> {
@@ -201,7 +206,7 @@ impl Materialiser {
         let mut healed = BTreeSet::new();
         let mut gathered = false;
         loop {
-            if self.later == Some(Wake::Stop) {
+            if self.is_stopping() {
                 return Ok(());
             }
             let runs = self.shared.readers.with(|r| r.behind(&spaces, ROUND_BYTES))?;

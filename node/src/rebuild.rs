@@ -11,10 +11,11 @@ use crate::shared::{DocumentGuard, Shared, lock};
 use crate::store::{Place, Reader, RowUpdate, StoreError, StoredLog, WriteBatch};
 use crate::views::row_of;
 use crate::writer::{Command, WriterHandle};
-use fenbu_protocol::id::{LogId, SpaceId};
+use fenbu_protocol::id::{DocId, LogId, SpaceId};
+use fenbu_protocol::log::Kind;
 use fenbu_protocol::record::{Record, schema};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
@@ -26,6 +27,20 @@ const ENTRY_BYTES: usize = 256;
 const READ_BYTES: usize = 4 << 20;
 /// Documents made between taking their locks and giving them back: nobody waits long to write one.
 const LOCKED_DOCUMENTS: usize = 256;
+
+/// The last document whose rows are in views that are being filled.
+pub(crate) const FILLED_SETTING: &str = "views/filled";
+
+fn bytes_of(place: &Place) -> Vec<u8> {
+    [&place.document.0[..], &place.space.0, &place.kind.0.to_be_bytes()].concat()
+}
+
+fn place_in(bytes: &[u8]) -> Option<Place> {
+    let (document, rest) = bytes.split_first_chunk()?;
+    let (space, kind) = rest.split_first_chunk()?;
+    let kind = Kind(u16::from_be_bytes(kind.try_into().ok()?));
+    Some(Place { document: DocId(*document), space: SpaceId(*space), kind })
+}
 
 /// What making documents or rows again came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,6 +70,8 @@ pub struct Rebuilder {
     round_bytes: usize,
     /// One repair at a time: two would need twice the memory and do the same.
     turn: Arc<Mutex<()>>,
+    /// The node is stopping: what takes minutes is left where it is.
+    stopping: Arc<AtomicBool>,
 }
 
 /// Entries of some documents of a space, and how far the logs were read for them.
@@ -88,7 +105,17 @@ impl Gathered {
 
 impl Rebuilder {
     pub fn new(shared: Shared, writer: WriterHandle, progress: Arc<Progress>) -> Self {
-        Self { shared, writer, progress, round_bytes: ROUND_BYTES, turn: Arc::default() }
+        let (turn, stopping) = (Arc::default(), Arc::default());
+        Self { shared, writer, progress, round_bytes: ROUND_BYTES, turn, stopping }
+    }
+
+    /// From here on nothing more is begun that takes long.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// The same with other rounds: a test sees several in a small space.
@@ -301,9 +328,31 @@ impl Rebuilder {
 
     /// Makes every view's rows again from the documents, and heals those that cannot be read.
     pub fn views(&self) -> Result<Rebuilt, StoreError> {
+        self.rows_after(None, false).map(|(rebuilt, _)| rebuilt)
+    }
+
+    /// Fills views that were emptied, from where an earlier run of the node left it; returns whether that was
+    /// finished. A node that is to stop leaves it within one group of documents.
+    pub(crate) fn fill_views(&self) -> Result<bool, StoreError> {
+        let stored = self.shared.readers.with(|r| r.setting(FILLED_SETTING))?;
+        let after = stored.and_then(|bytes| place_in(&bytes));
+        if after.is_some() {
+            tracing::info!("going on where filling the views was left");
+        }
+        self.rows_after(after, true).map(|(_, finished)| finished)
+    }
+
+    /// The rows of documents after this one. Where they are being filled, each group says how far that is.
+    fn rows_after(
+        &self,
+        mut after: Option<Place>,
+        filling: bool,
+    ) -> Result<(Rebuilt, bool), StoreError> {
         let mut rebuilt = Rebuilt::default();
-        let mut after = None;
         loop {
+            if self.is_stopping() {
+                return Ok((rebuilt, false));
+            }
             let page = self.shared.readers.with(|r| r.places(None, after, LOCKED_DOCUMENTS))?;
             let Some(last) = page.last() else { break };
             after = Some(*last);
@@ -311,9 +360,14 @@ impl Rebuilder {
             rebuilt.damaged += damaged.len() as u64;
             rebuilt.changed += damaged.len() as u64;
             self.heal_all(damaged)?;
+            if filling {
+                let settings = vec![(FILLED_SETTING.to_owned(), Some(bytes_of(last)))];
+                self.store(WriteBatch { settings, ..WriteBatch::default() })?;
+            }
         }
-        self.store(WriteBatch { views_rebuilt: true, ..WriteBatch::default() })?;
-        Ok(rebuilt)
+        let settings = vec![(FILLED_SETTING.to_owned(), None)];
+        self.store(WriteBatch { views_rebuilt: true, settings, ..WriteBatch::default() })?;
+        Ok((rebuilt, true))
     }
 
     /// Writes the rows of some documents; returns those that cannot be read, and why.

@@ -7,6 +7,7 @@ use crate::rebuild::Rebuilder;
 use crate::receipts::{Once, Pledge};
 use crate::shared::{DocumentGuard, Shared};
 use crate::store::{ListQuery, Page, Place, StoreError, StoredDocument};
+use crate::temporary;
 use crate::views::update_of;
 use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
 use fenbu_protocol::directory::{Directory, Template};
@@ -42,6 +43,26 @@ pub enum RecordError {
         "the draft of this {kind} is kept by unit '{unit}': it is changed there and at head office"
     )]
     KeptElsewhere { kind: &'static str, unit: String },
+    #[error("there is no temporary branch '{0}'; see `fenbu temporary-branch list`")]
+    NoTask(String),
+    #[error("'{0}' labels the space of something else: give the temporary branch another code")]
+    CodeTaken(String),
+    #[error(
+        "this node does not read what temporary branch '{0}' keeps; ask its host unit, or head office"
+    )]
+    TaskUnread(String),
+    #[error(
+        "this node does not read what unit '{0}' keeps for itself; ask that unit, or head office"
+    )]
+    UnitUnread(String),
+    #[error("unit '{unit}' has lent nobody to '{code}'")]
+    LentNobody { unit: String, code: String },
+    #[error(
+        "'{op}' is not possible yet; still open: {points}. `fenbu temporary checklist {code}` says what"
+    )]
+    NotYet { op: String, points: String, code: String },
+    #[error("this is not an archive of what '{0}' has now: write another")]
+    OldArchive(String),
     #[error("a sealed report never changes; seal another one")]
     Sealed,
     #[error(
@@ -145,17 +166,17 @@ impl Records {
     pub fn home(&self, schema: &Schema, unit: Option<&str>) -> Result<SpaceId, RecordError> {
         let directory = self.shared.directory.now();
         let refused = |why: &str| RecordError::NotAllowed(why.into());
+        let moves = schema.home == Home::Unit || temporary::may_move_in(schema);
+        let labelled = unit.filter(|_| moves);
+        if let Some(space) = labelled.and_then(|label| temporary::space_of(&directory, label)) {
+            self.check_writer(space.id)?;
+            return Ok(space.id);
+        }
         let space = match schema.home {
             Home::Federation => directory.everyones(),
             Home::Unit | Home::Published => {
                 let own = self.shared.unit();
                 let unit = unit.unwrap_or(&own);
-                let temporary = directory.space_labelled(unit);
-                let temporary = temporary.filter(|s| s.template == Template::TEMPORARY);
-                if let Some(space) = temporary {
-                    self.check_writer(space.id)?;
-                    return Ok(space.id);
-                }
                 if directory.unit(unit).is_none() {
                     return Err(refused(&format!(
                         "there is no unit '{unit}'; see `fenbu directory`"
@@ -211,12 +232,19 @@ impl Records {
         terms: &Terms,
     ) -> Result<Saved, RecordError> {
         let edits = Edits::from_json(schema, fields)?;
+        if schema.name == "temporary-branch" {
+            let directory = self.shared.directory.now();
+            temporary::check_code(&directory, fields["code"].as_str().unwrap_or_default())?;
+        }
         let made = self.once(terms.once, || {
-            let space = self.home(schema, unit)?;
+            let directory = self.shared.directory.now();
+            let named = temporary::moved_in(&directory, schema, fields);
+            let space = self.home(schema, unit.or(named.as_deref()))?;
             let document = id.unwrap_or_else(Self::new_id);
             if id.is_some() && !self.find(schema, &document.to_string())?.is_empty() {
                 return Err(RecordError::Exists { kind: schema.name, id: document });
             }
+            let edits = edits.clone();
             self.save_on(&[Save { schema, space, document, edits }], account, terms)
         });
         made.map(|mut saved| saved.remove(0))
@@ -249,7 +277,15 @@ impl Records {
         let made = self.once(terms.once, || {
             let (space, document) = self.resolve(schema, prefix)?;
             self.check_writer(space)?;
-            self.save_on(&[Save { schema, space, document, edits }], account, terms)
+            if schema.name == "temporary-branch" {
+                self.check_ending(document, fields)?;
+            }
+            let edits = edits.clone();
+            let mut saves = vec![Save { schema, space, document, edits }];
+            if schema.name == "member" {
+                saves.extend(self.freezing(document, fields)?);
+            }
+            self.save_on(&saves, account, terms)
         });
         made.map(|mut saved| saved.remove(0))
     }
@@ -376,6 +412,7 @@ impl Records {
         if stored.is_none() || Some(save.space) == self.shared.everyones() {
             self.check_kept_here(save)?;
         }
+        temporary::check(&self.shared.directory.now(), save, &record)?;
         let log = self.writer.log_of(save.space);
         record = self.shared.name_for(record, save.space, log.actor())?;
         let Some(body) = record.edit(log.actor(), now_ms, account, &save.edits)? else {

@@ -88,6 +88,8 @@ pub struct Shared {
     pub search: Search,
     /// Told of every document that changed, once that is on disk.
     pub changes: Changes,
+    /// Stirs when records changed that temporary branches depend on.
+    pub(crate) tasks_changed: Arc<watch::Sender<()>>,
 }
 
 impl Shared {

@@ -122,6 +122,7 @@ impl Bench {
             turns: Arc::default(),
             search,
             changes: Changes::default(),
+            tasks_changed: Arc::default(),
         };
         let (inputs, engine) = mpsc::unbounded_channel();
         let reader = store.reader().unwrap();
@@ -156,4 +157,20 @@ impl Bench {
         self.thread.join().unwrap();
         std::iter::from_fn(|| self.engine.try_recv().ok()).collect()
     }
+}
+
+/// Prints how long work takes at the median of 21 times, and whether that is within what is promised.
+pub(crate) fn median<T>(name: &str, aim_ms: f64, mut work: impl FnMut() -> T) {
+    const ROUNDS: usize = 21;
+    let mut times: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let start = std::time::Instant::now();
+            std::hint::black_box(work());
+            start.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    let (median, worst) = (times[ROUNDS / 2], times[ROUNDS - 1]);
+    let verdict = if median <= aim_ms { "within" } else { "OVER" };
+    eprintln!("{name}: {median:.2} ms (worst {worst:.2}), {verdict} {aim_ms} ms");
 }

@@ -44,7 +44,7 @@ pub const PUBLISHER: &str = "publisher";
 
 /// Columns of which head office's figures read every row.
 const COVERED: [(&str, &[&str]); 1] =
-    [("meetings", &["branch", "kind", "start", "planned", "status", "actions"])];
+    [("meetings", &["branch", "kind", "start", "planned", "status", "actions", "same_as"])];
 
 fn spec(schema: &'static Schema) -> ViewSpec {
     let columns = schema.columns.iter().map(|name| {

@@ -14,8 +14,8 @@ use crate::store::{
 };
 use fenbu_protocol::directory::Signed;
 use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Run, Shape, Tip};
-use fenbu_protocol::record::Schema;
+use fenbu_protocol::log::{Author, Draft, Encoding, HEADER_VERSION, Kind, Run, Shape, Tip};
+use fenbu_protocol::record::{Schema, schema};
 use fenbu_protocol::seal::{NONCE_BYTES, NoKey, Place, Sealing, seal};
 use fenbu_protocol::sync::{Input, Item, Mended, Ticket};
 pub use limits::LimitReached;
@@ -47,6 +47,11 @@ pub struct LocalWrite {
     pub update: DocumentUpdate,
     /// The change it is written anew for: that is done then.
     pub anew_of: Option<[u8; 32]>,
+}
+
+/// Kinds that what is done for temporary branches depends on.
+fn concerns_temporary_branches(kind: Kind) -> bool {
+    schema(kind).is_some_and(|s| ["temporary-branch", "secondment", "meeting"].contains(&s.name))
 }
 
 /// Where a local write went.
@@ -529,7 +534,11 @@ impl Writer {
                 if !group.own.is_empty() {
                     self.note_written();
                 }
-                self.shared.search.changed(group.changed());
+                let changed = group.changed();
+                if changed.iter().any(|place| concerns_temporary_branches(place.kind)) {
+                    self.shared.tasks_changed.send_replace(());
+                }
+                self.shared.search.changed(changed);
                 self.shared.changes.announce(group.shown_otherwise());
                 group.tell(&self.engine);
                 group.answer();

@@ -97,7 +97,8 @@ fn prepare(cluster: &Cluster) -> Result<Before> {
     let minutes = alice.writes("meetings", fields)?;
     let member = |name: &str| alice.writes("members", json!({"name": name, "stage": "full"}));
     let members = vec![member("Li")?, member("Zhao")?, member("Qian")?];
-    let fields = json!({"code": "T1", "name": "Task force", "host_unit": "lianyungang"});
+    let fields = json!({"code": "T1", "name": "Task force", "host_unit": "lianyungang",
+        "checklist": {"honours": {"text": "none", "done": "2018-12-01"}}});
     let branch = head.writes("temporary-branches", fields)?;
     for op in ["approve", "activate", "wind-up"] {
         takes(head, "temporary-branch", op, &branch)?;

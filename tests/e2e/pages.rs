@@ -5,7 +5,7 @@ use fenbu_tests::cluster::page;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "conflicts",
     "following-changes",
     "getting-started",
@@ -15,6 +15,7 @@ const PAGES: [&str; 9] = [
     "reports",
     "spaces-and-root-key",
     "status-and-doctor",
+    "temporary-branches",
 ];
 
 fn folder() -> PathBuf {
@@ -70,6 +71,11 @@ fn joining_by_files() {
 #[test]
 fn spaces_and_root_key() {
     perform("spaces-and-root-key");
+}
+
+#[test]
+fn temporary_branches() {
+    perform("temporary-branches");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{refused, story};
 use anyhow::ensure;
+use fenbu_tests::cluster::{Patience, database};
 use serde_json::json;
 
 #[test]
@@ -55,5 +56,39 @@ fn the_log_follows_the_settings_file_and_is_plain_outside_a_terminal() {
         let last = said.lines().last().unwrap_or_default();
         ensure!(serde_json::from_str::<serde_json::Value>(last).is_ok(), "no JSON: {last}");
         Ok(())
+    });
+}
+
+#[test]
+fn no_figures_are_made_while_the_views_are_filled_and_a_stop_does_not_wait_for_that() {
+    story(|cluster| {
+        let meeting = json!({"kind": "general", "branch": "head-1", "status": "held",
+            "start": "2018-08-01T14:00:00+08:00"});
+        let tree = json!({"code": "head-1", "name": "第一党支部", "unit": "head"});
+        cluster.node("head").writes("branches", tree)?;
+        cluster.node("head").writes("meetings", meeting)?;
+        let matrix = ["report", "matrix", "--period", "2018-Q3", "-o", "csv"];
+        let before = cluster.node("head").fenbu(&matrix)?.ok()?;
+        ensure!(before.contains("head-1,"), "{before}");
+
+        // As after an upgrade that brings other columns; below the floor of free space nothing can be filled.
+        cluster.node_mut("head").stop()?;
+        let emptied = "DELETE FROM view_meetings; UPDATE views SET complete = 0";
+        rusqlite::Connection::open(database(&cluster.node("head").dir))?.execute_batch(emptied)?;
+        cluster.node_mut("head").set("FENBU_STORE_FREE_BYTES_MIN", &(1u64 << 40).to_string());
+        cluster.node_mut("head").start()?;
+        let head = cluster.node("head");
+        let said = ["the lists are being filled again after an upgrade"];
+        refused(&head.fenbu(&matrix)?, 1, &said)?;
+        refused(&head.fenbu(&["report", "seal", "matrix", "--period", "2018-Q3"])?, 1, &said)?;
+        assert_eq!(cluster.node_mut("head").stop()?, 0);
+
+        cluster.node_mut("head").set("FENBU_STORE_FREE_BYTES_MIN", "0");
+        cluster.node_mut("head").start()?;
+        cluster.until(Patience::SETTLE, || {
+            let now = cluster.node("head").fenbu(&matrix)?.ok()?;
+            ensure!(now == before, "{now} is not {before}");
+            Ok(())
+        })
     });
 }

@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, Command};
 use super::{
     HELP_ZH, account, admit, backup, calendar, changes, completions, config, conflicts, demo,
     directory, doctor, export, feed, import, init, invite, join, node, page, peers, quarantine,
-    repair, report, restore, revoke, root, search, space, status, sync, template,
+    repair, report, restore, revoke, root, search, space, status, sync, template, temporary,
 };
 use crate::lang::Lang;
 
@@ -35,6 +35,7 @@ fn table(verb: &str) -> &'static [(&'static str, &'static str)] {
         "import" => import::HELP_ZH,
         "export" => export::HELP_ZH,
         "template" => template::HELP_ZH,
+        "temporary" => temporary::HELP_ZH,
         "calendar" => calendar::HELP_ZH,
         "feed" => feed::HELP_ZH,
         "page" => page::HELP_ZH,

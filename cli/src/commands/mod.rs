@@ -39,6 +39,7 @@ mod space;
 mod status;
 mod sync;
 mod template;
+mod temporary;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -115,6 +116,7 @@ enum Verb {
     Import(import::ImportArgs),
     Export(export::ExportArgs),
     Template(template::TemplateArgs),
+    Temporary(temporary::TemporaryArgs),
     Calendar(calendar::CalendarArgs),
     Feed(feed::FeedArgs),
     Page(page::PageArgs),
@@ -288,6 +290,7 @@ fn dispatch(matches: &ArgMatches, session: &mut Session) -> Result<Exit> {
         Verb::Import(args) => block_on(import::run(args, session)),
         Verb::Export(args) => block_on(export::run(args, session)),
         Verb::Template(args) => block_on(template::run(args, session)),
+        Verb::Temporary(args) => block_on(temporary::run(args, session)),
         Verb::Calendar(args) => block_on(calendar::run(args, session)),
         Verb::Feed(args) => block_on(feed::run(args, session)),
         Verb::Page(args) => block_on(page::run(args, session)),

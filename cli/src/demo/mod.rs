@@ -4,9 +4,11 @@
 //! in two. Each unit's own node takes in that unit's share of the sample. The demo succeeds only if
 //! all nodes agree in the end and every count is exact.
 //!
-//! `office` is one daemon, `people` who may sign in on its console; `agree` asks all of them where they stand; `story` is what happens.
+//! `office` is one daemon, `people` who may sign in on its console; `agree` asks all of them where they
+//! stand; `story` is what happens, `cases` what people do meanwhile besides editing posts.
 
 mod agree;
+mod cases;
 mod figures;
 mod office;
 mod people;
@@ -170,6 +172,9 @@ fn json(report: &Report) -> Value {
         // Head office reads every space.
         "by_kind": report.standings.first().map(Standing::by_kind),
         "conflicts": report.conflicts,
+        "conflicts_open": report.conflicts_open,
+        "conflicts_by_case": report.conflicts_by_case,
+        "conflicts_settled": report.conflicts_settled,
         "bulk_ms": report.bulk_ms,
         "heal_ms": report.heal_ms,
         "total_ms": report.total_ms,

@@ -145,6 +145,18 @@ impl Office {
         }
     }
 
+    /// Makes a record; of a unit other than its own if that is named. Returns its id.
+    pub(super) async fn write(
+        &self,
+        plural: &str,
+        fields: Value,
+        unit: Option<&str>,
+    ) -> Result<String> {
+        let body = json!({ "fields": fields, "unit": unit });
+        let answer = self.client.post(Route::new(plural), &body).await?;
+        Ok(answer["id"].as_str().unwrap_or_default().to_owned())
+    }
+
     pub(super) async fn edit(&self, plural: &str, id: &str, fields: Value) -> Result<()> {
         let route = Route::new(plural).segment(id);
         self.client.patch(route, &json!({ "fields": fields })).await.map(|_| ())

@@ -26,9 +26,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// A running demo.
 pub(super) struct Story {
-    sample: Sample,
-    expected: Expected,
-    offices: Vec<Office>,
+    pub(super) sample: Sample,
+    pub(super) expected: Expected,
+    pub(super) offices: Vec<Office>,
     relay: Relay,
     began: Instant,
 }
@@ -43,6 +43,12 @@ pub(super) struct Report {
     pub(super) meetings: u64,
     /// Records whose concurrent values a person is asked to settle.
     pub(super) conflicts: u64,
+    /// Conflicts that are open in the end, of whatever case.
+    pub(super) conflicts_open: u64,
+    /// How many the cut brought, by the code of their case.
+    pub(super) conflicts_by_case: BTreeMap<String, u64>,
+    /// Cases that were settled after it, and where.
+    pub(super) conflicts_settled: BTreeMap<String, String>,
     pub(super) bulk_ms: u64,
     pub(super) heal_ms: u64,
     pub(super) total_ms: u64,
@@ -81,6 +87,9 @@ impl Story {
     pub(super) async fn tell(&mut self, output: &mut Output) -> Result<Report> {
         self.found(output).await?;
         let bulk_ms = self.take_in(output).await?;
+        self.say(output, Key::DemoUsed);
+        self.use_it().await?;
+        self.wait_for_agreement(output).await?;
         self.say(output, Key::DemoCut);
         let edited = self.cut(output).await?;
         self.say(output, Key::DemoHeal);
@@ -91,13 +100,28 @@ impl Story {
         let mut complaints = self.miscounts(&standings);
         complaints.extend(figures::check(&self.offices[0], &self.expected).await?);
         let conflicts = self.check_merges(&edited, &mut complaints).await?;
+        let by_case = self.cases(0).await?;
+        let settled = self.settle().await?;
+        let after = self.wait_for_agreement(output).await?;
+        complaints.extend(self.check_cases(&by_case, &settled).await?);
+        let standings: Vec<Standing> = after
+            .into_iter()
+            .zip(&standings)
+            .map(|(s, healed)| s.healed_at(healed.heal_ms))
+            .collect();
         let head = &standings[0];
+        let empty = head.by_kind().into_iter().filter(|(_, count)| *count == 0);
+        complaints.extend(empty.map(|(kind, _)| format!("{}: no {kind}", head.unit)));
+        let conflicts_open = self.cases(0).await?.values().sum();
         Ok(Report {
             posts: head.published(),
             posts_by_column: head.posts_by_column.clone(),
             members: head.count("members"),
             meetings: head.count("meetings"),
             conflicts,
+            conflicts_open,
+            conflicts_by_case: by_case,
+            conflicts_settled: settled,
             bulk_ms,
             heal_ms,
             total_ms: millis(self.began),
@@ -181,6 +205,7 @@ impl Story {
         let half = self.offices.len() / 2;
         let right: Vec<_> = self.offices[half..].iter().map(|o| o.address).collect();
         self.relay.cut(&right);
+        self.contradict().await?;
         let victim = self.offices.len() - 1;
         let posts = self.to_be_edited(half);
         for (i, post) in posts.iter().enumerate() {

@@ -26,6 +26,7 @@ mod routes;
 mod search;
 mod spaces;
 mod status;
+mod temporary;
 mod trust;
 mod versions;
 

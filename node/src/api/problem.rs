@@ -168,9 +168,10 @@ impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
         let detail = error.to_string();
         match error {
-            RecordError::NotFound { .. } | RecordError::NoConflict { .. } => {
-                Self::not_found(detail)
-            }
+            RecordError::NotFound { .. }
+            | RecordError::NoConflict { .. }
+            | RecordError::NoTask(_)
+            | RecordError::LentNobody { .. } => Self::not_found(detail),
             RecordError::Ambiguous { candidates, .. } => Self {
                 candidates,
                 ..Self::new(StatusCode::CONFLICT, "ambiguous", "Ambiguous id", detail)
@@ -193,10 +194,15 @@ impl From<RecordError> for Problem {
             RecordError::DoneBefore => {
                 Self::new(StatusCode::CONFLICT, "done-before", "It was done before", detail)
             }
-            RecordError::Edit(_) | RecordError::Sealed | RecordError::NoWay { .. } => {
-                Self::bad_request(detail)
-            }
+            RecordError::Edit(_)
+            | RecordError::Sealed
+            | RecordError::CodeTaken(_)
+            | RecordError::NotYet { .. }
+            | RecordError::OldArchive(_)
+            | RecordError::NoWay { .. } => Self::bad_request(detail),
             RecordError::NotAllowed(_)
+            | RecordError::TaskUnread(_)
+            | RecordError::UnitUnread(_)
             | RecordError::NotSettler { .. }
             | RecordError::KeptElsewhere { .. }
             | RecordError::NoKey(_)

@@ -347,6 +347,10 @@ pub(super) async fn list(
     .await?
 }
 
+fn is_personal(schema: &Schema, column: &str) -> bool {
+    schema.field(column).is_some_and(|f| f.personal)
+}
+
 pub(crate) fn list_query(
     schema: &Schema,
     directory: &Directory,
@@ -377,8 +381,14 @@ pub(crate) fn list_query(
                 query.published_by = (schema.home == Home::Published).then_some(value);
             }
             "q" => {
-                let columns = schema.columns.iter().map(|c| (*c).to_owned()).collect();
+                // Whoever may guess a masked value must not have the guess confirmed.
+                let shown = schema.columns.iter().filter(|c| !is_personal(schema, c));
+                let columns = shown.map(|c| (*c).to_owned()).collect();
                 query.contains = Some((columns, value));
+            }
+            _ if is_personal(schema, &name) => {
+                let why = format!("'{name}' is personal: no list is asked for by it");
+                return Err(Problem::bad_request(why));
             }
             _ => query.equals.push((name, value)),
         }

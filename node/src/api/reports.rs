@@ -80,6 +80,18 @@ pub(super) async fn units(State(daemon): Node) -> Result<Json<Value>, Problem> {
     Ok(Json(json!({ "schema": "fenbu.freshness/1", "units": freshness(&units) })))
 }
 
+/// Says that all this node has to say up to now has been said: before a folder is closed for weeks, before
+/// figures are sealed elsewhere.
+pub(super) async fn mark(State(daemon): Node) -> Result<Json<Value>, Problem> {
+    let records = daemon.records.clone();
+    let marked = blocking(move || {
+        let clock = records.shared.clock;
+        crate::reports::mark_now(&records, &clock)
+    });
+    let spaces = marked.await?.map_err(ReportError::from)?;
+    Ok(Json(json!({ "schema": "fenbu.marked/1", "spaces": spaces })))
+}
+
 /// How fresh the data of each unit is.
 fn freshness(units: &[Unit]) -> Value {
     let one = |unit: &Unit| {

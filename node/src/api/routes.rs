@@ -5,7 +5,7 @@
 
 use super::{
     accounts, admin, changes, conflicts, doctor, inout, openapi, personal, quarantine, records,
-    repair, reports, root, search, spaces, status, trust,
+    repair, reports, root, search, spaces, status, temporary, trust,
 };
 use crate::daemon::Daemon;
 use axum::http::Method;
@@ -394,6 +394,13 @@ pub static ROUTES: &[Route] = &[
     Route::new(GET, "/feed.atom", Needs::Read, ("feed", "已发布稿件的订阅源", "Published posts as an Atom feed"), || get(inout::feed)).query(&[may("column", Of::Text), may("unit", Of::Text)]).answers(Answer::File("application/atom+xml")),
 
     Route::new(GET, "/freshness", Needs::Reports, ("freshness", "各单位数据截至何时", "How fresh each unit's data are here"), || get(reports::units)).json("fenbu.freshness/1"),
+    Route::new(POST, "/freshness", Needs::Node, ("mark", "写下数据截至标记", "Mark how far this node's data goes"), || post(reports::mark)).json("fenbu.marked/1"),
+    Route::new(GET, "/temporary/{code}/checklist", Needs::Read, ("checklist", "临时党支部撤销清单", "What stands open before a temporary branch ends"), || get(temporary::checklist)).json("fenbu.temporary-checklist/1"),
+    Route::new(GET, "/temporary/{code}/archive", Needs::Export, ("archive", "临时党支部档案", "All a temporary branch kept, in one file"), || get(temporary::archive)).within(SLOW).answers(Answer::File("application/x-ndjson")),
+    Route::new(POST, "/temporary/{code}/archive", Needs::Seal, ("archived", "档案已交存", "Say that an archive is kept"), || post(temporary::archived)).takes(Body::Object(&[must("digest", Of::Text)])).json("fenbu.archived/1"),
+    Route::new(GET, "/temporary/{code}/extract", Needs::Export, ("extract", "原单位摘要", "What concerns a home unit, in one file"), || get(temporary::extract)).query(&[must("unit", Of::Text)]).within(SLOW).answers(Answer::File("application/x-ndjson")),
+    Route::new(POST, "/temporary/{code}/extract", Needs::Seal, ("extracted", "摘要已交付", "Say that an extract was handed over"), || post(temporary::extracted)).takes(Body::Object(&[must("unit", Of::Text)])).json("fenbu.extracted/1"),
+
     Route::new(GET, "/reports/{name}", Needs::Reports, ("report", "统计", "A report as it stands now"), || get(reports::report)).query(REPORT).json("fenbu.report/1"),
     Route::new(POST, "/reports/{name}/seal", Needs::Seal, ("seal", "封存报表", "Keep a report as it stands"), || post(reports::seal)).takes(Body::Object(REPORT)).json("fenbu.sealed/1"),
     Route::new(GET, "/sealed-reports/{id}/compare", Needs::Reports, ("compare", "封存之后的变化", "What came after a report was sealed"), || get(reports::compare)).json("fenbu.compared/1"),

@@ -157,6 +157,7 @@ impl Bench {
             turns: Arc::default(),
             search: crate::search::Search::default(),
             changes: crate::changes::Changes::default(),
+            tasks_changed: Arc::default(),
         };
         let (inputs, engine) = tokio_mpsc::unbounded_channel();
         let loaded = store.load().unwrap();

@@ -254,3 +254,42 @@ fn writers_go_on_while_everything_is_made_again() {
     node.repair_documents(node.rebuilder());
     assert_eq!(node.derived(), before);
 }
+
+#[test]
+fn a_node_that_stops_while_views_are_filled_goes_on_where_it_was() {
+    let node = Node::with_records(30);
+    let before = node.derived();
+    let shown = || {
+        let query = ListQuery { limit: 500, ..ListQuery::default() };
+        node.bench.records.shared.readers.with(|r| r.list(activity().kind, &query)).unwrap().rows.len()
+    };
+    node.damage("DELETE FROM view_activities; DELETE FROM view_members; UPDATE views SET complete = 0");
+    node.rebuilder().stop();
+    assert!(!node.rebuilder().fill_views().unwrap(), "it does not even begin");
+    assert_eq!(shown(), 0);
+
+    // As an earlier run left it: the first ten documents are done.
+    let readers = &node.bench.records.shared.readers;
+    let places = readers.with(|r| r.places(None, None, 10)).unwrap();
+    let settings = vec![(FILLED_SETTING.to_owned(), Some(bytes_of(&places[9])))];
+    let again = Rebuilder::new(
+        node.bench.records.shared.clone(),
+        node.bench.records.writer.clone(),
+        node.bench.progress.clone(),
+    );
+    again.rows(&places, &mut Rebuilt::default()).unwrap();
+    again.store(WriteBatch { settings, ..WriteBatch::default() }).unwrap();
+    let first = shown();
+    assert!(again.fill_views().unwrap());
+    assert!(shown() > first);
+    assert_eq!(node.derived(), before, "every row is there");
+    assert_eq!(readers.with(|r| r.setting(FILLED_SETTING)).unwrap(), None);
+}
+
+#[test]
+fn a_place_is_read_as_it_was_written() {
+    let place = Place { document: DocId([3; 16]), space: SpaceId([4; 16]), kind: activity().kind };
+    assert_eq!(place_in(&bytes_of(&place)), Some(place));
+    assert_eq!(place_in(&[1; 33]), None);
+    assert_eq!(place_in(&[1; 35]), None);
+}

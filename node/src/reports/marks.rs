@@ -77,6 +77,15 @@ pub(crate) fn freshness_of_units(
 /// Writes this node's mark in the federation's space and in its unit's where it has written nothing today;
 /// returns in how many.
 pub fn mark_if_due(records: &Records, clock: &Clock) -> Result<usize, RecordError> {
+    mark(records, clock, false)
+}
+
+/// Writes this node's mark in both: somebody says that all there is to say up to now has been said.
+pub fn mark_now(records: &Records, clock: &Clock) -> Result<usize, RecordError> {
+    mark(records, clock, true)
+}
+
+fn mark(records: &Records, clock: &Clock, now: bool) -> Result<usize, RecordError> {
     let shared = &records.shared;
     let directory = shared.directory.now();
     // INVARIANT: the kind is this version's own.
@@ -90,7 +99,7 @@ pub fn mark_if_due(records: &Records, clock: &Clock) -> Result<usize, RecordErro
             continue;
         }
         let last = shared.readers.with(|r| last_ms(r, space, false))?.get(&shared.me).copied();
-        if is_mark_due(now_ms, last, uptime_ms, GRACE_MS) {
+        if now || is_mark_due(now_ms, last, uptime_ms, GRACE_MS) {
             let fields = json!({
                 "node": shared.me.to_string(),
                 "as_of": now_ms,

@@ -14,6 +14,7 @@ impl Look<'_> {
         self.of_posts(&mut open)?;
         self.of_terms(&mut open)?;
         self.of_reminders(&mut open)?;
+        self.of_temporary(&mut open)?;
         self.of_conflicts(&mut open)?;
         open.retain(|one| self.wanted.is_none() || one.unit.as_deref() == self.wanted);
         Ok(open)
@@ -88,6 +89,18 @@ impl Look<'_> {
             if let (Some("open"), Some(due)) = (row.text(2), row.day(1)) {
                 let unit = row.text(0).map(str::to_owned);
                 open.push(Open { id: row.0.document, unit, matter: Matter::Reminder { due } });
+            }
+        }
+        Ok(())
+    }
+
+    /// The host sees to it that its branch ends in time.
+    fn of_temporary(&self, open: &mut Vec<Open>) -> Result<(), ReportError> {
+        for branch in self.temporary()? {
+            let lives = matches!(branch.status.as_str(), "approved" | "active" | "dissolving");
+            if let Some(established) = branch.established.filter(|_| lives) {
+                let (id, unit) = (branch.id, Some(branch.host_unit));
+                open.push(Open { id, unit, matter: Matter::Temporary { established } });
             }
         }
         Ok(())

@@ -20,7 +20,8 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use marks::{keep_marks, mark_if_due};
+pub use marks::{keep_marks, mark_if_due, mark_now};
+pub(crate) use rows::Row;
 
 /// The reports there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -372,12 +373,15 @@ impl Look<'_> {
         let (branches, meetings) = (self.branches(units)?, self.attended()?);
         self.remark_strays(&branches, meetings.iter().map(|m| m.branch.as_str()));
         let (members, terms) = (self.members()?, self.terms()?);
+        let (seconded, credited) = (self.records.secondments()?, self.credited()?);
         let from = Gathered {
             branches: &branches,
             units: named,
             meetings: &meetings,
             members: &members,
             terms: &terms,
+            seconded: &seconded,
+            credited: &credited,
         };
         let by = if by == "branch" { Grouping::Branch } else { Grouping::Unit };
         Ok(attendance(from, packs, self.period, by))

@@ -6,37 +6,38 @@ use crate::store::{Cell, Scanned};
 use crate::views::{MAKER, PUBLISHER};
 use fenbu_protocol::directory::Template;
 use fenbu_protocol::duty::{
-    Activity, Adoption, Attended, Branch, Conveyed, Day, Directive, Honour, Meeting, Member, Packs,
-    Post, TemporaryBranch, Term, Transfer, Unit, meets,
+    Activity, Adoption, Attended, Branch, Conveyed, Credited, Day, Directive, Honour, Meeting,
+    Member, Packs, Post, TemporaryBranch, Term, Transfer, Unit, meets,
 };
 use fenbu_protocol::id::{DocId, SpaceId, hex};
+use fenbu_protocol::record::conflict::Case;
 use fenbu_protocol::record::schema_named;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A row, read by place.
-pub(super) struct Row(pub(super) Scanned);
+pub(crate) struct Row(pub(crate) Scanned);
 
 impl Row {
-    pub(super) fn text(&self, at: usize) -> Option<&str> {
+    pub(crate) fn text(&self, at: usize) -> Option<&str> {
         match &self.0.cells[at] {
             Cell::Text(text) if !text.is_empty() => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn own(&self, at: usize) -> String {
+    pub(crate) fn own(&self, at: usize) -> String {
         self.text(at).unwrap_or_default().to_owned()
     }
 
-    pub(super) fn int(&self, at: usize) -> Option<i64> {
+    pub(crate) fn int(&self, at: usize) -> Option<i64> {
         match self.0.cells[at] {
             Cell::Int(n) => Some(n),
             _ => None,
         }
     }
 
-    pub(super) fn day(&self, at: usize) -> Option<Day> {
+    pub(crate) fn day(&self, at: usize) -> Option<Day> {
         self.text(at).and_then(Day::parse)
     }
 
@@ -45,7 +46,7 @@ impl Row {
         Day::of_ms(self.0.created_ms as i64)
     }
 
-    pub(super) fn json(&self, at: usize) -> Value {
+    pub(crate) fn json(&self, at: usize) -> Value {
         self.text(at).and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
     }
 
@@ -223,7 +224,7 @@ impl Look<'_> {
     }
 
     pub(super) fn members(&self) -> Result<Vec<Member>, ReportError> {
-        let columns = ["branch", "stage", "standing", "joined", "gender", "groups"];
+        let columns = ["branch", "stage", "standing", "joined", "gender", "groups", "birth"];
         let rows = self.scan("member", &columns)?;
         let members = rows.iter().map(|row| Member {
             id: row.0.document,
@@ -234,6 +235,7 @@ impl Look<'_> {
             joined: row.day(3),
             gender: row.text(4).map(str::to_owned),
             groups: row.texts(5),
+            birth: row.day(6),
         });
         Ok(members.collect())
     }
@@ -241,6 +243,14 @@ impl Look<'_> {
     pub(super) fn transfers(&self) -> Result<Vec<Transfer>, ReportError> {
         let columns = ["member", "from_unit", "to_unit", "to_branch", "issued", "expiry", "status"];
         let rows = self.scan("transfer", &columns)?;
+        // Until somebody decides the member stays at the source.
+        let disputed = self.disputed_transfers()?;
+        let status = |row: &Row| match row.own(6) {
+            received if received == "received" && disputed.contains(&row.0.document) => {
+                "frozen".to_owned()
+            }
+            status => status,
+        };
         let transfers = rows.iter().map(|row| Transfer {
             id: row.0.document,
             member: row.own(0),
@@ -249,9 +259,32 @@ impl Look<'_> {
             to_branch: row.text(3).map(str::to_owned),
             issued: row.day(4),
             expiry: row.day(5),
-            status: row.own(6),
+            status: status(row),
         });
         Ok(transfers.collect())
+    }
+
+    /// Transfers that stand against another, or against their member's standing.
+    fn disputed_transfers(&self) -> Result<BTreeSet<DocId>, ReportError> {
+        let cases = [Case::TwoTransfers, Case::TransferOfSuspended];
+        let open = self.records.conflicts()?;
+        let open = open.into_iter().filter(|open| cases.contains(&open.conflict.case));
+        Ok(open.flat_map(|open| open.conflict.records).map(|of| of.document).collect())
+    }
+
+    /// Attendance at temporary branches that was credited at home.
+    pub(super) fn credited(&self) -> Result<Vec<Credited>, ReportError> {
+        let rows = self.scan("attendance-credit", &["home_branch", "date", "attendance"])?;
+        let credited = rows.iter().filter_map(|row| {
+            Some(Credited {
+                id: row.0.document,
+                unit: self.unit_of_space(&row.0.space)?,
+                home_branch: row.text(0).map(str::to_owned),
+                day: row.day(1)?,
+                attendance: row.text(2)?.to_owned(),
+            })
+        });
+        Ok(credited.collect())
     }
 
     /// Terms that were approved, also those that have ended since.

@@ -241,3 +241,107 @@ fn who_has_not_been_heard_of_is_not_overdue() {
     assert_eq!(lines, ["nt-1"]);
     bench.stop();
 }
+
+#[test]
+fn a_temporary_branch_and_its_ledgers_are_in_the_figures() {
+    let bench = bench();
+    branch(&bench);
+    let task = json!({"code": "T1", "name": "Task force", "host_unit": "head",
+        "established": "2018-06-20", "planned_end": "2018-12-10", "status": "active"});
+    let task = add(&bench, "temporary-branch", task);
+    let lent = |status: &str, n: u8| {
+        json!({"person": "P", "member": DocId([n; 16]).to_string(), "home_unit": "head",
+            "home_branch": "head-1", "branch": "T1", "from": "2018-06-20", "to": "2018-12-10",
+            "status": status})
+    };
+    let confirmed = add(&bench, "secondment", lent("confirmed", 1));
+    add(&bench, "secondment", lent("proposed", 2));
+    add(&bench, "secondment", lent("declined", 3));
+    let rally = json!({"kind": "rally", "branch": "T1", "status": "held",
+        "start": "2018-06-21T09:00:00+08:00"});
+    let rally = add(&bench, "meeting", rally);
+    let made = bench.records.report(Report::Temporary, &query("2018")).unwrap();
+    let cell = |name: &str| made.table.cell(&format!("T1/{name}")).unwrap();
+    assert_eq!(cell("status").text.as_deref(), Some("active"));
+    assert_eq!((cell("days").done, cell("days").state), (157, Some(State::Due)), "from day 150 on");
+    assert_eq!((cell("left").done, &cell("left").ids[..]), (23, &[task][..]));
+    assert_eq!((cell("seconded").done, cell("seconded").required), (1, Some(2)));
+    assert!(cell("seconded").ids.contains(&confirmed));
+    assert_eq!(cell("meetings").ids, [rally]);
+    let overdue = bench.records.report(Report::Overdue, &query("2018")).unwrap();
+    assert_eq!(overdue.table.cell("head/temporary").unwrap().ids, [task], "the host is told");
+    let summer = bench.records.report(Report::Overdue, &query("2018-08")).unwrap();
+    assert_eq!(summer.table.cell("head/temporary").unwrap().done, 0);
+    bench.stop();
+}
+
+#[test]
+fn adoptions_and_honours_count_once_they_are_verified() {
+    let bench = bench();
+    branch(&bench);
+    let adoption = |kind: &str, on: &str, status: &str| {
+        let fields = json!({"title": "t", "outlet": "o", "level": "city", "kind": kind,
+            "date": on, "status": status});
+        add(&bench, "adoption", fields)
+    };
+    let taken = adoption("taken", "2018-03-01", "verified");
+    adoption("taken", "2017-03-01", "verified");
+    let waits = adoption("awarded", "2018-04-01", "proposed");
+    adoption("awarded", "2018-04-02", "refused");
+    let honour = json!({"title": "h", "of": "branch", "name": "head-1", "level": "province",
+        "year": 2018, "status": "verified"});
+    let honour = add(&bench, "honour", honour);
+    let made = bench.records.report(Report::Ledgers, &query("2018")).unwrap();
+    let ids = |name: &str| made.table.cell(&format!("head/{name}")).unwrap().ids.clone();
+    assert_eq!((ids("taken"), ids("awarded")), (vec![taken], vec![]));
+    assert_eq!((ids("waiting"), ids("honour_province")), (vec![waits], vec![honour]));
+    assert_eq!(made.table.cell("total/taken").unwrap().done, 1);
+    bench.stop();
+}
+
+/// By hand: `cargo figures`.
+#[test]
+#[ignore = "prints timings"]
+fn duties_of_fifty_thousand() {
+    use crate::store::SqliteStore;
+    const BRANCHES: usize = 40;
+    const MEETINGS: usize = 50_000;
+    const AIM_MS: f64 = 300.0;
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("fenbu.db"), &views::specs()).unwrap();
+    let bench = Bench::start(Box::new(store), Clock::starting_at(NOON_MS));
+    for n in 0..BRANCHES {
+        let fields = json!({"code": format!("head-{n}"), "name": format!("第{n}支部"),
+            "unit": "head", "committee": true, "groups": 2});
+        add(&bench, "branch", fields);
+    }
+    let people: Vec<String> = (0..15).map(|n| DocId([n; 16]).to_string()).collect();
+    let attendance: serde_json::Value =
+        people.iter().map(|who| (who.clone(), json!("present"))).collect();
+    let schema = schema_named("meeting").unwrap();
+    let space = bench.records.home(schema, None).unwrap();
+    let kinds = ["general", "committee", "group", "lecture", "theme_day"];
+    for group in 0..MEETINGS / 250 {
+        let save = |n: usize| {
+            let n = group * 250 + n;
+            let start = NOON_MS - (n as u64 % (4 * 365)) * 86_400_000;
+            let fields = json!({"kind": kinds[n % kinds.len()], "start": start,
+                "branch": format!("head-{}", n % BRANCHES), "status": "confirmed",
+                "expected": people, "attendance": attendance, "minutes": "如期召开，形成决议。"});
+            let edits = Edits::from_json(schema, &fields).unwrap();
+            Save { schema, space, document: crate::records::Records::new_id(), edits }
+        };
+        bench.records.save_all(&(0..250).map(save).collect::<Vec<_>>(), "a").unwrap();
+    }
+    for (name, report) in [
+        ("the matrix", Report::Matrix),
+        ("attendance", Report::Attendance),
+        ("overdue", Report::Overdue),
+    ] {
+        let name = format!("{name} of {BRANCHES} branches in 2018, {MEETINGS} meetings");
+        crate::testing::median(&name, AIM_MS, || {
+            bench.records.report(report, &query("2018")).unwrap()
+        });
+    }
+    bench.stop();
+}

@@ -135,7 +135,7 @@ fn an_index_that_was_lost_or_is_damaged_is_made_again() {
     }
 }
 
-/// By hand: `cargo test --release -p fenbu-node -- --ignored --nocapture fifty_thousand`.
+/// By hand: `cargo figures`.
 #[test]
 #[ignore = "prints timings"]
 fn fifty_thousand() {
@@ -143,17 +143,9 @@ fn fifty_thousand() {
     use crate::store::{ListQuery, Order, OrderBy, SqliteStore};
     use fenbu_protocol::record::Edits;
     const RECORDS: usize = 50_000;
-    const ROUNDS: usize = 21;
-    fn median<T>(name: &str, mut work: impl FnMut() -> T) {
-        let mut times: Vec<f64> = (0..ROUNDS)
-            .map(|_| {
-                let start = Instant::now();
-                std::hint::black_box(work());
-                start.elapsed().as_secs_f64() * 1e3
-            })
-            .collect();
-        times.sort_by(f64::total_cmp);
-        eprintln!("{name}: {:.2} ms (worst {:.2})", times[ROUNDS / 2], times[ROUNDS - 1]);
+    const AIM_MS: f64 = 50.0;
+    fn median<T>(name: &str, work: impl FnMut() -> T) {
+        crate::testing::median(name, AIM_MS, work);
     }
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("fenbu.db"), &crate::views::specs()).unwrap();

@@ -190,7 +190,8 @@ pub trait Reader: Send {
 
     fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, StoreError>;
 
-    /// These columns of every row of a view in these spaces, in no order; for figures.
+    /// These columns of every row of a view in these spaces, in no order; for figures. One that is the same as
+    /// another is left out, as in lists.
     fn scan(
         &self,
         kind: Kind,

@@ -44,8 +44,16 @@ fn a_kind_nobody_thought_of_is_written_by_nobody() {
     let by_hand = |name: &str| allows(&all, Action::Write(name), None);
     let made_by_nodes: Vec<&str> =
         ALL.iter().map(|s| s.name).filter(|name| !by_hand(name)).collect();
-    let expected =
-        ["sealed-report", "mark", "disclosure", "settlement", "account", "credential", "audit"];
+    let expected = [
+        "sealed-report",
+        "mark",
+        "disclosure",
+        "settlement",
+        "attendance-credit",
+        "account",
+        "credential",
+        "audit",
+    ];
     assert_eq!(made_by_nodes, expected, "each new kind says who writes it");
 }
 

@@ -6,6 +6,7 @@ use super::matrix::Branch;
 use super::pack::{Counting, Packs};
 use super::roster::Member;
 use super::table::{Column, Shown, Table};
+use super::temporary::Secondment;
 use crate::id::DocId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,6 +63,20 @@ pub struct Gathered<'a> {
     pub meetings: &'a [Attended],
     pub members: &'a [Member],
     pub terms: &'a [Term],
+    pub seconded: &'a [Secondment],
+    pub credited: &'a [Credited],
+}
+
+/// Attendance at a temporary branch that counts at home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credited {
+    pub id: DocId,
+    /// The unit whose space tells it.
+    pub unit: String,
+    pub home_branch: Option<String>,
+    pub day: Day,
+    /// Attendance code.
+    pub attendance: String,
 }
 
 /// What everyone who looks at one person's place in a meeting needs.
@@ -69,10 +84,18 @@ struct People<'a> {
     members: BTreeMap<String, &'a Member>,
     /// Terms by member id.
     terms: BTreeMap<&'a str, Vec<&'a Term>>,
+    /// Secondments by member id.
+    seconded: BTreeMap<&'a str, Vec<&'a Secondment>>,
 }
 
 impl<'a> People<'a> {
-    fn of(members: &'a [Member], terms: &'a [Term]) -> Self {
+    fn of(members: &'a [Member], terms: &'a [Term], seconded: &'a [Secondment]) -> Self {
+        let mut away: BTreeMap<&str, Vec<&Secondment>> = BTreeMap::new();
+        for one in seconded {
+            if let Some(member) = &one.member {
+                away.entry(member).or_default().push(one);
+            }
+        }
         let mut by_member: BTreeMap<&str, Vec<&Term>> = BTreeMap::new();
         for term in terms {
             if let Some(member) = &term.member {
@@ -80,7 +103,7 @@ impl<'a> People<'a> {
             }
         }
         let members = members.iter().map(|m| (m.id.to_string(), m)).collect();
-        Self { members, terms: by_member }
+        Self { members, terms: by_member, seconded: away }
     }
 
     /// Whether a person counts among those who should attend. Somebody this node knows nothing else of was
@@ -90,6 +113,12 @@ impl<'a> People<'a> {
         counting.stages.contains(&member.stage)
             && counting.standings.contains(&member.standing)
             && member.joined.is_none_or(|joined| joined <= day)
+    }
+
+    /// Whether somebody is with another branch, a temporary one, on a day.
+    fn is_away(&self, person: &str, branch: &str, day: Day) -> bool {
+        let seconded = self.seconded.get(person).into_iter().flatten();
+        seconded.into_iter().any(|one| one.branch != branch && one.is_away(day))
     }
 
     fn leads(&self, person: &str, branch: &str, day: Day) -> bool {
@@ -105,15 +134,17 @@ fn columns() -> Vec<Column> {
         Column::new("rate", "到会率", "Rate", Shown::Percent),
         Column::count("made_up", "补学", "Made up"),
         Column::count("excluded", "不计应到", "Excluded"),
+        Column::new("credited", "临时党支部出席", "At temporary branches", Shown::Ratio),
         Column::new("adjusted", "调整后到会率", "Adjusted", Shown::Percent),
         Column::new("leaders", "领导到会率", "Leaders", Shown::Percent),
     ]
 }
 
 /// The attendance at the period's meetings, by unit or branch. The raw rate counts everyone who should attend
-/// by stage and standing; the adjusted one leaves out who was excluded, and takes in who made up for it.
+/// by stage and standing; the adjusted one leaves out who was excluded or away with a temporary branch, and
+/// takes in who made up for it. What those away attended there is credited to their home branch beside it.
 pub fn attendance(from: Gathered<'_>, packs: &Packs, period: Period, by: Grouping) -> Table {
-    let people = People::of(from.members, from.terms);
+    let people = People::of(from.members, from.terms, from.seconded);
     let mut table = Table::new(columns());
     let mut lines = BTreeMap::new();
     match by {
@@ -140,6 +171,16 @@ pub fn attendance(from: Gathered<'_>, packs: &Packs, period: Period, by: Groupin
             count(&mut table, *line, meeting, &people, &packs.on(meeting.day).counting);
         }
     }
+    for credit in from.credited.iter().filter(|c| period.contains(c.day)) {
+        let key = match by {
+            Grouping::Branch => credit.home_branch.as_deref(),
+            Grouping::Unit => Some(credit.unit.as_str()),
+        };
+        if let Some(line) = key.and_then(|key| lines.get(key)) {
+            let there = packs.on(credit.day).counting.attended.contains(&credit.attendance);
+            table.at(*line, "credited").weigh(there, credit.id);
+        }
+    }
     table.totalled()
 }
 
@@ -155,7 +196,9 @@ fn count(table: &mut Table, line: usize, meeting: &Attended, people: &People<'_>
         }
         let code = meeting.attendance.get(person).map_or("absent", String::as_str);
         let there = rule.attended.contains(code);
-        let (made_up, excluded) = (rule.made_up.contains(code), rule.excluded.contains(code));
+        let away = !there && people.is_away(person, &meeting.branch, meeting.day);
+        let made_up = rule.made_up.contains(code);
+        let excluded = away && !made_up || rule.excluded.contains(code);
         table.at(line, "raw").weigh(there, meeting.id);
         table.at(line, "rate").weigh(there, meeting.id);
         if made_up {

@@ -1,7 +1,7 @@
-//! Ledgers: programmes, directives and how fast they were conveyed, adoptions and honours, temporary branches.
+//! Ledgers: programmes, directives and how fast they were conveyed, adoptions and honours.
 
 use super::calendar::{Day, Period};
-use super::matrix::{Branch, Meeting};
+use super::matrix::Branch;
 use super::table::{Cell, Column, Shown, State, Table};
 use crate::id::DocId;
 use crate::record::{Code, schema_named};
@@ -188,71 +188,4 @@ fn enter(table: &mut Table, line: Option<&usize>, key: Option<&str>, status: &st
         ("proposed", _) => table.at(*line, "waiting").add(1, id),
         _ => {}
     }
-}
-
-/// A temporary branch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TemporaryBranch {
-    pub id: DocId,
-    pub code: String,
-    pub name: String,
-    pub host_unit: String,
-    pub established: Option<Day>,
-    pub planned_end: Option<Day>,
-    pub status: String,
-    /// Ids of its secondments, and whether the home unit has confirmed each.
-    pub seconded: Vec<(DocId, bool)>,
-}
-
-/// Days a temporary branch may last, and from when on it is warned of.
-const DAYS_MAX: i64 = 180;
-const DAYS_WARN: i64 = 150;
-
-/// The temporary branches that were there in a period: how long they have lasted by `today` of the 180 days
-/// they may, who was lent to them, what they have met for.
-pub fn temporary(
-    branches: &[TemporaryBranch],
-    meetings: &[Meeting],
-    period: Period,
-    today: Day,
-) -> Table {
-    let mut table = Table::new(vec![
-        Column::new("status", "状态", "Status", Shown::Text),
-        Column::new("days", "天数/180", "Days of 180", Shown::Ratio),
-        Column::new("seconded", "抽调确认", "Seconded", Shown::Ratio),
-        Column::count("meetings", "会议", "Meetings"),
-        Column::new("established", "成立日期", "Established", Shown::Text),
-        Column::new("planned_end", "计划结束", "Planned end", Shown::Text),
-    ]);
-    let there = |b: &&TemporaryBranch| b.established.is_none_or(|day| day < period.end());
-    for branch in branches.iter().filter(there) {
-        let over = matches!(branch.status.as_str(), "dissolved" | "archived");
-        if over && branch.planned_end.is_some_and(|end| end < period.start()) {
-            continue;
-        }
-        let line = table.line(&branch.code, Some(&branch.host_unit), &branch.name);
-        let text = |day: Option<Day>| Cell::text(day.map_or(String::new(), |d| d.to_string()));
-        *table.at(line, "status") = Cell::text(branch.status.clone());
-        *table.at(line, "established") = text(branch.established);
-        *table.at(line, "planned_end") = text(branch.planned_end);
-        if let Some(established) = branch.established {
-            let until = if over { branch.planned_end.unwrap_or(today) } else { today };
-            let days = (until.0 - established.0).max(0);
-            let state = match days {
-                _ if over => State::Complete,
-                days if days > DAYS_MAX => State::Overdue,
-                days if days >= DAYS_WARN => State::Due,
-                _ => State::Complete,
-            };
-            let cell = table.at(line, "days");
-            (cell.state, cell.done, cell.required) = (Some(state), days, Some(DAYS_MAX));
-            cell.ids.push(branch.id);
-        }
-        for (id, confirmed) in &branch.seconded {
-            table.at(line, "seconded").weigh(*confirmed, *id);
-        }
-        let own = meetings.iter().filter(|m| m.branch == branch.code && period.contains(m.day));
-        own.for_each(|meeting| table.at(line, "meetings").add(1, meeting.id));
-    }
-    table
 }

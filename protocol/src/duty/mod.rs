@@ -11,6 +11,7 @@
 //! | `freshness` | up to when a unit's data is known to be here |
 //! | `matrix` | branch × kind of meeting: complete, due, overdue, not applicable, not synced |
 //! | `attendance`, `roster`, `posts`, `ledgers`, `overdue` | the other reports |
+//! | `temporary` | temporary branches: their time, what attendance there is worth at home, how they end |
 //! | `table` | rows, columns and cells of a report, as JSON |
 //! | `sealed` | figures kept as they stood, and what arrived later |
 
@@ -25,13 +26,13 @@ mod posts;
 mod roster;
 mod sealed;
 mod table;
+mod temporary;
 
-pub use attendance::{Attended, Gathered, Grouping, Term, attendance};
+pub use attendance::{Attended, Credited, Gathered, Grouping, Term, attendance};
 pub use calendar::{Day, Period, PeriodError};
 pub use freshness::{Freshness, NodeMark, freshness, is_mark_due, mark_id};
 pub use ledgers::{
-    Activity, Adoption, Conveyed, Directive, Honour, TemporaryBranch, directives, ledgers,
-    programmes, temporary,
+    Activity, Adoption, Conveyed, Directive, Honour, directives, ledgers, programmes,
 };
 pub use matrix::{Branch, Meeting, matrix, meets};
 pub use overdue::{Matter, Open, overdue};
@@ -40,6 +41,10 @@ pub use posts::{By as PostsBy, Post, posts};
 pub use roster::{Member, Transfer, home_of, roster};
 pub use sealed::{Difference, Figures, SealError, Sealed};
 pub use table::{Cell, Column, Line, Shown, State, Table, Unit};
+pub use temporary::{
+    Before, Credit, DAYS_MAX, DAYS_WARN, Ending, Kept, Point, Secondment, TemporaryBranch,
+    checklist, credits, in_the_way, temporary,
+};
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use super::calendar::Day;
 use super::table::{Column, Table};
+use super::temporary::DAYS_WARN;
 use crate::id::DocId;
 use std::collections::BTreeMap;
 
@@ -31,12 +32,14 @@ pub enum Matter {
     Term { to: Day },
     /// Asked for by head office.
     Reminder { due: Day },
+    /// A temporary branch that is not over, established on this day.
+    Temporary { established: Day },
     /// A record that waits for a person to settle it.
     Conflict,
 }
 
 impl Matter {
-    const ALL: [(&'static str, &'static str, &'static str); 8] = [
+    const ALL: [(&'static str, &'static str, &'static str); 9] = [
         ("minutes", "记录未确认", "Minutes"),
         ("actions", "事项逾期", "Actions"),
         ("probation", "预备期满", "Probation"),
@@ -44,6 +47,7 @@ impl Matter {
         ("reviews", "稿件待审", "Reviews"),
         ("terms", "任期届满", "Terms"),
         ("reminders", "催办逾期", "Reminders"),
+        ("temporary", "临时党支部将满180天", "Temporary branches"),
         ("conflicts", "冲突未裁定", "Conflicts"),
     ];
 
@@ -57,6 +61,7 @@ impl Matter {
             Self::Review { since } => ("reviews", since.plus(REVIEW_DAYS) < today),
             Self::Term { to } => ("terms", *to < today.plus(TERM_DAYS)),
             Self::Reminder { due } => ("reminders", *due < today),
+            Self::Temporary { established } => ("temporary", established.plus(DAYS_WARN) <= today),
             Self::Conflict => ("conflicts", true),
         };
         late.then_some(key)

@@ -1,7 +1,7 @@
 //! The roster in figures. Everyone counts exactly once, at the unit they belong to.
 
 use super::calendar::Day;
-use super::table::{Column, Table};
+use super::table::{Column, Shown, Table};
 use crate::id::DocId;
 use crate::record::{Code, schema_named};
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ pub struct Member {
     pub stage: String,
     pub standing: String,
     pub joined: Option<Day>,
+    pub birth: Option<Day>,
     pub gender: Option<String>,
     pub groups: Vec<String>,
 }
@@ -56,6 +57,14 @@ const PARTY_AGES: [(&str, i64, &str, &str); 4] = [
     ("age_20", i64::MAX, "党龄20年以上", "20 and more"),
 ];
 
+/// Ages of people, in whole years: up to, and its names.
+const AGES: [(&str, i64, &str, &str); 4] = [
+    ("years_0", 35, "35岁以下", "Under 35"),
+    ("years_35", 45, "35-44岁", "35 to 44"),
+    ("years_45", 60, "45-59岁", "45 to 59"),
+    ("years_60", i64::MAX, "60岁以上", "60 and more"),
+];
+
 fn stages() -> &'static [Code] {
     schema_named("member").and_then(|s| s.field("stage")).map_or(&[][..], |f| f.codes())
 }
@@ -72,12 +81,15 @@ fn columns() -> Vec<Column> {
         Column::count("youth", "青年", "Youth"),
     ]);
     columns.extend(PARTY_AGES.iter().map(|(key, _, zh, en)| Column::count(key, zh, en)));
+    columns.extend(AGES.iter().map(|(key, _, zh, en)| Column::count(key, zh, en)));
+    columns.push(Column::new("coverage", "党员覆盖率", "Coverage", Shown::Percent));
     columns.push(Column::count("leaving", "转出在途", "Leaving"));
     columns
 }
 
 /// The people of each line: `lines` are units, or branches of a unit, as key, unit and name; `by_branch` says
-/// which. Party age is of members with a date of joining, on `today`. `leaving` counts transfers on the way,
+/// which. Party age is of members with a date of joining, age of members with a date of birth, on `today`.
+/// `coverage` says how many of the people on the roster are members. `leaving` counts transfers on the way,
 /// whose members still count here.
 pub fn roster(
     lines: &[(String, String, String)],
@@ -147,13 +159,16 @@ fn count(table: &mut Table, line: usize, member: &Member, leaving: bool, today: 
     }
     let in_party = matches!(member.stage.as_str(), "probationary" | "full")
         && matches!(member.standing.as_str(), "normal" | "on_probation_discipline" | "suspended");
+    table.at(line, "coverage").weigh(in_party, member.id);
     if !in_party {
         return;
     }
+    let mut add = |key: &str| table.at(line, key).add(1, member.id);
     add("members");
-    if let Some(joined) = member.joined {
-        let years = years_between(joined, today);
-        if let Some((key, ..)) = PARTY_AGES.iter().find(|(_, below, ..)| years < *below) {
+    for (since, bands) in [(member.joined, &PARTY_AGES), (member.birth, &AGES)] {
+        let years = since.map(|since| years_between(since, today));
+        let band = years.and_then(|years| bands.iter().find(|(_, below, ..)| years < *below));
+        if let Some((key, ..)) = band {
             add(key);
         }
     }

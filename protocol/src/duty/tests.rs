@@ -143,6 +143,7 @@ fn member(n: u8, unit: &str, stage: &str, standing: &str) -> Member {
         stage: stage.into(),
         standing: standing.into(),
         joined: Some(day("2010-07-01")),
+        birth: None,
         gender: None,
         groups: Vec::new(),
     }
@@ -190,6 +191,8 @@ fn attendance_counts_those_who_should_have_been_there() {
             meetings,
             members: &members,
             terms: std::slice::from_ref(&term),
+            seconded: &[],
+            credited: &[],
         };
         attendance(from, &Packs::of([]), period("2018"), by)
     };
@@ -359,4 +362,78 @@ fn what_is_sealed_stays_and_what_comes_later_is_told() {
     assert_eq!(Sealed::of_fields(id(1), &fields), Err(SealError::Altered(id(1))));
     let unreadable = Sealed::of_fields(id(1), &json!({}));
     assert_eq!(unreadable, Err(SealError::Unreadable(id(1))));
+}
+
+#[test]
+fn who_is_with_a_temporary_branch_is_excluded_at_home_and_credited() {
+    let lent = Secondment {
+        id: id(40),
+        member: Some(id(2).to_string()),
+        person: "P".into(),
+        home_unit: "nt".into(),
+        home_branch: Some("nt-1".into()),
+        branch: "T1".into(),
+        from: Some(day("2018-03-01")),
+        to: Some(day("2018-08-20")),
+        status: "confirmed".into(),
+    };
+    let at = |n: u8, on: &str| Attended {
+        id: id(n),
+        branch: "nt-1".into(),
+        kind: "general".into(),
+        day: day(on),
+        expected: [1, 2].map(|n| id(n).to_string()).into(),
+        attendance: BTreeMap::from([(id(1).to_string(), "present".to_owned())]),
+    };
+    let credit = |n: u8, attendance: &str| Credited {
+        id: id(n),
+        unit: "nt".into(),
+        home_branch: Some("nt-1".into()),
+        day: day("2018-03-02"),
+        attendance: attendance.into(),
+    };
+    let credited = [credit(50, "present"), credit(51, "absent")];
+    let units = [("nt".to_owned(), "NT".to_owned())];
+    let meetings = [at(30, "2018-02-01"), at(31, "2018-05-01")];
+    let from = Gathered {
+        branches: &[branch("nt-1")],
+        units: &units,
+        meetings: &meetings,
+        members: &[member(1, "nt", "full", "normal"), member(2, "nt", "full", "normal")],
+        terms: &[],
+        seconded: &[lent],
+        credited: &credited,
+    };
+    for (by, line) in [(Grouping::Unit, "nt"), (Grouping::Branch, "nt-1")] {
+        let table = attendance(from, &Packs::of([]), period("2018"), by);
+        let ratio = |column: &str| {
+            let cell = table.cell(&format!("{line}/{column}")).unwrap();
+            (cell.done, cell.required.unwrap_or(0))
+        };
+        assert_eq!(ratio("adjusted"), (2, 3), "absent in February, away in May");
+        assert_eq!(table.cell(&format!("{line}/excluded")).unwrap().ids, [id(31)]);
+        assert_eq!(ratio("credited"), (1, 2));
+    }
+}
+
+#[test]
+fn the_roster_tells_ages_and_how_many_of_the_people_are_members() {
+    let born = |n: u8, on: &str, stage: &str| Member {
+        birth: Day::parse(on),
+        ..member(n, "nt", stage, "normal")
+    };
+    let members = [
+        born(1, "1983-11-25", "full"),
+        born(2, "1983-11-24", "full"),
+        born(3, "1950-01-01", "full"),
+        born(4, "", "full"),
+        born(5, "1999-01-01", "activist"),
+    ];
+    let lines = [("nt".to_owned(), "nt".to_owned(), "NT".to_owned())];
+    let table = roster(&lines, false, &members, &[], day(NOW));
+    let ids = |column: &str| table.cell(&format!("nt/{column}")).unwrap().ids.clone();
+    assert_eq!((ids("years_0"), ids("years_35")), (vec![id(1)], vec![id(2)]), "35 today");
+    assert_eq!((ids("years_45"), ids("years_60")), (vec![], vec![id(3)]));
+    let coverage = table.cell("nt/coverage").unwrap();
+    assert_eq!((coverage.done, coverage.required, coverage.permille()), (4, Some(5), Some(800)));
 }

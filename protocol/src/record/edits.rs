@@ -52,6 +52,14 @@ pub enum EditError {
     TooLarge,
     #[error("what would be published is too long: shorten it to 250,000 characters")]
     TooLong,
+    #[error(
+        "a temporary branch has no members of its own: they stay on the roster at home and are lent with `fenbu secondment add`"
+    )]
+    Admits,
+    #[error(
+        "a temporary branch does not elect: its leaders are appointed, with terms of basis 'appointed'"
+    )]
+    Elects,
     #[error("the document is full: begin a new one")]
     Full,
     #[error("the document could not be edited: {0}")]
@@ -185,6 +193,8 @@ impl EditError {
             Self::Required { field, .. }
             | Self::NotYours { field, .. }
             | Self::Masked { field, .. } => Some(field),
+            Self::Admits => Some("branch"),
+            Self::Elects => Some("kind"),
             Self::NotAnObject | Self::TooLarge | Self::TooLong | Self::Full | Self::Document(_) => {
                 None
             }

@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(hashes, PINNED);
     }
 
-    const PINNED: [&str; 26] = [
+    const PINNED: [&str; 27] = [
         "353ea2203ca63af538cb45a3ead023c57892ff9763e85321e025c5d4a18117b1",
         "1c3e6aeac78d083c841cc54fe6b48acffd6a42ee27563607e3bbb639e455b53e",
         "d3e741f683b48faedd6821182df62138195dea7fa5bc05484abf31b4f58a3b7d",
@@ -141,6 +141,7 @@ mod tests {
         "c4ca89f8b3ede686ddeafda13e0c795da629578c762a30693d4159392e326afc",
         "cea734218cabae4c329d7bfd68df6187f87ccea7e8ae965180a05bf233f19c9f",
         "8011806563412fe7623e50123d091308581e24d23cdd2e7ff1ae9cec95ced09d",
+        "c319084013675bc065620dd8a495cbb60c3c1e6feb30b924e5c724e9a2ae0772",
         "08b2fc2d135e02fc2ff645e7fa6551a14fb2992560592e6c299bec10fdc0ba30",
         "9053a0b2a643b29b1368b1d0d763d949876c4439ded6156cd97117453fdbb631",
         "5cb4c0f5fca49fc02437a440a0f6465dddb38e403183f969e3e40d3b0a53f7fa",

@@ -18,6 +18,7 @@
 //! | `conflict` | what merging cannot settle, and the ways to settle it |
 //! | `genesis` | the change every document of a kind begins from |
 //! | `edits`, `create`, `writing`, `doc`, `show`, `said`, `history` | writing, reading, looking back |
+//! | `bounds` | what a temporary branch has not |
 //! | `amend` | writing anew what no longer counts |
 //! | `column`, `chunk`, `gate`, `past`, `materialise`, `assemble`, `replay`, `rescue` | what a stranger's change must survive |
 //! | `writers` | whose contents are whose, on every node |
@@ -33,6 +34,7 @@ pub const RULES: u16 = 2;
 mod amend;
 mod assemble;
 mod authors;
+mod bounds;
 mod chunk;
 mod column;
 pub mod conflict;

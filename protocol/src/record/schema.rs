@@ -272,7 +272,7 @@ impl Schema {
 }
 
 /// Every kind this version knows, by kind number.
-pub static ALL: [&Schema; 26] = [
+pub static ALL: [&Schema; 27] = [
     &kind::post::SCHEMA,
     &kind::member::SCHEMA,
     &kind::meeting::SCHEMA,
@@ -296,6 +296,7 @@ pub static ALL: [&Schema; 26] = [
     &kind::mark::SCHEMA,
     &kind::disclosure::SCHEMA,
     &kind::settlement::SCHEMA,
+    &kind::attendance_credit::SCHEMA,
     &kind::account::SCHEMA,
     &kind::credential::SCHEMA,
     &kind::audit::SCHEMA,

@@ -20,6 +20,7 @@ pub fn natural_keys(schema: &'static Schema) -> Vec<Vec<&'static str>> {
         "adoption" => &[&["title", "outlet", "kind", "date"]],
         "honour" => &[&["name", "title", "year"]],
         "activity" => &[&["title", "programme", "date"]],
+        "attendance-credit" => &[&["member", "meeting"]],
         "reminder" => &[&["what", "unit", "branch", "due"]],
         "document" => &[&["title", "version"]],
         _ => {

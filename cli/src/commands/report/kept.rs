@@ -6,7 +6,7 @@ use super::super::{Session, instant};
 use super::{Asked, as_of, figures, say_remarks};
 use crate::client::Route;
 use crate::error::{Exit, Result};
-use crate::lang::{Lang, Text};
+use crate::lang::{Key, Lang, Text};
 use crate::output::{self, Column, Detail, Format, List};
 
 pub(super) async fn seal(report: &str, asked: Asked, session: &mut Session) -> Result<Exit> {
@@ -94,4 +94,16 @@ fn figure(value: &Value, lang: Lang) -> String {
         cell["text"] = text.clone();
     }
     figures::show(&cell, shown, lang)
+}
+
+/// Says how far this node's data goes.
+pub(super) async fn mark(session: &mut Session) -> Result<Exit> {
+    let answer = session.client().post(Route::new("freshness"), &json!({})).await?;
+    let spaces = output::text(&answer, "spaces");
+    if session.output.is_json() {
+        session.output.json("fenbu.marked/1", &answer)?;
+    } else {
+        session.output.say(Key::Marked.with([("spaces", spaces)]));
+    }
+    Ok(Exit::Ok)
 }

@@ -66,6 +66,8 @@ struct Asked {
 enum Kept {
     Seal(SealArgs),
     Compare(CompareArgs),
+    /// Say that all this node has to say up to now has been said, before a folder is put away for weeks
+    Mark,
 }
 
 /// Keep the figures of a period that is over as they stand now
@@ -104,6 +106,7 @@ pub(super) const HELP_ZH: &[(&str, &str)] = &[
     ("seal.period", "期间，同 fenbu report"),
     ("seal.unit", "只封存这个单位"),
     ("compare", "查看封存之后补报引起的变化"),
+    ("mark", "声明本节点到此刻为止的数据已齐，如长期离线之前"),
     ("compare.id", "封存报表的标识；见 fenbu sealed-report list"),
 ];
 
@@ -111,6 +114,7 @@ pub(super) async fn run(args: ReportArgs, session: &mut Session) -> Result<Exit>
     match (args.kept, args.report) {
         (Some(Kept::Seal(args)), _) => kept::seal(&args.report, args.asked, session).await,
         (Some(Kept::Compare(args)), _) => kept::compare(&args.id, session).await,
+        (Some(Kept::Mark), _) => kept::mark(session).await,
         (None, Some(report)) => {
             let mut route = Route::new("reports").segment(&report);
             let asked = [

@@ -35,6 +35,7 @@ pub(super) fn what_is_the_same_as_another_is_counted_once(disk: &mut dyn Disk) {
     assert_eq!(listed(&[]), BTreeSet::from([1, 3]));
     assert_eq!(listed(&[("same_as", "01")]), BTreeSet::from([2]), "whoever asks sees it");
     assert_eq!(r.count(PEOPLE, None).unwrap(), 2);
+    assert_eq!(r.scan(PEOPLE, &["name"], None).unwrap().len(), 2, "figures count it once");
     assert_eq!(r.count_by(PEOPLE, "name", None, None).unwrap().values().sum::<u64>(), 2);
     drop(r);
     commit(disk, documents(vec![person(2, None)]));

@@ -229,8 +229,9 @@ impl Reader for MemoryReader {
     ) -> Result<Vec<Scanned>, StoreError> {
         let view = view_of(&self.views, kind)?;
         let columns = columns.iter().map(|c| view.column(c)).collect::<Result<Vec<_>, _>>()?;
-        let state = read(&self.state);
-        let rows = state.rows(view, spaces, None).map(|(document, row)| Scanned {
+        let (state, alias) = (read(&self.state), view.alias_unless(&[]));
+        let own = state.rows(view, spaces, None).filter(|(_, row)| is_own(row, alias));
+        let rows = own.map(|(document, row)| Scanned {
             space: document.space,
             document: document.document,
             conflicts: document.conflicts,

@@ -16,12 +16,13 @@ const DOING: &str = "bringing over what can be read";
 /// Settings that are looked for by name, should a list of all break off.
 const NAMED: [&str; 2] = ["incarnation", crate::store::FORK_SETTING];
 /// Made again, or made anew.
-const LEFT: [&str; 5] = [
+const LEFT: [&str; 6] = [
     "continuity",
     "removals",
     "settled",
     crate::changes::LIVES_SETTING,
     crate::changes::SHOWN_SETTING,
+    crate::rebuild::FILLED_SETTING,
 ];
 
 /// What was brought over.

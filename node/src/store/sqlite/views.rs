@@ -41,6 +41,8 @@ pub(super) fn prepare(connection: &mut Connection, views: &[ViewSpec]) -> Result
         tx.execute_batch(&format!("DROP TABLE \"{table}\""))?;
     }
     tx.execute_batch(&ddl)?;
+    // How far other views were filled says nothing of these.
+    tx.execute("DELETE FROM settings WHERE name = ?1", [crate::rebuild::FILLED_SETTING])?;
     let empty: bool =
         tx.query_row("SELECT NOT EXISTS (SELECT 1 FROM documents)", [], |row| row.get(0))?;
     tx.execute(
@@ -320,7 +322,7 @@ pub(super) fn scan(
         let wanted = spaces.iter().map(|s| Value::Blob(s.0.to_vec()));
         sql.and(&format!("+space IN ({marks})"), wanted);
     }
-    sql.once(view);
+    sql.own(view, &[]);
     let mut statement = connection.prepare_cached(&sql.text)?;
     let mut rows = statement.query(rusqlite::params_from_iter(&sql.values))?;
     let mut out = Vec::new();

@@ -5,7 +5,8 @@
 //! | two in one office | terms of one branch and post, of different people, that overlap: both proposed or both approved. A proposal that begins after an approved term is its succession |
 //! | two transfers | of one member from one unit, one issued before the other was received |
 //! | transfer of a suspended member | its source holds the member as suspended, expelled and the like |
-//! | the same person twice | in one unit: one id number, or one name with the same birth or joining date, unless two id numbers differ |
+//! | the same person twice | in one unit, or, as a case of its own, in two: one id number, or one name with the same birth or joining date, unless two id numbers differ |
+//! | aliases in a circle | of the same two cases and of meetings: records that are said to be each other, however many, so that none is left to be shown |
 //! | two records of one meeting | of one branch and kind on one day; not talks, of which there are many |
 //! | a number taken twice | by two meetings of one branch |
 //! | a dissolved branch's meeting | first written after the temporary branch was dissolved |
@@ -69,7 +70,53 @@ pub fn across(case: Case, mut subjects: Vec<Subject>) -> Vec<Conflict> {
     match case {
         Case::TransferOfSuspended => pairs(&subjects, "member", suspended),
         Case::LateMeeting => pairs(&subjects, "temporary-branch", late),
-        _ => related(case, &subjects).into_iter().map(|among| conflict(case, &among)).collect(),
+        _ => {
+            let (aliases, own): (Vec<&Subject>, Vec<&Subject>) =
+                subjects.iter().partition(|subject| !subject.text("same_as").is_empty());
+            let mut found = circles(case, &aliases);
+            found.extend(related(case, &own));
+            found.into_iter().map(|among| conflict(case, &among)).collect()
+        }
+    }
+}
+
+/// Records that are said to be each other in a circle, however long; each circle once, in the order of their
+/// ids. What only leads into one is the same as whatever the circle is settled to.
+fn circles<'a>(case: Case, aliases: &[&'a Subject]) -> Vec<Vec<&'a Subject>> {
+    let named = |subject: &Subject| {
+        let other = subject.text("same_as");
+        aliases.iter().position(|a| a.of.document.to_string() == other)
+    };
+    let next: Vec<Option<usize>> = aliases.iter().map(|subject| named(subject)).collect();
+    let mut found = Vec::new();
+    for start in 0..aliases.len() {
+        let mut circle = vec![start];
+        while let Some(at) = next[circle[circle.len() - 1]].filter(|at| *at != start) {
+            // It leads into a circle without being part of it.
+            if circle.contains(&at) {
+                circle.clear();
+                break;
+            }
+            circle.push(at);
+        }
+        let closed = circle.last().is_some_and(|last| next[*last] == Some(start));
+        // Told from where its lowest id is.
+        if closed && circle.len() > 1 && circle.iter().all(|at| *at >= start) {
+            circle.sort_unstable();
+            found.push(circle.into_iter().map(|at| aliases[at]).collect());
+        }
+    }
+    found.retain(|circle: &Vec<&Subject>| is_of(case, circle));
+    found
+}
+
+/// One unit's records are its own to settle, those of several head office's.
+fn is_of(case: Case, records: &[&Subject]) -> bool {
+    let several = records.iter().any(|r| r.of.space != records[0].of.space);
+    match case {
+        Case::SamePerson => !several,
+        Case::SamePersonElsewhere => several,
+        _ => true,
     }
 }
 
@@ -98,9 +145,9 @@ fn pairs(
 }
 
 /// Records that contradict each other, directly or through others; each at least two.
-fn related(case: Case, subjects: &[Subject]) -> Vec<Vec<&Subject>> {
+fn related<'a>(case: Case, subjects: &[&'a Subject]) -> Vec<Vec<&'a Subject>> {
     let mut parts: Vec<Vec<&Subject>> = Vec::new();
-    for subject in subjects {
+    for &subject in subjects {
         let (mut mine, others): (Vec<_>, Vec<_>) = parts
             .into_iter()
             .partition(|part| part.iter().any(|other| contradict(case, other, subject)));
@@ -120,6 +167,10 @@ fn contradict(case: Case, a: &Subject, b: &Subject) -> bool {
         Case::TwoInOffice => same("branch") && same("post") && overlap(a, b),
         Case::TwoTransfers => same("member") && same("from_unit") && at_once(a, b),
         Case::SamePerson => one_person(a, b),
+        // A record that was handed over is in two spaces, and one.
+        Case::SamePersonElsewhere => {
+            a.of.space != b.of.space && a.of.document != b.of.document && one_person(a, b)
+        }
         Case::SameMeeting => one_meeting(a, b),
         Case::SameNumber => same("branch") && plain(&a.text("number")) == plain(&b.text("number")),
         _ => false,
@@ -152,19 +203,7 @@ fn at_once(a: &Subject, b: &Subject) -> bool {
     a_from <= b_to && b_from <= a_to
 }
 
-/// Whether each is said to be the other; `None` if neither is said to be anybody.
-fn twins(a: &Subject, b: &Subject) -> Option<bool> {
-    let (of_a, of_b) = (a.text("same_as"), b.text("same_as"));
-    if of_a.is_empty() && of_b.is_empty() {
-        return None;
-    }
-    Some(of_a == b.of.document.to_string() && of_b == a.of.document.to_string())
-}
-
 fn one_person(a: &Subject, b: &Subject) -> bool {
-    if let Some(twins) = twins(a, b) {
-        return twins;
-    }
     let both = |field: &str| {
         let (x, y) = (plain(&a.text(field)), plain(&b.text(field)));
         (!x.is_empty() && !y.is_empty()).then(|| x == y)
@@ -179,17 +218,15 @@ fn one_person(a: &Subject, b: &Subject) -> bool {
 }
 
 fn one_meeting(a: &Subject, b: &Subject) -> bool {
-    twins(a, b).unwrap_or_else(|| {
-        a.text("branch") == b.text("branch")
-            && a.text("kind") == b.text("kind")
-            && day(&a.record) == day(&b.record)
-    })
+    a.text("branch") == b.text("branch")
+        && a.text("kind") == b.text("kind")
+        && day(&a.record) == day(&b.record)
 }
 
 /// The conflict among records of one kind: keeping one of them, or something for all.
 fn conflict(case: Case, among: &[&Subject]) -> Conflict {
     let by = match case {
-        Case::TwoInOffice | Case::TwoTransfers => By::HeadOffice,
+        Case::TwoInOffice | Case::TwoTransfers | Case::SamePersonElsewhere => By::HeadOffice,
         _ => By::SpaceOrHeadOffice,
     };
     let records = among.iter().map(|subject| subject.of).collect();
@@ -214,7 +251,7 @@ fn conflict(case: Case, among: &[&Subject]) -> Conflict {
     let stand = match case {
         Case::TwoInOffice => ("各自任职，并不冲突", "both hold office: there is no contradiction"),
         Case::TwoTransfers => ("两次转接均有效", "both transfers are as they should be"),
-        Case::SamePerson => ("不是同一人", "they are different people"),
+        Case::SamePerson | Case::SamePersonElsewhere => ("不是同一人", "they are different people"),
         _ => ("是两次会议", "they are different meetings"),
     };
     if among.iter().all(|subject| subject.text("same_as").is_empty()) {

@@ -7,7 +7,9 @@
 
 use super::Case;
 use crate::id::{DocId, Hash, SpaceId};
+use crate::record::course::Happened;
 use crate::record::doc::Record;
+use crate::record::workflow::SETTLE;
 use serde_json::Value;
 
 /// A clock further ahead than this is called far ahead, in milliseconds: a day, which no time zone and
@@ -62,8 +64,12 @@ struct Keys<'a> {
 
 impl Keys<'_> {
     fn add(&mut self, case: Case, anchor: bool, parts: &[&str]) {
-        // Members live with their unit, transfers and temporary branches in the federation's space.
-        let everywhere = matches!(case, Case::TransferOfSuspended | Case::LateMeeting);
+        // Members live with their unit, transfers and temporary branches in the federation's space. One who
+        // is on two rosters is found where both are read, at head office: units learn nothing of each other.
+        let everywhere = matches!(
+            case,
+            Case::TransferOfSuspended | Case::LateMeeting | Case::SamePersonElsewhere
+        );
         let space = if everywhere { [0; 16] } else { self.space.0 };
         let text = parts.join("\0");
         let hash = Hash::of("fenbu/match/1", &[&space, text.as_bytes()]);
@@ -96,7 +102,13 @@ impl Keys<'_> {
         if ["issued", "frozen", "received"].contains(&state.as_str()) {
             self.add(Case::TwoTransfers, true, &[&member, &from]);
         }
-        if ["issued", "received"].contains(&state.as_str()) {
+        // Where freezing it is already in question, or was settled, it says so by itself.
+        let course = self.record.schema().field("status").and_then(|f| self.record.course(f));
+        let weighed = course.is_some_and(|course| {
+            let settled = |s: &Happened| s.outcome.is_ok() && s.taken.op == SETTLE;
+            !course.rivals.is_empty() || course.steps.iter().any(settled)
+        });
+        if !weighed && ["issued", "received"].contains(&state.as_str()) {
             self.add(Case::TransferOfSuspended, false, &[&member]);
         }
     }
@@ -105,28 +117,32 @@ impl Keys<'_> {
         let own = self.document.to_string();
         let same_as = self.text("same_as");
         if !same_as.is_empty() {
-            self.twins(Case::SamePerson, &own, &same_as);
+            self.alias(Case::SamePerson, &own, &same_as);
+            self.alias(Case::SamePersonElsewhere, &own, &same_as);
             return;
         }
         if !["normal", "on_probation_discipline"].contains(&self.state("standing").as_str()) {
             self.add(Case::TransferOfSuspended, true, &[&own]);
         }
         let (name, number) = (plain(&self.text("name")), plain(&self.text("id_number")));
-        if !number.is_empty() {
-            self.add(Case::SamePerson, true, &["number", &number]);
-        }
-        for date in ["birth", "joined"] {
-            let on = self.text(date);
-            if !on.is_empty() {
-                self.add(Case::SamePerson, true, &[date, &name, &on]);
+        for case in [Case::SamePerson, Case::SamePersonElsewhere] {
+            if !number.is_empty() {
+                self.add(case, true, &["number", &number]);
+            }
+            for date in ["birth", "joined"] {
+                let on = self.text(date);
+                if !on.is_empty() {
+                    self.add(case, true, &[date, &name, &on]);
+                }
             }
         }
     }
 
-    /// Two that each are said to be the other.
-    fn twins(&mut self, case: Case, own: &str, other: &str) {
-        let (a, b) = if own < other { (own, other) } else { (other, own) };
-        self.add(case, true, &["twins", a, b]);
+    /// One that is said to be another: those that are said to be each other, round in a circle, share a key
+    /// with the next.
+    fn alias(&mut self, case: Case, own: &str, other: &str) {
+        self.add(case, true, &["alias", own]);
+        self.add(case, true, &["alias", other]);
     }
 
     fn temporary_branch(&mut self) {
@@ -139,7 +155,7 @@ impl Keys<'_> {
     fn meeting(&mut self) {
         let same_as = self.text("same_as");
         if !same_as.is_empty() {
-            self.twins(Case::SameMeeting, &self.document.to_string(), &same_as);
+            self.alias(Case::SameMeeting, &self.document.to_string(), &same_as);
             return;
         }
         if self.state("status") == "cancelled" {

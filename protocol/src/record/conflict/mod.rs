@@ -50,6 +50,7 @@ pub const CASES: &[Code] = &[
     code("same_meeting", "同一会议两份记录", "Two records of one meeting"),
     code("same_number", "会议编号重复", "Meeting number taken twice"),
     code("late_meeting", "临时党支部撤销后补记的会议", "Meeting of a dissolved branch"),
+    code("same_person_elsewhere", "同一人在两个单位登记", "One person in two units"),
 ];
 
 /// What is in conflict. Its number is part of conflict ids and never changes.
@@ -71,6 +72,7 @@ pub enum Case {
     SameMeeting,
     SameNumber,
     LateMeeting,
+    SamePersonElsewhere,
 }
 
 impl Case {
@@ -90,6 +92,7 @@ impl Case {
         Self::SameMeeting,
         Self::SameNumber,
         Self::LateMeeting,
+        Self::SamePersonElsewhere,
     ];
 
     /// Its code and what it is called.
@@ -132,6 +135,9 @@ impl Case {
             ),
             Self::TransferOfSuspended => {
                 ("以党籍处理为准，转接冻结", "the standing holds; the transfer is frozen")
+            }
+            Self::SamePersonElsewhere => {
+                ("两处各计一人，由局机关合并", "both count until head office merges them")
             }
             Self::SamePerson => ("两份并存，由人合并", "both stay until a person merges them"),
             Self::SameMeeting => ("两份并存，由人选定", "both stay side by side; a person picks"),

@@ -42,6 +42,8 @@ impl Record {
             return Some(match self.schema().name {
                 "post" if among("published") && among("withdrawn") => Case::PublishedWithdrawn,
                 "post" if field.name == "secrecy" || among("returned") => Case::ReviewersDisagree,
+                // The source froze it because of the member's standing while the target received it.
+                "transfer" if among("frozen") && among("received") => Case::TransferOfSuspended,
                 _ => Case::StepsApart,
             });
         }

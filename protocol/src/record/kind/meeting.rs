@@ -4,7 +4,7 @@ use crate::log::{Kind, Lane};
 use crate::record::schema::{Code, Field, Home, Merge, Schema, ValueType, code};
 use crate::record::workflow::{By, Step, Workflow};
 
-const KINDS: &[Code] = &[
+pub(super) const KINDS: &[Code] = &[
     code("general", "党员大会", "General meeting"),
     code("committee", "支委会", "Committee meeting"),
     code("group", "党小组会", "Group meeting"),
@@ -19,7 +19,7 @@ const KINDS: &[Code] = &[
     code("election", "换届选举", "Election"),
 ];
 
-const ATTENDANCE: &[Code] = &[
+pub(super) const ATTENDANCE: &[Code] = &[
     code("present", "出席", "Present"),
     code("late", "迟到", "Late"),
     code("leave", "请假", "On leave"),
@@ -89,6 +89,8 @@ const ACTION: &[Field] = &[
     Field::new("owner", Merge::Register, ValueType::Text, "责任人", "Owner"),
     Field::new("due", Merge::Register, ValueType::Date, "期限", "Due"),
     Field::new("done", Merge::Register, ValueType::Date, "完成日期", "Done"),
+    // Of a temporary branch that ends: the unit or branch that sees to it from then on.
+    Field::new("handed", Merge::Register, ValueType::Text, "移交给", "Handed to"),
 ];
 
 const FIELDS: &[Field] = &[

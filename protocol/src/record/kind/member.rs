@@ -141,6 +141,7 @@ pub(in crate::record) static SCHEMA: Schema = Schema {
         "education",
         "job",
         "groups",
+        "birth",
         "same_as",
     ],
     filters: &["branch", "stage", "standing", "same_as"],

@@ -10,6 +10,7 @@ use super::workflow::{By, Step, Workflow};
 pub(super) mod account;
 pub(super) mod activity;
 pub(super) mod adoption;
+pub(super) mod attendance_credit;
 pub(super) mod audit;
 pub(super) mod branch;
 pub(super) mod care_visit;

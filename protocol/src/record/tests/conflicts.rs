@@ -332,6 +332,58 @@ fn the_same_person_entered_twice() {
     assert_eq!(only(&subjects(&[&one, &two]), Case::SamePerson).id, conflict.id);
 }
 
+#[test]
+fn aliases_in_a_circle_of_three_are_one_conflict() {
+    let id = |n: u8| DocId([n; 16]).to_string();
+    let alias = |n: u8, of: u8| {
+        let fields = json!({"name": format!("王{n}"), "same_as": id(of)});
+        Office::new(kind("member"), HEAD, fields)
+    };
+    let (mut one, mut two, mut three) = (alias(1, 2), alias(2, 3), alias(3, 1));
+    let all = subjects(&[&one, &two, &three]);
+    let conflict = only(&all, Case::SamePerson);
+    assert_eq!(conflict.records.len(), 3);
+    assert!(
+        conflict.ways.iter().all(|way| way.code != "stand"),
+        "nobody would be left to be shown"
+    );
+    settle(&mut [&mut one, &mut two, &mut three], HEAD, &conflict, "2");
+    assert_eq!(two.record.to_json()["same_as"], Value::Null);
+    assert_eq!(one.record.to_json()["same_as"], id(2));
+    assert_eq!(three.record.to_json()["same_as"], id(2));
+    assert_eq!(found(&subjects(&[&one, &two, &three])), vec![]);
+    // A chain is no circle, whatever leads into one is not part of it.
+    let (one, two, three) = (alias(1, 2), alias(2, 1), alias(3, 1));
+    assert_eq!(only(&subjects(&[&one, &two, &three]), Case::SamePerson).records.len(), 2);
+    let (one, two, three) = (alias(1, 2), alias(2, 3), member(json!({"name": "王3"})));
+    assert_eq!(found(&subjects(&[&one, &two, &three])), vec![]);
+}
+
+#[test]
+fn one_person_on_two_units_rosters_is_head_offices_to_settle() {
+    let apart = |offices: &[&Office]| {
+        let mut subjects = subjects(offices);
+        subjects[1].of.space = SpaceId([8; 16]);
+        subjects
+    };
+    let one = member(json!({"name": "王海", "joined": "2001-07-01"}));
+    let mut two = member(json!({"name": "王海", "joined": "2001-07-01"}));
+    let conflict = only(&apart(&[&one, &two]), Case::SamePersonElsewhere);
+    assert_eq!(conflict.settled_by, By::HeadOffice);
+    assert_eq!(found(&apart(&[&one, &two])[..1]), vec![], "a unit reads its own roster alone");
+    let kept = conflict.ways.iter().find(|way| way.code == "1").unwrap();
+    assert_eq!(kept.changes.len(), 1);
+    assert_eq!(kept.changes[0].space, SpaceId([8; 16]));
+    two.writes(HEAD, kept.changes[0].fields.clone()).unwrap();
+    assert_eq!(found(&apart(&[&one, &two])), vec![]);
+    // It can be taken back, and a record that was handed over is one.
+    two.writes(HEAD, json!({"same_as": null})).unwrap();
+    assert_eq!(only(&apart(&[&one, &two]), Case::SamePersonElsewhere).id, conflict.id);
+    let mut handed = apart(&[&one, &two]);
+    handed[1].of.document = handed[0].of.document;
+    assert_eq!(found(&handed), vec![]);
+}
+
 fn meeting(kind_of: &str, start: &str, number: &str) -> Office {
     let fields = json!({"kind": kind_of, "branch": "T1", "start": start, "number": number});
     Office::new(kind("meeting"), ALICE, fields)
