@@ -261,9 +261,18 @@ fn a_node_that_stops_while_views_are_filled_goes_on_where_it_was() {
     let before = node.derived();
     let shown = || {
         let query = ListQuery { limit: 500, ..ListQuery::default() };
-        node.bench.records.shared.readers.with(|r| r.list(activity().kind, &query)).unwrap().rows.len()
+        node.bench
+            .records
+            .shared
+            .readers
+            .with(|r| r.list(activity().kind, &query))
+            .unwrap()
+            .rows
+            .len()
     };
-    node.damage("DELETE FROM view_activities; DELETE FROM view_members; UPDATE views SET complete = 0");
+    node.damage(
+        "DELETE FROM view_activities; DELETE FROM view_members; UPDATE views SET complete = 0",
+    );
     node.rebuilder().stop();
     assert!(!node.rebuilder().fill_views().unwrap(), "it does not even begin");
     assert_eq!(shown(), 0);
