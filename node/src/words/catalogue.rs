@@ -89,7 +89,6 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("only an author itself writes under its name", "只有作者本人能以自己的名义写入"),
     ("what was said there cannot be taken back", "在那里说过的不能收回"),
 
-    ("this node wrote in the place of what a peer sent", "本节点已在对方送来的条目的位置上写入"),
     // Temporary branches.
     ("there is no temporary branch '{code}'; see `fenbu temporary-branch list`", "没有临时党支部“{code}”；见 fenbu temporary-branch list"),
     ("'{code}' labels the space of something else: give the temporary branch another code", "“{code}”已是另一个数据范围的标签：请给临时党支部换一个代码"),
