@@ -20,6 +20,8 @@ pub(crate) struct Step {
     /// What `--only` takes.
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
+    /// Only where `--only` names it.
+    pub(crate) by_hand: bool,
     pub(crate) check: fn(&mut dyn Write) -> Outcome,
 }
 
@@ -43,7 +45,9 @@ pub(crate) const STEPS: &[Step] = &[
     step("clippy", "no warnings, in tests and binaries too", clippy),
     step("test", "every test of the workspace", test),
     step("doc", "documentation builds without warnings", doc),
-    step("sim", "300 seeds of the simulator hold the invariants", sim),
+    step("sim", "300 seeds hold the invariants, and planted mistakes break them", sim),
+    // Builds all of the protocol's dependencies once more, with counters in them: minutes in a cold cache.
+    Step { by_hand: true, ..step("fuzz", "by hand: every fuzz target finds nothing", fuzz) },
     step("demo", "a federation of four on this machine converges", demo),
     step("browser", "the console's stories in Chromium, before real daemons", browser),
 ];
@@ -53,7 +57,7 @@ const fn step(
     about: &'static str,
     check: fn(&mut dyn Write) -> Outcome,
 ) -> Step {
-    Step { name, about, check }
+    Step { name, about, by_hand: false, check }
 }
 
 /// The repository's root; this package lies directly below it.
@@ -138,6 +142,25 @@ fn doc(out: &mut dyn Write) -> Outcome {
 fn sim(out: &mut dyn Write) -> Outcome {
     let line =
         "cargo run --quiet --release --locked --package fenbu-tests --bin sim -- --seeds 300";
+    let outcome = command(out, &Invocation::new(line), BUILD_LIMIT);
+    if !matches!(outcome, Outcome::Passed(_)) {
+        return outcome;
+    }
+    let line =
+        "cargo run --quiet --release --locked --package fenbu-tests --bin sim -- --planted --quick";
+    command(out, &Invocation::new(line), QUICK_LIMIT)
+}
+
+/// Built apart from the workspace, and nothing but the protocol.
+fn fuzz(out: &mut dyn Write) -> Outcome {
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+    let mut version = Command::new(&compiler);
+    version.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if !version.status().is_ok_and(|status| status.success()) {
+        let why = format!("{compiler} does not run, and libFuzzer is C++: install build-essential");
+        return Outcome::Skipped(why);
+    }
+    let line = "cargo run --quiet --locked --package fenbu-ci --bin fuzz-all -- --seconds 5";
     command(out, &Invocation::new(line), BUILD_LIMIT)
 }
 

@@ -7,13 +7,12 @@ use crate::store::{
     DocumentUpdate, EntryRef, Material, Place, Reader, Refusal, StoreError, WriteBatch,
 };
 use crate::views::row_of;
-use fenbu_protocol::directory::{Directory, Standing};
+use fenbu_protocol::directory::Directory;
 use fenbu_protocol::id::{Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::limits::PENDING_PER_LOG_MAX;
-use fenbu_protocol::log::{HEADER_VERSION, Header, Opening};
-use fenbu_protocol::record::{Incoming, Outcome, Schema, materialise, rescued, schema};
-use fenbu_protocol::seal::{Keyring, Reading};
-use std::borrow::Cow;
+use fenbu_protocol::log::{Header, Opening};
+use fenbu_protocol::record::{self, Bench, Judgement, NoJudgement, Outcome, Schema, schema};
+use fenbu_protocol::seal::Keyring;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, mpsc};
 
@@ -22,6 +21,12 @@ pub(crate) struct Candidate {
     pub(crate) header: Header,
     pub(crate) author: NodeId,
     pub(crate) body: Vec<u8>,
+}
+
+impl Candidate {
+    fn seen(&self) -> record::Candidate<'_> {
+        record::Candidate { header: &self.header, author: self.author, body: &self.body }
+    }
 }
 
 /// What a round makes of one document.
@@ -92,29 +97,6 @@ pub(crate) struct Job<'a> {
     ledger: &'a Ledger,
     /// Authors who are far from every limit, and who are not.
     clear: Mutex<BTreeMap<(SpaceId, NodeId), bool>>,
-}
-
-/// Whether an entry is offered to the gate, and with which plain body.
-enum Verdict<'a> {
-    Counts(Cow<'a, [u8]>),
-    /// Only if what counts builds on it.
-    PastCut(Cow<'a, [u8]>),
-    /// Only if what somebody else wrote, and what counts, builds on it.
-    Over(Cow<'a, [u8]>),
-    Waits,
-    Refused(&'static str, String),
-}
-
-/// Entries by what becomes of them, with their plain bodies.
-#[derive(Default)]
-struct Sorted<'a> {
-    offered: Vec<(&'a Header, Cow<'a, [u8]>)>,
-    /// The authors of what is offered.
-    by: Vec<NodeId>,
-    /// Past a cut or over a limit.
-    past: Vec<(&'a Header, Cow<'a, [u8]>)>,
-    /// Who cannot save it: of what is past a cut nobody, of what is over a limit its author.
-    vain: Vec<Option<NodeId>>,
 }
 
 impl<'a> Job<'a> {
@@ -231,126 +213,46 @@ impl Job<'_> {
         let Some(schema) = schema(place.kind) else {
             // A newer node's kind: kept and relayed, and shown by a version that knows it.
             for candidate in &candidates {
-                made.wait(entry_ref(place, &candidate.header));
+                let header = &candidate.header;
+                made.wait(EntryRef { place, log: header.log, seq: header.seq });
             }
             return Ok(made);
         };
-        let mut candidates: Vec<&Candidate> = candidates.iter().collect();
-        candidates.sort_by_key(|c| (c.header.log, c.header.seq));
-        let Sorted { offered, by, past, vain } =
-            self.sorted(place, schema, &candidates, &mut made)?;
-        let mut incoming = incoming(&offered);
-        if !past.is_empty() {
-            let past = self::incoming(&past);
-            let rescued = saved(schema, (&incoming, &by), (&past, &vain));
-            for (entry, rescued) in past.into_iter().zip(rescued) {
-                match rescued {
-                    true => incoming.push(entry),
-                    // Looked at again with whatever comes: it may be rescued yet.
-                    false => made.wait(EntryRef { place, log: entry.log, seq: entry.seq }),
-                }
-            }
-        }
-        if incoming.is_empty() {
-            return Ok(made);
-        }
-        let offering = |c: &&Candidate| (c.header.log.actor(), c.author);
+        let (directory, keyring) = (self.directory, self.keyring);
+        let offering = |c: &Candidate| (c.header.log.actor(), c.author);
         let mut also: Vec<_> = candidates.iter().map(offering).collect();
+        also.sort_unstable();
         also.dedup();
         let authors = match schema.guards_contents() {
-            true => Some(self.authors.of(place.space, self.directory, self.readers, &also)?),
+            true => Some(self.authors.of(place.space, directory, self.readers, &also)?),
             false => None,
         };
-        let mut outcome = materialise(schema, authors.as_deref(), snapshot, &incoming)
-            .map_err(|why| Unmade::Damaged(place, why.to_string()))?;
-        outcome.record =
-            self.authors.name(outcome.record, place.space, self.directory, self.readers, &also)?;
-        made.take(place, schema, outcome);
+        let bench =
+            Bench { directory, keyring, space: place.space, schema, authors: authors.as_deref() };
+        let candidates: Vec<record::Candidate<'_>> =
+            candidates.iter().map(Candidate::seen).collect();
+        let hash_at = |log, seq| self.readers.with(|r| hash_at(r, log, seq));
+        let is_over = |candidate: &record::Candidate<'_>| self.is_over(place.space, candidate);
+        let judged = bench.judge(snapshot, &candidates, hash_at, is_over);
+        let mut judgement = judged.map_err(|e| match e {
+            NoJudgement::Snapshot(why) => Unmade::Damaged(place, why.to_string()),
+            NoJudgement::Store(error) => error.into(),
+        })?;
+        if let Some(outcome) = &mut judgement.outcome {
+            let record = std::mem::replace(&mut outcome.record, record::Record::new(schema));
+            let named = self.authors.name(record, place.space, directory, self.readers, &also);
+            outcome.record = named?;
+        }
+        made.take(place, schema, judgement);
         Ok(made)
     }
 
-    /// Which of the entries, by log and seq, are offered to the gate, and which perhaps; the others wait
-    /// or are refused.
-    fn sorted<'a>(
-        &self,
-        place: Place,
-        schema: &Schema,
-        candidates: &[&'a Candidate],
-        made: &mut Made,
-    ) -> Result<Sorted<'a>, StoreError> {
-        let mut sorted = Sorted::default();
-        // Later entries of a log wait behind one that waits, here as in the gate: an honest author's
-        // build on it.
-        let mut blocked: Option<LogId> = None;
-        for &candidate in candidates {
-            let entry = entry_ref(place, &candidate.header);
-            if blocked == Some(candidate.header.log) {
-                made.wait(entry);
-                continue;
-            }
-            match self.verdict(place.space, schema, candidate)? {
-                Verdict::Counts(body) => {
-                    sorted.offered.push((&candidate.header, body));
-                    sorted.by.push(candidate.author);
-                }
-                Verdict::PastCut(body) => {
-                    sorted.past.push((&candidate.header, body));
-                    sorted.vain.push(None);
-                }
-                Verdict::Over(body) => {
-                    sorted.past.push((&candidate.header, body));
-                    sorted.vain.push(Some(candidate.author));
-                }
-                Verdict::Waits => {
-                    blocked = Some(candidate.header.log);
-                    made.wait(entry);
-                }
-                Verdict::Refused(code, reason) => {
-                    made.batch.refused.push(Refusal { entry, code: code.into(), reason });
-                }
-            }
-        }
-        Ok(sorted)
-    }
-
-    /// Whether the author had the right, as far as this directory tells, and what was written.
-    fn verdict<'a>(
+    /// Whether an entry whose author had the right is beyond what one author may have.
+    fn is_over(
         &self,
         space: SpaceId,
-        schema: &Schema,
-        candidate: &'a Candidate,
-    ) -> Result<Verdict<'a>, StoreError> {
-        let header = &candidate.header;
-        let shape = &header.shape;
-        if shape.version != HEADER_VERSION || schema.genesis != shape.genesis {
-            return Ok(Verdict::Waits);
-        }
-        let hash_at = |seq| self.readers.with(|r| hash_at(r, header.log, seq));
-        let standing = self.directory.standing(&candidate.author, &space, header, hash_at)?;
-        let past = match standing {
-            Standing::Anchored => false,
-            Standing::PastCut => true,
-            Standing::Unknown => return Ok(Verdict::Waits),
-            Standing::NoRight => {
-                let epoch = header.epoch;
-                let reason = format!("its author had no right to write here at epoch {epoch}");
-                return Ok(Verdict::Refused("no-right", reason));
-            }
-        };
-        let over = !past && self.is_over(space, candidate)?;
-        Ok(match self.keyring.read(self.directory, &space, header, &candidate.body) {
-            Reading::Plain(body) if past => Verdict::PastCut(body),
-            Reading::Plain(body) if over => Verdict::Over(body),
-            Reading::Plain(body) => Verdict::Counts(body),
-            Reading::Waits => Verdict::Waits,
-            Reading::Refused(error) => Verdict::Refused(error.code(), error.to_string()),
-        })
-    }
-}
-
-impl Job<'_> {
-    /// Whether an entry whose author had the right is beyond what one author may have.
-    fn is_over(&self, space: SpaceId, candidate: &Candidate) -> Result<bool, StoreError> {
+        candidate: &record::Candidate<'_>,
+    ) -> Result<bool, StoreError> {
         let whose = (space, candidate.author);
         let known = lock(&self.clear).get(&whose).copied();
         let clear = match known {
@@ -361,31 +263,13 @@ impl Job<'_> {
         if clear {
             return Ok(false);
         }
-        let header = &candidate.header;
+        let header = candidate.header;
         let judged = self.directory.judged_at(header.epoch, header.directory);
         let Some(epoch) = judged else { return Ok(false) };
         let over =
             self.readers.with(|r| self.ledger.excess(r, self.directory, whose, header, epoch))?;
         Ok(over.is_some())
     }
-}
-
-/// Which of `past` what counts builds on; an entry is saved by nobody it is `vain` for.
-fn saved(
-    schema: &Schema,
-    (offered, by): (&[Incoming<'_>], &[NodeId]),
-    (past, vain): (&[Incoming<'_>], &[Option<NodeId>]),
-) -> Vec<bool> {
-    let mut out = vec![false; past.len()];
-    for but in vain.iter().collect::<BTreeSet<_>>() {
-        let others = offered.iter().zip(by).filter(|(_, by)| Some(**by) != *but);
-        let others: Vec<Incoming<'_>> = others.map(|(entry, _)| *entry).collect();
-        let saved = rescued(schema, &others, past);
-        for (at, saved) in saved.into_iter().enumerate().filter(|(at, _)| vain[*at] == *but) {
-            out[at] = saved;
-        }
-    }
-    out
 }
 
 /// The header hash of an entry that is held.
@@ -395,15 +279,6 @@ pub(crate) fn hash_at(
     seq: u64,
 ) -> Result<Option<Hash>, StoreError> {
     Ok(reader.entry(log, seq)?.map(|entry| entry.header.hash()))
-}
-
-fn incoming<'a>(entries: &'a [(&Header, Cow<'_, [u8]>)]) -> Vec<Incoming<'a>> {
-    let incoming = |(header, body): &'a (&Header, Cow<'_, [u8]>)| Incoming {
-        log: header.log,
-        seq: header.seq,
-        body,
-    };
-    entries.iter().map(incoming).collect()
 }
 
 /// An entry of one document.
@@ -449,18 +324,20 @@ impl Made {
         self.batch.waiting.push(entry);
     }
 
-    fn take(&mut self, place: Place, schema: &'static Schema, outcome: Outcome) {
-        for (log, seq) in &outcome.waiting {
-            self.wait(EntryRef { place, log: *log, seq: *seq });
+    fn take(&mut self, place: Place, schema: &'static Schema, judgement: Judgement) {
+        for (log, seq) in judgement.waiting {
+            self.wait(EntryRef { place, log, seq });
         }
-        for (log, seq, refusal) in &outcome.refused {
+        for (log, seq, why) in judgement.refused {
             self.batch.refused.push(Refusal {
-                entry: EntryRef { place, log: *log, seq: *seq },
-                code: refusal.code().into(),
-                reason: refusal.to_string(),
+                entry: EntryRef { place, log, seq },
+                code: why.code().into(),
+                reason: why.to_string(),
             });
         }
-        if outcome.accepted > 0 || !outcome.evicted.is_empty() {
+        if let Some(outcome) = judgement.outcome
+            && (outcome.accepted > 0 || !outcome.evicted.is_empty())
+        {
             let update = document_update(place, schema, &outcome);
             self.batch.documents.push(update);
         }
@@ -480,10 +357,6 @@ fn document_update(place: Place, schema: &'static Schema, outcome: &Outcome) -> 
         row: row_of(schema, row),
         keys: outcome.record.matches(place.space, place.document),
     }
-}
-
-fn entry_ref(place: Place, header: &Header) -> EntryRef {
-    EntryRef { place, log: header.log, seq: header.seq }
 }
 
 pub(crate) fn place_of(space: SpaceId, header: &Header) -> Place {

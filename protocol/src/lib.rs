@@ -17,6 +17,10 @@
 //! Time, randomness and limits come in as arguments, and iteration order never depends on a hash
 //! map, so the daemon and the simulator run the same code and a seed gives the same trace.
 
+// First: it has the macro the others use.
+#[macro_use]
+pub mod planted;
+
 pub mod access;
 pub mod directory;
 pub mod duty;

@@ -182,8 +182,12 @@ impl Directory {
     /// if that is no history of ours, or not yet. What was void is judged where the recovery goes
     /// back to: its author could have cited that, so it gains nothing, and honest work is not lost.
     pub fn judged_at(&self, epoch: u64, prefix: HashPrefix) -> Option<u64> {
-        if self.head_at(epoch).is_some_and(|head| head.prefix() == prefix) {
+        let same = |head: Hash| head.prefix() == prefix || planted!(HistoryUnchecked);
+        if self.head_at(epoch).is_some_and(same) {
             return Some(epoch);
+        }
+        if planted!(EpochToComeTaken) && epoch > self.epoch() {
+            return Some(self.epoch());
         }
         let recovery =
             self.landmarks.iter().rev().find(|l| l.voided.is_some() && l.epoch <= epoch)?;

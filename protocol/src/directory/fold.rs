@@ -200,10 +200,10 @@ impl Directory {
             Some(_) => admin && founded,
             None => (root || admin) && founded,
         };
-        if !allowed {
+        if !allowed && !planted!(StatementAuthorUnchecked) {
             return Err(DirectoryError::Author);
         }
-        if !signed.verify(&statement.author) {
+        if !planted!(StatementSignatureUnchecked) && !signed.verify(&statement.author) {
             return Err(DirectoryError::Signature);
         }
         Ok(())
@@ -369,8 +369,9 @@ impl Directory {
     ) -> bool {
         let Some(info) = self.nodes.get(node) else { return false };
         let Some(space) = self.spaces.get(space) else { return false };
-        info.admitted <= epoch
-            && info.revoked.as_ref().is_none_or(|r| epoch < r.epoch)
+        (info.admitted <= epoch || planted!(RightBeforeAdmission))
+            && (planted!(RevokedKeepsRight)
+                || info.revoked.as_ref().is_none_or(|r| epoch < r.epoch))
             && space.rights_at(epoch).is_some_and(|r| scope(r).includes(&info.unit))
     }
 }

@@ -37,11 +37,12 @@ impl Directory {
         let Some(epoch) = self.judged_at(header.epoch, header.directory) else {
             return Ok(Standing::Unknown);
         };
-        if !self.may_write(author, space, epoch) {
+        let asked = if planted!(RightsOfToday) { self.epoch() } else { epoch };
+        if !planted!(RightUnchecked) && !self.may_write(author, space, asked) {
             return Ok(Standing::NoRight);
         }
         Ok(match self.cut_after(author, space, &header.log, epoch, hash_at)? {
-            Some(last) if header.seq > last => Standing::PastCut,
+            Some(last) if header.seq > last && !planted!(CutIgnored) => Standing::PastCut,
             _ => Standing::Anchored,
         })
     }

@@ -92,7 +92,7 @@ impl Header {
                 &self.clock.to_be_bytes(),
                 &[s.lane.0],
                 &s.kind.0.to_be_bytes(),
-                self.document.as_bytes(),
+                if planted!(HeaderHashLeavesOut) { &[0; 16] } else { self.document.as_bytes() },
                 &s.genesis.to_be_bytes(),
                 &[s.encoding.0],
                 &s.key_epoch.to_be_bytes(),
@@ -110,5 +110,6 @@ impl Header {
 
 /// The hash of a stored body.
 pub fn body_hash(body: &[u8]) -> Hash {
+    let body = if planted!(BodyHashOfBeginning) { &body[..body.len().min(16)] } else { body };
     Hash::of("fenbu/body/1", &[body])
 }

@@ -206,7 +206,7 @@ impl Run {
         let (mut last, mut epoch, mut fresh) = (self.previous, from, 0);
         for entry in self.entries() {
             let header = &entry.header;
-            if header.epoch < epoch {
+            if header.epoch < epoch && !planted!(EpochMayFall) {
                 return Err(RunError::EpochFalls(epoch, header.epoch));
             }
             epoch = header.epoch;
@@ -223,7 +223,7 @@ impl Run {
             last = entry.hash;
         }
         // A pure duplicate that ends before what we hold proves nothing new and costs no signature.
-        if fresh > 0 && !self.checkpoint(last).verify(author) {
+        if fresh > 0 && !planted!(CheckpointUnverified) && !self.checkpoint(last).verify(author) {
             return Err(RunError::Signature);
         }
         Ok(Verified { tip, fresh })
@@ -312,7 +312,8 @@ impl Run {
         out.bytes.extend_from_slice(&self.bytes[self.entries_at..]);
         out.bytes.extend_from_slice(&next.bytes[next.entries_at..]);
         out.count = self.count + next.count;
-        Some(out.finish(next.signature))
+        let early = planted!(JoinKeepsFirstSignature);
+        Some(out.finish(if early { self.signature } else { next.signature }))
     }
 }
 

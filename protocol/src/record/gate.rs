@@ -135,13 +135,13 @@ pub fn inspect(schema: &Schema, actor: [u8; 16], body: &[u8]) -> Result<Inspecte
         return Err(Refusal::Size(body.len()));
     }
     let chunk = Chunk::parse(body)?;
-    if chunk.actor != actor || actor == ACTOR {
+    if (chunk.actor != actor && !planted!(ActorUnchecked)) || actor == ACTOR {
         return Err(Refusal::Actor);
     }
     if chunk.message.len() > CHANGE_MESSAGE_BYTES_MAX {
         return Err(Refusal::Message(chunk.message.len()));
     }
-    if chunk.dependencies().len() == 0 {
+    if chunk.dependencies().len() == 0 && !planted!(GenesisUnchecked) {
         return Err(Refusal::Genesis);
     }
     let in_range = |n: u64| (1..=OP_COUNTER_MAX).contains(&n);

@@ -250,7 +250,9 @@ impl<'a, 'd> Sorting<'a, 'd> {
                 }
             }
         }
-        self.waiting.extend(queues.into_iter().flatten().map(|(e, _)| (e.log, e.seq)));
+        if !planted!(WaitingDropped) {
+            self.waiting.extend(queues.into_iter().flatten().map(|(e, _)| (e.log, e.seq)));
+        }
     }
 
     /// The dependencies' places, if all are here.
@@ -282,13 +284,14 @@ impl<'a, 'd> Sorting<'a, 'd> {
         let (clock, max_op) = self.past.below(deps);
         let actor = self.past.actor(inspected.actor);
         let expected = clock.get(actor).copied().unwrap_or(0) + 1;
-        if inspected.seq != expected {
+        if inspected.seq != expected && !planted!(SequenceUnchecked) {
             return Err(Refusal::Sequence { expected, found: inspected.seq });
         }
-        if inspected.start_op != max_op + 1 {
+        if inspected.start_op != max_op + 1 && !planted!(StartOpUnchecked) {
             return Err(Refusal::StartOp { expected: max_op + 1, found: inspected.start_op });
         }
-        for r in &inspected.references {
+        let checked = if planted!(ReferencesUnchecked) { &[][..] } else { &inspected.references };
+        for r in checked {
             let dangling = Refusal::Reference { index: r.index as u64 };
             let node = self.past.find(&clock, r.actor, r.counter).ok_or(dangling.clone())?;
             let (hash, start) = (self.past.nodes[node].hash, self.past.nodes[node].start_op);
@@ -298,7 +301,8 @@ impl<'a, 'd> Sorting<'a, 'd> {
                 return Err(dangling);
             }
         }
-        if self.past.by_actor[actor].len() as u64 >= inspected.seq {
+        let taken = self.past.by_actor[actor].len() as u64 >= inspected.seq;
+        if taken && !planted!(TakenUnchecked) {
             return Err(Refusal::Taken(inspected.seq));
         }
         match self.authors {

@@ -4,7 +4,8 @@
 //! [`Record`] is a document seen through one; [`Edits`] checks what a person changes, and
 //! [`Record::edit`] turns it into exactly one change, whose bytes are an entry's body. On the way
 //! in, a body passes the gate: [`inspect`] judges it by itself, [`materialise`] by its causal past,
-//! and only then is it Automerge's.
+//! and only then is it Automerge's. A [`Bench`] asks first who may write ([`crate::directory`]) and what
+//! can be read ([`crate::seal`]).
 //!
 //! | file | noun |
 //! |---|---|
@@ -21,10 +22,11 @@
 //! | `bounds` | what a temporary branch has not |
 //! | `amend` | writing anew what no longer counts |
 //! | `column`, `chunk`, `gate`, `past`, `materialise`, `assemble`, `replay`, `rescue` | what a stranger's change must survive |
+//! | `judge` | which entries are offered at all: rights, keys, and who waits |
 //! | `writers` | whose contents are whose, on every node |
 //!
-//! This module knows no network, no disk and no clock, and not who may write a space: times, accounts
-//! and the units behind actors come in as arguments, rights are [`crate::directory`]'s.
+//! This module knows no network, no disk and no clock: times, accounts and the units behind actors come
+//! in as arguments.
 
 /// Names which documents the entries of a log make. Raised by every version that makes others of the
 /// same entries: by a kind, an encoding or a rule of the gate more. Nodes that go by different rules
@@ -46,6 +48,7 @@ mod encode;
 mod gate;
 mod genesis;
 mod history;
+mod judge;
 mod kind;
 mod materialise;
 mod past;
@@ -72,6 +75,7 @@ pub use edits::{EDIT_BYTES_MAX, EditError, Edits};
 pub(crate) use edits::{days_of, instant_ms_of};
 pub use gate::{Inspected, KEY_BYTES_MAX, Refusal, inspect};
 pub use history::HistoryItem;
+pub use judge::{Bench, Candidate, Judgement, NoJudgement, Objection};
 pub use materialise::{Incoming, Outcome, materialise};
 pub use publication::Publication;
 pub use rescue::rescued;

@@ -66,7 +66,9 @@ pub fn rotation(directory: &Directory, keyring: &Keyring, space: &Space) -> Opti
         return Some(Rotation::First);
     }
     let left = |node: &&NodeId| !directory.may_read(node, &space.id);
-    if let Some(node) = space.wrapped_for(latest).find(left) {
+    if !planted!(KeyNotRotated)
+        && let Some(node) = space.wrapped_for(latest).find(left)
+    {
         return Some(Rotation::ReaderLeft(*node));
     }
     if keyring.key(space, latest).is_some() {

@@ -58,7 +58,7 @@ impl Engine {
         let serving = session.serving.keys().any(|(_, l)| *l == log);
         wants
             && !serving
-            && has >= run.first() - 1
+            && (has >= run.first() - 1 || planted!(PushesBlindly))
             && has < run.last()
             && session.outbox_bytes < OUTBOX_BYTES_MAX
     }
@@ -100,7 +100,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&link) else { return Vec::new() };
         session.have_at = None;
         let news = std::mem::take(&mut session.news);
-        if !session.is_live() {
+        if !session.is_live() || planted!(NoNews) {
             return Vec::new();
         }
         let mut spaces: Vec<SpacePositions> = Vec::new();

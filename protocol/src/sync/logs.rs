@@ -177,6 +177,10 @@ impl Engine {
             return;
         }
         let log = run.log();
+        // Said of a log by one who need not have it: what is refused for it must not stick to the log.
+        if run.opening().is_some_and(|opening| opening.log() != log) {
+            return self.violation(link, log, &RunError::OpeningInvalid);
+        }
         let (space, author) = match self.place(&run) {
             Ok(place) => place,
             Err(Misplaced::Unknown) => return self.came_early(link, &run),
@@ -214,11 +218,13 @@ impl Engine {
                 self.heard_of(peer, space, log, to);
             }
             Err(RunError::Fork(_)) => self.compare(link, run),
-            Err(error) => {
-                let reason = format!("batch of log {}: {error}", log.short());
-                self.close(link, super::Close::Violation, reason);
-            }
+            Err(error) => self.violation(link, log, &error),
         }
+    }
+
+    fn violation(&mut self, link: LinkId, log: LogId, error: &RunError) {
+        let reason = format!("batch of log {}: {error}", log.short());
+        self.close(link, super::Close::Violation, reason);
     }
 
     /// The space and author of a run: of a log we hold, or as its opening says, if the directory
@@ -233,9 +239,6 @@ impl Engine {
             // Detached, as a later batch of a log whose beginning was refused is.
             return space.map(|space| (space, NodeId([0; 32]))).ok_or(Misplaced::Unknown);
         };
-        if opening.log() != run.log() {
-            return refused("its opening names another log");
-        }
         if self.directory.node(&opening.node).is_none() {
             return refused("its author is not in this node's directory yet");
         }
@@ -298,6 +301,9 @@ impl Engine {
     fn accept(&mut self, link: LinkId, space: SpaceId, run: Run, tip: Tip) {
         let bytes = run.as_bytes().len();
         let ticket = self.carry(link, run.clone(), bytes, tip, false);
+        if planted!(SentBeforeStored) {
+            self.grew(run.log(), &run, Some(link));
+        }
         self.output(Output::Persist { ticket, item: Item::Run { space, run, tip } });
     }
 
@@ -331,7 +337,9 @@ impl Engine {
         self.storage_refusals = 0;
         let Some(done) = self.in_flight.remove(&ticket) else { return };
         self.unpersisted_bytes -= done.bytes;
-        self.logs.set_durable(done.log, done.tip);
+        let early = planted!(StoredTooSoon);
+        let tip = if early { self.logs.received(&done.log) } else { done.tip };
+        self.logs.set_durable(done.log, tip);
         if done.instead {
             self.went_over(done.log);
         }
@@ -349,7 +357,9 @@ impl Engine {
         self.directory_waiting.splice(0..0, statements.into_values());
         self.in_flight.clear();
         self.unpersisted_bytes = 0;
-        self.logs.forget_unpersisted();
+        if !planted!(RefusalForgotten) {
+            self.logs.forget_unpersisted();
+        }
         self.search_again();
         // A disk that goes on refusing is asked less and less: each time costs peers what they send.
         let wait = self.settings.storage_retry_ms << self.storage_refusals.min(STORAGE_DOUBLINGS);
@@ -360,7 +370,7 @@ impl Engine {
     }
 
     pub(super) fn retry_storage(&mut self) {
-        if self.storage_retry_at.is_some_and(|at| at <= self.now) {
+        if self.storage_retry_at.is_some_and(|at| at <= self.now && !planted!(NoRetry)) {
             self.storage_retry_at = None;
             self.persist_waiting();
         }

@@ -71,6 +71,9 @@ impl Engine {
     }
 
     pub(super) fn persist_directory(&mut self, item: Item) {
+        if planted!(StatementsNotStored) {
+            return;
+        }
         self.directory_waiting.push(item);
         if self.storage_retry_at.is_none() {
             self.persist_waiting();
@@ -137,7 +140,9 @@ impl Engine {
     fn directory_changed(&mut self) {
         self.output(Output::DirectoryChanged);
         self.states_changed();
-        self.refused.clear();
+        if !planted!(RefusedForGood) {
+            self.refused.clear();
+        }
         self.place_early();
         self.want_everything();
         let links: Vec<LinkId> = self.sessions.keys().copied().collect();
@@ -157,7 +162,9 @@ impl Engine {
                     self.close(link, Close::Unknown, reason.into());
                 }
                 Phase::Live => {
-                    self.send_statements(link);
+                    if !planted!(StatementsNotRelayed) {
+                        self.send_statements(link);
+                    }
                     self.tell_all(link);
                 }
                 // Another link brought the statements that admit it; its Hello is still to come.

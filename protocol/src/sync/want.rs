@@ -236,7 +236,7 @@ impl Engine {
             .wanted
             .iter()
             .filter_map(|(log, w)| w.ask.map(|ask| (*log, ask)))
-            .filter(|(_, ask)| ask.moved_at + stall <= now)
+            .filter(|(_, ask)| ask.moved_at + stall <= now && !planted!(NeverMoves))
             .map(|(log, ask)| (log, ask.link))
             .collect();
         for (log, link) in stalled {
@@ -319,7 +319,8 @@ impl Engine {
         session.push.insert(range.log, true);
         let to = range.to.min(newest);
         session.pushed.insert(range.log, to);
-        session.serving.insert((lane, range.log), Serving { next: range.from, to });
+        let next = range.from + u64::from(planted!(ServesOneLate) && range.from < to);
+        session.serving.insert((lane, range.log), Serving { next, to });
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! `cargo sim`: runs seeds of the simulator and says which broke a promise.
 
 use clap::Parser;
-use fenbu_tests::sim::{self, Markers, Options, Outcome, TAIL_LINES};
+use fenbu_protocol::planted::Bug;
+use fenbu_tests::sim::{self, Found, Markers, Options, Outcome, SEEDS_MAX, TAIL_LINES};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -19,9 +20,21 @@ struct Arguments {
     /// Nodes in each federation; drawn from the seed if not given.
     #[arg(long, value_parser = clap::value_parser!(u16).range(2..=64))]
     nodes: Option<u16>,
+    /// Nodes beside these that have valid keys and mean harm; drawn from the seed if not given.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(0..=16))]
+    adversaries: Option<u16>,
     /// Print every event and the hash over all of them.
     #[arg(long)]
     trace: bool,
+    /// Plant mistakes into the protocol, one at a time, and count the seeds until each is found.
+    #[arg(long)]
+    planted: bool,
+    /// With `--planted`: this one alone.
+    #[arg(long, requires = "planted")]
+    bug: Option<String>,
+    /// With `--planted`: only those that are found at once.
+    #[arg(long, requires = "planted")]
+    quick: bool,
     /// Seeds run at a time.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: u16,
@@ -38,6 +51,9 @@ struct Totals {
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.planted {
+        return find_planted(&arguments);
+    }
     let next = AtomicU64::new(0);
     let totals = Mutex::new(Totals::default());
     let threads = if arguments.trace { 1 } else { arguments.threads };
@@ -67,12 +83,46 @@ fn main() -> ExitCode {
     if totals.broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn find_planted(arguments: &Arguments) -> ExitCode {
+    // Some break a node so that it panics, which is to find it.
+    std::panic::set_hook(Box::new(|_| {}));
+    let named = |bug: &&Bug| arguments.bug.as_ref().is_none_or(|name| *name == format!("{bug:?}"));
+    let planted = if arguments.quick { sim::QUICK } else { Bug::ALL };
+    let bugs: Vec<Bug> = planted.iter().filter(named).copied().collect();
+    let (next, missed) = (AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.threads {
+            scope.spawn(|| {
+                while let Some(bug) = bugs.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                    let name = format!("{bug:?}");
+                    match sim::find(*bug, arguments.seed) {
+                        Some(Found { seeds, broken, .. }) => {
+                            let what: String = broken.what.chars().take(100).collect();
+                            println!("{name:28} {seeds:4} seeds: {} {what}", broken.invariant);
+                        }
+                        None => {
+                            missed.fetch_add(1, Ordering::Relaxed);
+                            println!("{name:28} NOT FOUND in {SEEDS_MAX} seeds");
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let missed = missed.into_inner();
+    println!("{} planted, {missed} not found", bugs.len());
+    if missed == 0 && !bugs.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 /// Runs a seed; a broken one a second time, for its trace.
 fn run(arguments: &Arguments, seed: u64) -> Outcome {
     let nodes = arguments.nodes.map(usize::from);
-    let outcome = sim::run(seed, &Options { nodes, trace: arguments.trace });
+    let adversaries = arguments.adversaries.map(usize::from);
+    let options = Options { nodes, adversaries, trace: arguments.trace };
+    let outcome = sim::run(seed, &options);
     if outcome.broken.is_some() && !arguments.trace {
-        return sim::run(seed, &Options { nodes, trace: true });
+        return sim::run(seed, &Options { trace: true, ..options });
     }
     outcome
 }
@@ -90,8 +140,10 @@ fn report(arguments: &Arguments, outcome: &Outcome) {
             "seed {} broke {} at {} ms: {}",
             outcome.seed, broken.invariant, broken.at_ms, broken.what
         );
-        let nodes = arguments.nodes.map(|n| format!(" --nodes {n}")).unwrap_or_default();
-        println!("replay: cargo sim -- --seeds 1 --seed {}{nodes} --trace", outcome.seed);
+        let flag = |name, value: Option<u16>| value.map(|n| format!(" --{name} {n}"));
+        let flags = [flag("nodes", arguments.nodes), flag("adversaries", arguments.adversaries)];
+        let flags: String = flags.into_iter().flatten().collect();
+        println!("replay: cargo sim -- --seeds 1 --seed {}{flags} --trace", outcome.seed);
     }
     if arguments.trace {
         println!(

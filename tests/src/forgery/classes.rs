@@ -1,7 +1,11 @@
-//! The twenty classes.
+//! The classes.
 
+use super::cuts::{
+    after_revocation, back_dated, other_history, past_cut, rescued, rescued_by_nobody, unrevoked,
+    within_cut,
+};
 use super::world::{ALICE, Dice, EVE, Pen, alices, directory, key, space, topic};
-use super::{Case, bodies};
+use super::{Case, Decided, bodies};
 use automerge::legacy::{ElementId, Key, OpId};
 use automerge::{ActorId, ChangeHash};
 use fenbu_protocol::directory::space_id;
@@ -19,7 +23,7 @@ const DOCUMENT_AT: usize = ENTRIES_AT + 1 + 11 + 16 + 8;
 const BODY_AT: usize = DOCUMENT_AT + 16 + 4;
 
 macro_rules! classes {
-    ($($(#[doc = $doc:literal])* $name:ident => $forge:ident / $control:ident;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident => $forge:ident / $control:ident, $decided:ident;)*) => {
         /// Ways to forge an entry.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Class {
@@ -28,6 +32,11 @@ macro_rules! classes {
 
         impl Class {
             pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// What finds it out.
+            pub fn decided(self) -> Decided {
+                match self { $(Self::$name => Decided::$decided,)* }
+            }
 
             /// A forgery of this class.
             pub fn forged(self, dice: &mut Dice) -> Case {
@@ -44,45 +53,55 @@ macro_rules! classes {
 
 classes! {
     /// A log said to be Alice's, signed by the third peer that delivers it.
-    ForgedAuthor => forged_author / one_entry;
+    ForgedAuthor => forged_author / one_entry, BySignature;
     /// An entry of Alice's once more, at the next seq, chained properly.
-    ReplayedAtSeq => replayed_at_seq / two_runs;
+    ReplayedAtSeq => replayed_at_seq / two_runs, BySignature;
     /// Alice's body, signed by Eve in a log of her own.
-    ReplayedInLog => replayed_in_log / one_entry;
+    ReplayedInLog => replayed_in_log / one_entry, Statically;
     /// Alice's run with another space in its opening, and the log id that follows from it.
-    ReplayedInSpace => replayed_in_space / one_entry;
+    ReplayedInSpace => replayed_in_space / one_entry, BySignature;
     /// Alice's run with another document in its header.
-    ReplayedInDocument => replayed_in_document / one_entry;
+    ReplayedInDocument => replayed_in_document / one_entry, BySignature;
     /// A run of Alice's own that belongs to another federation.
-    ReplayedInFederation => replayed_in_federation / one_entry;
+    ReplayedInFederation => replayed_in_federation / one_entry, Statically;
     /// A run under the checkpoint of another log of the same author.
-    ForeignCheckpoint => foreign_checkpoint / one_entry;
+    ForeignCheckpoint => foreign_checkpoint / one_entry, BySignature;
     /// Eve's log, with an opening in her name that another key signed.
-    ForeignOpening => foreign_opening / eves_entry;
+    ForeignOpening => foreign_opening / eves_entry, BySignature;
     /// One bit of one field of the run's head or of a header altered.
-    HeaderAltered => header_altered / one_entry;
+    HeaderAltered => header_altered / one_entry, BySignature;
     /// Two bodies of one run exchanged.
-    BodiesSwapped => bodies_swapped / two_documents;
+    BodiesSwapped => bodies_swapped / two_documents, BySignature;
     /// One bit of a body altered.
-    BodyAltered => body_altered / one_entry;
+    BodyAltered => body_altered / one_entry, BySignature;
     /// A new change under Alice's actor, in Eve's log.
-    ForeignActor => foreign_actor / eves_entry;
+    ForeignActor => foreign_actor / eves_entry, Statically;
     /// Two changes with one (actor, sequence): the first in the log stands.
-    SeqReused => seq_reused / two_runs;
+    SeqReused => seq_reused / two_runs, ByTrial;
     /// Operation counters that do not begin where the past ends.
-    StartOpJumps => start_op_jumps / eves_entry;
+    StartOpJumps => start_op_jumps / eves_entry, ByTrial;
     /// An operation that refers to one outside the change's past.
-    DanglingReference => dangling_reference / eves_entry;
+    DanglingReference => dangling_reference / eves_entry, ByTrial;
     /// A topic built on the genesis change of another kind, or said to have another genesis.
-    GenesisMismatch => genesis_mismatch / eves_entry;
+    GenesisMismatch => genesis_mismatch / eves_entry, ByTrial;
     /// A valid meaning in a spelling no encoder writes.
-    NonCanonical => non_canonical / canonical;
+    NonCanonical => non_canonical / canonical, Statically;
     /// The cited epoch falls within a run.
-    EpochFalls => epoch_falls / two_documents;
+    EpochFalls => epoch_falls / two_documents, Statically;
     /// An epoch is cited that the directory has not reached.
-    EpochToCome => epoch_to_come / eves_entry;
+    EpochToCome => epoch_to_come / eves_entry, Statically;
     /// Signed and sound in all else, in a space its author may not write.
-    NoRight => no_right / alices_entry;
+    NoRight => no_right / alices_entry, Statically;
+    /// Past the cut of a right that was taken.
+    PastCut => past_cut / within_cut, Statically;
+    /// Within a cut that names another history of the log.
+    OtherHistory => other_history / within_cut, Statically;
+    /// A log begun after its author was revoked, citing the epoch before.
+    BackDated => back_dated / unrevoked, Statically;
+    /// Cites the epoch that revoked its author.
+    AfterRevocation => after_revocation / unrevoked, Statically;
+    /// Past a cut, and built on by what does not count.
+    RescuedByNobody => rescued_by_nobody / rescued, Statically;
 }
 
 fn honest(pen: &Pen, dice: &mut Dice) -> Vec<u8> {
@@ -99,7 +118,7 @@ fn started(who: u8, space: SpaceId, dice: &mut Dice) -> (Pen, Vec<u8>) {
 }
 
 fn one(bytes: Vec<u8>, honest: usize) -> Case {
-    Case { batches: vec![bytes], honest }
+    Case { said: Vec::new(), batches: vec![bytes], honest }
 }
 
 /// The one body, in a log of Eve's that is right in all else.
@@ -134,7 +153,7 @@ fn two_runs(dice: &mut Dice) -> Case {
     let first = bodies::edit(&mut record, pen.actor(), &fields);
     let second = bodies::edit(&mut record, pen.actor(), &json!({ "column": "style" }));
     let batches = [first, second].map(|body| pen.put(document, &body).bytes());
-    Case { batches: batches.into(), honest: 2 }
+    Case { said: Vec::new(), batches: batches.into(), honest: 2 }
 }
 
 fn canonical(dice: &mut Dice) -> Case {
@@ -165,7 +184,7 @@ fn replayed_at_seq(dice: &mut Dice) -> Case {
     let mut third = second.clone();
     third[32..40].copy_from_slice(&3_u64.to_be_bytes());
     third[40..72].copy_from_slice(&pen.author.tip().hash.0);
-    Case { batches: vec![first, second, third], honest: 2 }
+    Case { said: Vec::new(), batches: vec![first, second, third], honest: 2 }
 }
 
 fn replayed_in_log(dice: &mut Dice) -> Case {
@@ -255,7 +274,7 @@ fn seq_reused(dice: &mut Dice) -> Case {
         let body = honest(&pen, dice);
         pen.put(document, &body).bytes()
     });
-    Case { batches: batches.into(), honest: 1 }
+    Case { said: Vec::new(), batches: batches.into(), honest: 1 }
 }
 
 fn start_op_jumps(dice: &mut Dice) -> Case {
@@ -345,7 +364,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_twenty() {
-        assert_eq!(Class::ALL.len(), 20);
+    fn there_are_twenty_five() {
+        assert_eq!(Class::ALL.len(), 25);
     }
 }

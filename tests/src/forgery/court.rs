@@ -1,11 +1,11 @@
 //! A node without a network or a disk: what would count of what it is sent?
 
 use super::world::{EVE, JUDGE, directory, id};
-use fenbu_protocol::directory::{Directory, Standing};
-use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{HEADER_VERSION, Header, Kind, Opening, Run};
-use fenbu_protocol::record::{Incoming, materialise, schema};
-use fenbu_protocol::seal::{Keyring, Reading};
+use fenbu_protocol::directory::{Directory, Signed};
+use fenbu_protocol::id::{DocId, Hash, LogId, SpaceId};
+use fenbu_protocol::log::{Entry, Kind, Opening, Run};
+use fenbu_protocol::record::{Bench, Candidate, schema};
+use fenbu_protocol::seal::Keyring;
 use fenbu_protocol::sync::{Engine, Input, Item, LinkId, Output, Settings};
 use fenbu_protocol::wire::{Hello, Message, WIRE_VERSION};
 use std::collections::BTreeMap;
@@ -22,15 +22,16 @@ pub struct Court {
     openings: BTreeMap<LogId, Opening>,
 }
 
-impl Default for Court {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Court {
-    pub fn new() -> Self {
-        let directory = directory().clone();
+    /// A node that knows the directory, and what was said beyond it.
+    ///
+    /// # Panics
+    /// If that cannot be said.
+    pub fn new(said: &[Signed]) -> Self {
+        let mut directory = directory().clone();
+        for said in said {
+            directory.apply(said.clone()).expect("the admin's next statement");
+        }
         let engine = Engine::new(0, 1, id(JUDGE), Settings::default(), directory, [], []);
         Self { engine, now: 0, link: None, links: 0, stored: Vec::new(), openings: BTreeMap::new() }
     }
@@ -57,14 +58,14 @@ impl Court {
         let link = LinkId(self.links);
         self.link = Some(link);
         self.handle(Input::LinkUp { link, peer: id(EVE), dialed: false });
-        let directory = directory();
+        let directory: &Directory = self.engine.directory();
         let hello = Hello {
             version_min: WIRE_VERSION,
             version_max: WIRE_VERSION,
             federation: directory.federation(),
             epoch: directory.epoch(),
             directory: directory.head(),
-            digest: fenbu_protocol::id::Hash([1; 32]),
+            digest: Hash([1; 32]),
             agent: "eve".into(),
             state: None,
         };
@@ -92,37 +93,34 @@ impl Court {
         }
     }
 
-    /// Of what was stored: rights by the directory, then the gate.
+    /// How many of the entries stored count, as the daemon judges.
     fn counts(&self) -> usize {
-        let (directory, keyring) = (directory(), Keyring::default());
-        let mut documents: BTreeMap<(SpaceId, DocId, Kind), Vec<Incoming<'_>>> = BTreeMap::new();
+        let (directory, keyring) = (self.engine.directory(), Keyring::default());
+        let mut documents: BTreeMap<(SpaceId, DocId, Kind), Vec<Entry<'_>>> = BTreeMap::new();
+        let mut hashes: BTreeMap<(LogId, u64), Hash> = BTreeMap::new();
         for (space, run) in &self.stored {
             for entry in run.entries() {
-                let (header, Some(body)) = (entry.header, entry.body) else { continue };
-                let known = schema(header.shape.kind)
-                    .is_some_and(|schema| schema.genesis == header.shape.genesis);
-                let author = self.openings.get(&header.log).map(|opening| opening.node);
-                let counts = known
-                    && header.shape.version == HEADER_VERSION
-                    && author.is_some_and(|author| anchored(directory, &author, space, &header))
-                    && matches!(keyring.read(directory, space, &header, body), Reading::Plain(_));
-                if counts {
-                    let place = (*space, header.document, header.shape.kind);
-                    let entry = Incoming { log: header.log, seq: header.seq, body };
-                    documents.entry(place).or_default().push(entry);
-                }
+                let header = &entry.header;
+                hashes.insert((header.log, header.seq), entry.hash);
+                let place = (*space, header.document, header.shape.kind);
+                documents.entry(place).or_default().push(entry);
             }
         }
-        let accepted = documents.into_iter().map(|((_, _, kind), entries)| {
-            let schema = schema(kind).expect("known above");
-            materialise(schema, None, None, &entries).expect("there is no snapshot").accepted
+        let hash_at = |log, seq| Ok::<_, Infallible>(hashes.get(&(log, seq)).copied());
+        let accepted = documents.into_iter().filter_map(|((space, _, kind), entries)| {
+            let bench =
+                Bench { directory, keyring: &keyring, space, schema: schema(kind)?, authors: None };
+            let candidates: Vec<_> = entries.iter().filter_map(|e| self.candidate(e)).collect();
+            let judged = bench
+                .judge(None, &candidates, hash_at, |_| Ok(false))
+                .expect("there is no snapshot");
+            Some(judged.outcome?.accepted)
         });
         accepted.sum()
     }
-}
 
-fn anchored(directory: &Directory, author: &NodeId, space: &SpaceId, header: &Header) -> bool {
-    // No right has been taken in this world, so nobody asks.
-    let hash_at = |_| Ok::<_, Infallible>(None);
-    directory.standing(author, space, header, hash_at) == Ok(Standing::Anchored)
+    fn candidate<'a>(&self, entry: &'a Entry<'a>) -> Option<Candidate<'a>> {
+        let author = self.openings.get(&entry.header.log)?.node;
+        Some(Candidate { header: &entry.header, author, body: entry.body? })
+    }
 }

@@ -5,12 +5,14 @@ use super::disk::Done;
 use super::node::Node;
 use super::world::{Event, World};
 use super::writes::{EPOCH_MS, Entries};
-use fenbu_node::store::{LostBranch, Pending, Place, Switching, WriteBatch, parting};
+use fenbu_node::store::{
+    EntryRef, LostBranch, Pending, Place, Refusal, Switching, WriteBatch, parting,
+};
 use fenbu_node::views::update_of;
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
 use fenbu_protocol::limits::RUN_BYTES_MAX;
 use fenbu_protocol::log::{Author, Opening, Parting, Run};
-use fenbu_protocol::record::{self, Amendment, EditError, Incoming, Record, change_hash};
+use fenbu_protocol::record::{self, Amendment, EditError, Record, change_hash};
 use fenbu_protocol::sync::{Input, LinkId, Switch, Ticket};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -210,10 +212,8 @@ impl Node {
             for (header, body) in &entries {
                 let kind = header.shape.kind;
                 let place = Place { document: header.document, space: branch.space, kind };
-                let one: Entries<'_> = vec![(*header, body.clone())];
-                let (opened, _) = self.open(branch.space, &one)?;
-                let changes = opened.iter().filter_map(|(_, _, body)| change_hash(body));
-                lost.entry(place).or_default().extend(changes);
+                let change = self.plain(&branch.space, header, body).and_then(|b| change_hash(&b));
+                lost.entry(place).or_default().extend(change);
             }
         }
         for (place, changes) in lost {
@@ -255,18 +255,20 @@ impl Node {
                 from = run.last() + 1;
             }
         }
-        let (opened, locked) = self.open(place.space, &entries)?;
-        let incoming: Vec<_> =
-            opened.iter().map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body }).collect();
-        let outcome =
-            record::materialise(schema, None, None, &incoming).map_err(|e| e.to_string())?;
-        let waiting = outcome.waiting.iter().chain(&locked);
-        batch.waiting.extend(waiting.map(|(log, seq)| fenbu_node::store::EntryRef {
+        let judged = self.judge(place, None, &entries)?;
+        batch.waiting.extend(judged.waiting.iter().map(|(log, seq)| EntryRef {
             place,
             log: *log,
             seq: *seq,
         }));
-        if outcome.accepted > 0 {
+        batch.refused.extend(judged.refused.iter().map(|(log, seq, why)| Refusal {
+            entry: EntryRef { place, log: *log, seq: *seq },
+            code: why.code().into(),
+            reason: why.to_string(),
+        }));
+        if let Some(outcome) = judged.outcome
+            && outcome.accepted > 0
+        {
             let snapshot = outcome.snapshot;
             batch.documents.push(update_of(place.space, place.document, &outcome.record, snapshot));
         }

@@ -3,7 +3,7 @@
 use super::copies::Comparing;
 use super::disk::Job;
 use super::faults::Fault;
-use super::invariants;
+use super::invariants::{self, Breach};
 use super::network::other;
 use super::world::{Event, World};
 use fenbu_protocol::log::Lane;
@@ -24,14 +24,37 @@ impl World {
         let Some(engine) = &mut self.nodes[node].engine else { return };
         engine.handle(now, input);
         while let Some(output) = self.nodes[node].engine.as_mut().and_then(|e| e.poll_output()) {
-            let mine = self.nodes[node].id;
-            let changed = self.restored.contains(&node)
-                || self.nodes.iter().filter(|n| n.id == mine).count() > 1;
-            let result = invariants::honest(&output, &self.ledger.twice, changed);
-            self.check(result);
+            if !self.is_adversary(node) {
+                let result = self.is_honest(node, &output);
+                self.check(result);
+            }
             self.perform(node, sender, output);
         }
         self.plan_tick(node);
+    }
+
+    /// What an honest node says of others is true.
+    fn is_honest(&mut self, node: usize, output: &Output) -> Result<(), Breach> {
+        match output {
+            // Whoever means harm may be blamed for it.
+            Output::Close { link, code: Close::Violation, reason }
+                if self.is_to_adversary(*link) =>
+            {
+                self.markers.adversary_blamed += 1;
+                self.markers.forged_statement_refused += u64::from(reason.starts_with("directory"));
+                Ok(())
+            }
+            _ => {
+                let mine = self.nodes[node].id;
+                let changed = self.restored.contains(&node)
+                    || self.nodes.iter().filter(|n| n.id == mine).count() > 1;
+                invariants::honest(output, &self.ledger.twice, changed)
+            }
+        }
+    }
+
+    fn is_to_adversary(&self, link: LinkId) -> bool {
+        self.network.end(other(link)).is_some_and(|end| self.is_adversary(end.node))
     }
 
     fn plan_tick(&mut self, node: usize) {
@@ -87,6 +110,10 @@ impl World {
                 self.nodes[node].disk.acknowledgements.push((peer, log, seq));
             }
             Output::DirectoryChanged => {
+                let known = self.nodes[node].directory().map(|d| (d.epoch(), d.head()));
+                if known.is_some_and(|(epoch, head)| !self.oracle.is_head(epoch, &head)) {
+                    self.breach(("I4", format!("node {node} goes by statements nobody may make")));
+                }
                 // A space may have become readable whose entries are here already.
                 self.nodes[node].disk.behind = true;
                 self.nodes[node].learn_keys();
@@ -142,6 +169,7 @@ impl World {
         let message = match known {
             Some((_, _, message)) => message,
             None => match Message::from_frame(&frame) {
+                Ok(message) if self.is_adversary(node) => message,
                 Ok(message) => {
                     let result = self.ledger.claims(&self.nodes[node].disk, &message);
                     self.check(result);
@@ -150,6 +178,9 @@ impl World {
                 Err(error) => return self.breach(("honest", format!("sent {error}"))),
             },
         };
+        if self.is_adversary(node) && self.keeps_silent(node, &message) {
+            return self.after(0, Event::Taken { link });
+        }
         self.note_sent(node, link, &message, frame.len());
         let batch = matches!(message, Message::Batch(_));
         self.last_frame = Some((node, Arc::clone(&frame), message));
@@ -200,6 +231,9 @@ impl World {
     pub(super) fn frame(&mut self, node: usize, link: LinkId, frame: &[u8]) {
         let message = match Message::from_frame(frame) {
             Ok(message) => message,
+            Err(error) if self.is_to_adversary(link) => {
+                return self.handle(node, Input::Garbled { link, reason: error.to_string() });
+            }
             Err(error) => return self.breach(("honest", format!("received {error}"))),
         };
         self.trace.note(self.now, node, "receive", [link.0, frame.len() as u64], || {

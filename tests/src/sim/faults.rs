@@ -3,6 +3,7 @@
 //! Swarm testing (Groce et al. 2012): each run draws its own subset of troubles, since troubles that
 //! always come together hide each other.
 
+use super::malice::Malice;
 use fenbu::sample::Rng;
 use fenbu_protocol::sync::{CONTENDED_MS, Settings};
 
@@ -36,6 +37,14 @@ pub(super) struct Mix {
     pub(super) faults_end_ms: u64,
     /// By time.
     pub(super) faults: Vec<(u64, Fault)>,
+    /// Nodes beyond `nodes` with valid keys that mean harm.
+    pub(super) adversaries: usize,
+    /// What they do, by time, and which of them.
+    pub(super) malice: Vec<(u64, usize, Malice)>,
+    /// An adversary is revoked at this time.
+    pub(super) revoke_at: Option<u64>,
+    /// Their unit loses the right to write what all write.
+    pub(super) expel_at: Option<u64>,
 }
 
 /// One trouble.
@@ -58,7 +67,7 @@ pub(super) enum Fault {
 }
 
 impl Mix {
-    pub(super) fn draw(seed: u64, nodes: Option<usize>) -> Self {
+    pub(super) fn draw(seed: u64, nodes: Option<usize>, adversaries: Option<usize>) -> Self {
         let mut rng = Rng::derive(seed, "mix", 0);
         let fewer = rng.between(5, 16).min(rng.between(5, 16)).min(rng.between(5, 16));
         let nodes = nodes.unwrap_or(fewer).max(2);
@@ -83,15 +92,38 @@ impl Mix {
             documents: rng.pick(&[1, 3, 10]),
             faults_end_ms,
             faults: Vec::new(),
+            adversaries: 0,
+            malice: Vec::new(),
+            revoke_at: None,
+            expel_at: None,
         };
         if heavy {
             mix.overload();
         }
         mix.faults = mix.draw_faults(&mut rng);
+        mix.draw_malice(&mut Rng::derive(seed, "malice", 0), adversaries);
         if !heavy {
             mix.draw_copies(&mut Rng::derive(seed, "copies", 0));
         }
         mix
+    }
+
+    /// Two seeds in five have adversaries, and those a subset of all they might do.
+    fn draw_malice(&mut self, rng: &mut Rng, adversaries: Option<usize>) {
+        let drawn = if rng.chance(400) && self.nodes >= 4 { rng.between(1, 2) } else { 0 };
+        self.adversaries = adversaries.unwrap_or(drawn);
+        let kinds: Vec<Malice> = Malice::ALL.iter().copied().filter(|_| rng.chance(350)).collect();
+        if self.adversaries == 0 || kinds.is_empty() {
+            return;
+        }
+        for _ in 0..rng.between(5, 30) {
+            let at = rng.between(1_000, self.faults_end_ms as usize) as u64;
+            self.malice.push((at, rng.below(self.adversaries), rng.pick(&kinds)));
+        }
+        let mut at = |permille: u16| {
+            rng.chance(permille).then(|| rng.below(self.faults_end_ms as usize) as u64)
+        };
+        (self.revoke_at, self.expel_at) = (at(500), at(300));
     }
 
     /// Large saves and a disk that cannot keep up: more on its way to it than there is room for.

@@ -2,16 +2,16 @@
 
 use super::invariants::Breach;
 use super::world::World;
-use super::writes::{Entries, Opened};
-use fenbu_node::store::Reader;
+use super::writes::Entries;
+use fenbu_node::store::{Place, Reader};
 use fenbu_node::views::update_of;
-use fenbu_protocol::directory::{Signed, Template};
-use fenbu_protocol::id::{DocId, LogId, SpaceId};
+use fenbu_protocol::directory::{Directory, Signed, Template};
+use fenbu_protocol::id::{DocId, LogId, NodeId, SpaceId};
 use fenbu_protocol::limits::RUN_BYTES_MAX;
 use fenbu_protocol::log::{Header, Kind};
-use fenbu_protocol::record::{self, Incoming};
+use fenbu_protocol::record::{self, Judgement};
 use fenbu_protocol::sync::Engine;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl World {
     /// Why the nodes are not level yet; `None` once they are.
@@ -19,20 +19,23 @@ impl World {
         if !self.is_quiet() {
             return Some("writes or statements are still to be made".into());
         }
-        let engines: Option<Vec<&Engine>> = self.nodes.iter().map(|n| n.engine.as_ref()).collect();
+        let engines: Option<Vec<(usize, &Engine)>> =
+            self.honest().map(|n| Some((n, self.nodes[n].engine.as_ref()?))).collect();
         let Some(engines) = engines else { return Some("a node is down".into()) };
-        let directory = engines[0].directory();
-        for (n, engine) in engines.iter().enumerate() {
+        let first = engines[0].1;
+        let directory = first.directory();
+        for (n, engine) in engines {
             if engine.directory().head() != directory.head() {
                 return Some(format!("node {n} has another directory"));
             }
             for space in directory.spaces() {
-                if engine.log_digest(&space.id) != engines[0].log_digest(&space.id) {
+                if engine.log_digest(&space.id) != first.log_digest(&space.id) {
                     return Some(self.difference(n));
                 }
             }
         }
-        self.nodes.iter().enumerate().find_map(|(n, node)| {
+        self.honest().find_map(|n| {
+            let node = &self.nodes[n];
             let behind = node.disk.behind || !node.disk.is_idle();
             if behind {
                 return Some(format!("node {n} has not shown all it holds"));
@@ -61,7 +64,8 @@ impl World {
 
     /// Checks everything once more, from the beginning.
     pub(super) fn finale(&mut self) -> Result<(), Breach> {
-        for node in 0..self.nodes.len() {
+        let honest: Vec<usize> = self.honest().collect();
+        for node in honest.iter().copied() {
             let acknowledged = &self.ledger.acknowledged;
             for (log, hashes) in acknowledged.iter().filter(|(log, _)| !self.is_twice(log)) {
                 self.ledger.holds(&self.nodes[node].disk, *log, hashes)?;
@@ -73,11 +77,19 @@ impl World {
         }
         let Some(directory) = self.nodes[0].directory().cloned() else { return Ok(()) };
         for space in directory.spaces() {
-            let readers: Vec<usize> = (0..self.nodes.len())
+            let readers: Vec<usize> = honest
+                .iter()
+                .copied()
                 .filter(|n| directory.may_read(&self.nodes[*n].id, &space.id))
                 .collect();
             if !readers.is_empty() {
                 self.space_is_whole(space.id, &readers)?;
+            }
+            // Whoever reads no more must not hold what is sealed with from here on.
+            let holds = |node: &&NodeId| !directory.may_read(node, &space.id);
+            if let Some(node) = space.wrapped_for(space.key_epoch()).find(holds) {
+                let (node, space) = (node.short(), space.id.short());
+                return Err(("I8", format!("{node} holds the key of {space} and may not read it")));
             }
             if space.template == Template::UNIT {
                 self.carriers_see_nothing(space.id, &readers)?;
@@ -122,18 +134,22 @@ impl World {
             }
         }
         for ((document, kind), entries) in entries {
-            let rebuilt = self.nodes[rebuilder].open(space, &entries);
-            let rebuilt = rebuilt.and_then(|(opened, locked)| match locked.is_empty() {
-                // What built on a lost branch waits for it.
-                true => rebuild(kind, &opened, self.ledger.twice.is_empty()),
-                false => Err("a reader lacks the key of an entry".into()),
-            });
+            let place = Place { document, space, kind };
+            if record::schema(kind).is_none() {
+                continue;
+            }
+            let rebuilt = self.nodes[rebuilder].judge(place, None, &entries);
             let rebuilt = rebuilt.map_err(|what| ("I10", what))?;
-            let expected = update_of(space, document, &rebuilt, Vec::new());
+            self.is_right(rebuilder, place, &entries, &rebuilt)?;
+            let Some(outcome) = rebuilt.outcome.filter(|outcome| outcome.accepted > 0) else {
+                self.show_nothing(place, readers)?;
+                continue;
+            };
+            let expected = update_of(space, document, &outcome.record, Vec::new());
             for reader in readers {
                 self.shows(*reader, &expected)?;
             }
-            if let Some(word) = self.ledger.model.missing(space, document, &rebuilt) {
+            if let Some(word) = self.ledger.model.missing(space, document, &outcome.record) {
                 let what =
                     format!("document {document} does not show {word}, an acknowledged word");
                 return Err(("I1", what));
@@ -142,9 +158,87 @@ impl World {
         Ok(())
     }
 
+    /// What counts of a whole document, held against the definition: what an anchored entry is or
+    /// builds on, by authors who had the right. Of honest authors all of it counts.
+    fn is_right(
+        &mut self,
+        node: usize,
+        place: Place,
+        entries: &Entries<'_>,
+        judged: &Judgement,
+    ) -> Result<(), Breach> {
+        let not = |log: &LogId, seq: &u64| {
+            judged.waiting.contains(&(*log, *seq))
+                || judged.refused.iter().any(|(l, s, _)| (l, s) == (log, seq))
+        };
+        let known = self.nodes[node].directory().map_or(0, Directory::epoch);
+        let mut counted = BTreeMap::new();
+        let mut left = Vec::new();
+        for (header, body) in entries {
+            let stored = self.nodes[node].disk.reader().log(header.log).ok().flatten();
+            let Some(author) = stored.map(|stored| stored.opening.node) else { continue };
+            let (log, seq) = (header.log.short(), header.seq);
+            if not(&header.log, &header.seq) {
+                // What built on a lost branch waits for it.
+                let lost = !self.ledger.twice.is_empty()
+                    && judged.waiting.contains(&(header.log, header.seq));
+                if lost || self.oracle.is_outsider(&author) {
+                    continue;
+                }
+                return Err(("I1", format!("seq {seq} of log {log} is honest and does not count")));
+            }
+            if let Some(why) = self.oracle.objection(&author, &place.space, header, known) {
+                return Err(("I4", format!("seq {seq} of log {log} counts: {why}")));
+            }
+            let past_cut = self.oracle.is_past_cut(&author, &place.space, header);
+            let plain = self.nodes[node].plain(&place.space, header, body);
+            let seen = record::schema(place.kind).zip(plain).and_then(|(schema, plain)| {
+                record::inspect(schema, header.log.actor(), &plain).ok()
+            });
+            let Some(seen) = seen else {
+                return Err(("I4", format!("seq {seq} of log {log} counts and is no change")));
+            };
+            if !past_cut {
+                left.push(seen.hash);
+            }
+            counted.insert(seen.hash, (seen.deps, past_cut, log, seq));
+        }
+        let mut reached = BTreeSet::new();
+        while let Some(hash) = left.pop() {
+            if reached.insert(hash)
+                && let Some((deps, ..)) = counted.get(&hash)
+            {
+                left.extend(deps);
+            }
+        }
+        for (hash, (_, past_cut, log, seq)) in &counted {
+            if !reached.contains(hash) {
+                let what =
+                    format!("seq {seq} of log {log} counts past a cut, and nothing builds on it");
+                return Err(("I4", what));
+            }
+            self.markers.past_cut_rescued += u64::from(*past_cut);
+        }
+        Ok(())
+    }
+
+    /// A document of which nothing counts is nowhere shown.
+    fn show_nothing(&self, place: Place, readers: &[usize]) -> Result<(), Breach> {
+        for reader in readers {
+            let stored = self.nodes[*reader].disk.reader().document(place).ok().flatten();
+            if stored.is_some() {
+                let what =
+                    format!("node {reader} shows {}, of which nothing counts", place.document);
+                return Err(("I4", what));
+            }
+        }
+        Ok(())
+    }
+
     /// Who never was a reader has no key and no record of the space.
     fn carriers_see_nothing(&self, space: SpaceId, readers: &[usize]) -> Result<(), Breach> {
-        for (n, node) in self.nodes.iter().enumerate().filter(|(n, _)| !readers.contains(n)) {
+        for n in self.honest().filter(|n| !readers.contains(n)) {
+            let node = &self.nodes[n];
             let defined = node.directory().and_then(|d| d.space(&space));
             let key = defined.is_some_and(|space| node.keyring.newest(space).is_some());
             let shown = record::ALL.iter().any(|schema| {
@@ -203,15 +297,4 @@ fn for_each_entry(reader: &dyn Reader, log: LogId, mut each: impl FnMut(Header, 
         }
         from = run.last() + 1;
     }
-}
-
-fn rebuild(kind: Kind, entries: &Opened<'_>, whole: bool) -> Result<record::Record, String> {
-    let schema = record::schema(kind).ok_or("an unknown kind")?;
-    let incoming: Vec<_> =
-        entries.iter().map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body }).collect();
-    let outcome = record::materialise(schema, None, None, &incoming).map_err(|e| e.to_string())?;
-    if (whole && !outcome.waiting.is_empty()) || !outcome.refused.is_empty() {
-        return Err("an entry of a whole space waits or is refused".into());
-    }
-    Ok(outcome.record)
 }

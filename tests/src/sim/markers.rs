@@ -64,6 +64,76 @@ markers! {
     states_read,
     /// Frames were left unread because too much was on its way to the disk.
     held_back,
+    /// An honest node closed a link to an adversary because of what it sent.
+    adversary_blamed,
+    /// … because of a statement it had no right to make.
+    forged_statement_refused,
+    /// An adversary was revoked.
+    adversary_revoked,
+    /// Adversaries lost the right to write one space.
+    adversary_expelled,
+    /// A right was taken, and what was shown was made again.
+    rights_taken_back,
+    /// Past a cut, and counts because somebody built on it.
+    past_cut_rescued,
+    /// An adversary's entry was sound, and counts.
+    adversary_entry_counts,
+    /// … cites a history that is not known, builds on what is not there, or lies past a cut.
+    adversary_entry_waits,
+    /// … is in a space its author may not write.
+    adversary_lacked_right,
+    /// … is not sealed as it must be.
+    adversary_body_refused,
+    /// … did not pass the gate.
+    adversary_met_gate,
+    /// An adversary did it: `Malice::Edit`.
+    malice_edit,
+    /// An adversary did it: `Malice::BackDate`.
+    malice_back_date,
+    /// An adversary did it: `Malice::EpochFalls`.
+    malice_epoch_falls,
+    /// An adversary did it: `Malice::FutureEpoch`.
+    malice_future_epoch,
+    /// An adversary did it: `Malice::FalseHistory`.
+    malice_false_history,
+    /// An adversary did it: `Malice::NoRight`.
+    malice_no_right,
+    /// An adversary did it: `Malice::Clock`.
+    malice_clock,
+    /// An adversary did it: `Malice::ForeignActor`.
+    malice_foreign_actor,
+    /// An adversary did it: `Malice::SeqReused`.
+    malice_seq_reused,
+    /// An adversary did it: `Malice::Twisted`.
+    malice_twisted,
+    /// An adversary did it: `Malice::Bomb`.
+    malice_bomb,
+    /// An adversary did it: `Malice::Withhold`.
+    malice_withhold,
+    /// An adversary did it: `Malice::ReplayBody`.
+    malice_replay_body,
+    /// An adversary did it: `Malice::WrongSeal`.
+    malice_wrong_seal,
+    /// An adversary did it: `Malice::Spam`.
+    malice_spam,
+    /// An adversary did it: `Malice::UnknownKind`.
+    malice_unknown_kind,
+    /// An adversary did it: `Malice::ForgedAuthor`.
+    malice_forged_author,
+    /// An adversary did it: `Malice::Altered`.
+    malice_altered,
+    /// An adversary did it: `Malice::ReplayRun`.
+    malice_replay_run,
+    /// An adversary did it: `Malice::SelfGrant`.
+    malice_self_grant,
+    /// An adversary did it: `Malice::FalseHave`.
+    malice_false_have,
+    /// An adversary did it: `Malice::Nonsense`.
+    malice_nonsense,
+    /// An adversary did it: `Malice::Garbage`.
+    malice_garbage,
+    /// An adversary did it: `Malice::Silence`.
+    malice_silence,
 }
 
 impl fmt::Display for Markers {

@@ -17,8 +17,11 @@
 //! | `node` | one node: engine, disk, authors |
 //! | `world` | the clock and the queue of events |
 //! | `driver` | the daemon's duties towards the engine |
+//! | `malice` | nodes with valid keys that mean harm |
+//! | `oracle` | whose an entry is and who had the right, told without the code under test |
 //! | `invariants`, `finale` | what must hold after every step, and at the end |
 //! | `markers`, `trace` | proof of what happened |
+//! | `planted` | in how many seeds mistakes made on purpose are found |
 //! | `replica` | one node without a network, for properties of delivery |
 //! | `scenario` | scripted stories over the same pieces |
 
@@ -29,10 +32,13 @@ mod faults;
 mod finale;
 mod founding;
 mod invariants;
+mod malice;
 mod markers;
 mod network;
 mod node;
+mod oracle;
 mod people;
+mod planted;
 pub mod replica;
 pub mod scenario;
 mod storage;
@@ -41,6 +47,7 @@ mod world;
 mod writes;
 
 pub use markers::Markers;
+pub use planted::{Found, QUICK, SEEDS_MAX, find};
 pub use trace::TAIL_LINES;
 
 use fenbu_protocol::id::Hash;
@@ -50,6 +57,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub struct Options {
     /// Drawn from the seed where it is not given; at least 2.
     pub nodes: Option<usize>,
+    /// Nodes beside these that have valid keys and mean harm; drawn likewise.
+    pub adversaries: Option<usize>,
     /// Keep a line for each event.
     pub trace: bool,
 }

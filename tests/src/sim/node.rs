@@ -5,8 +5,8 @@ use super::founding;
 use ed25519_dalek::SigningKey;
 use fenbu_protocol::directory::{Directory, Signed};
 use fenbu_protocol::id::{LogId, NodeId, SpaceId};
-use fenbu_protocol::log::{Author, Opening, Tip};
-use fenbu_protocol::seal::{Keyring, sealing_secret};
+use fenbu_protocol::log::{Author, Header, Opening, Tip};
+use fenbu_protocol::seal::{Keyring, Reading, sealing_secret};
 use fenbu_protocol::sync::{Engine, LinkId, Settings, StoredLog};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -169,6 +169,14 @@ impl Node {
 
     pub(super) fn directory(&self) -> Option<&Directory> {
         self.engine.as_ref().map(Engine::directory)
+    }
+
+    /// A body as its author wrote it, if this node can tell.
+    pub(super) fn plain(&self, space: &SpaceId, header: &Header, body: &[u8]) -> Option<Vec<u8>> {
+        match self.keyring.read(self.directory()?, space, header, body) {
+            Reading::Plain(plain) => Some(plain.into_owned()),
+            _ => None,
+        }
     }
 
     /// Spaces whose records this node shows.

@@ -88,8 +88,9 @@ impl World {
         if self.nodes[0].engine.is_none() || busy {
             return self.after(700, Event::Declare);
         }
-        if let Some(act) = self.acts.front() {
-            self.nodes[0].disk.queue.push_back(Job::Declare(act.clone()));
+        if let Some(act) = self.acts.front().cloned() {
+            let act = self.with_cuts(act);
+            self.nodes[0].disk.queue.push_back(Job::Declare(act));
             self.kick(0);
             // Until it is declared: a crash or a full disk may have swallowed it.
             self.after(3_000, Event::Declare);
@@ -99,9 +100,13 @@ impl World {
     /// A statement is safe and known. A new node gets the directory with its admission.
     pub(super) fn declared(&mut self, act: &Act) {
         self.acts.pop_front();
+        self.markers.adversary_revoked += u64::from(matches!(act, Act::RevokeNode(_)));
         self.trace.note(self.now, 0, "declared", [u64::from(act.number()), 0], || {
             format!("act {}", act.number())
         });
+        if let Act::DefineSpace(define) = act {
+            self.markers.adversary_expelled += u64::from(define.cuts.is_some());
+        }
         if matches!(act, Act::DefineSpace(_))
             && let Some(space) =
                 self.nodes[0].directory().and_then(|d| d.space_labelled("task-force"))

@@ -2,8 +2,10 @@
 
 use super::disk::Done;
 use super::world::{Event, World};
+use super::writes::Started;
 use fenbu_protocol::id::LogId;
 use fenbu_protocol::log::Run;
+use fenbu_protocol::record::Objection;
 use fenbu_protocol::sync::{Input, LinkId, Loaded, Ticket};
 
 impl World {
@@ -41,12 +43,12 @@ impl World {
         }
         let started = match self.nodes[node].start_jobs() {
             Ok(started) => started,
+            // Its own concern.
+            Err(_) if self.is_adversary(node) => return,
             Err(what) => return self.breach(("store", format!("node {node}: {what}"))),
         };
-        self.markers.waiting_released += started.released;
-        for state in &started.states {
-            let result = self.ledger.state(state);
-            self.check(result);
+        if !self.is_adversary(node) {
+            self.judged(node, &started);
         }
         let (least, most) = self.mix.sync_ms;
         let slow = if self.nodes[node].slow_disk { 100 } else { 1 };
@@ -58,6 +60,34 @@ impl World {
         {
             let within = self.rng.below(ms as usize) as u64;
             self.after(within, Event::Crash { node, down_ms });
+        }
+    }
+
+    /// What an honest node makes of entries, held against the truth.
+    fn judged(&mut self, node: usize, started: &Started) {
+        self.markers.waiting_released += started.released;
+        self.markers.rights_taken_back += started.made_again;
+        self.markers.adversary_entry_waits += started.foreign_waiting;
+        for objection in &started.objections {
+            match objection {
+                Objection::NoRight(_) => self.markers.adversary_lacked_right += 1,
+                Objection::Body(_) => self.markers.adversary_body_refused += 1,
+                Objection::Gate(_) => self.markers.adversary_met_gate += 1,
+            }
+        }
+        let known = self.nodes[node].directory().map_or(0, |d| d.epoch());
+        for (space, author, header) in &started.counted {
+            if self.oracle.is_outsider(author) {
+                self.markers.adversary_entry_counts += 1;
+            }
+            if let Some(why) = self.oracle.objection(author, space, header, known) {
+                let (log, seq) = (header.log.short(), header.seq);
+                self.breach(("I4", format!("node {node} counts seq {seq} of log {log}: {why}")));
+            }
+        }
+        for state in &started.states {
+            let result = self.ledger.state(state);
+            self.check(result);
         }
     }
 
@@ -82,6 +112,9 @@ impl World {
                     self.handle(node, Input::Appended { run, tip });
                 }
                 Done::Refused { ticket } => self.refused(node, ticket),
+                Done::Local { run, tip, .. } if self.is_adversary(node) => {
+                    self.handle(node, Input::Appended { run, tip });
+                }
                 Done::Local { write, run, tip } => {
                     self.trace
                         .note(self.now, node, "wrote", [run.last(), 0], || format!("{run:?}"));
@@ -101,6 +134,7 @@ impl World {
                 }
                 Done::Declared { act, signed } => {
                     for statement in signed {
+                        self.oracle.hears(&statement);
                         self.handle(node, Input::Declared { statement });
                     }
                     self.declared(&act);
@@ -114,8 +148,15 @@ impl World {
     }
 
     fn persisted(&mut self, node: usize, ticket: Ticket, run: Option<Run>) {
-        let me = &mut self.nodes[node];
         if let Some(run) = run {
+            // Of a log with two histories only one is kept here.
+            let authentic = self.ledger.twice.contains(&run.log())
+                || self.oracle.is_authentic(&run, &self.ledger.acknowledged);
+            if !self.is_adversary(node) && !authentic {
+                let what = format!("node {node} stored {run:?}, which its author never signed");
+                return self.breach(("I4", what));
+            }
+            let me = &mut self.nodes[node];
             me.unpersisted -= run.as_bytes().len();
             me.disk.behind = true;
             if me.refused.get(&run.log()).is_some_and(|seq| *seq <= run.last()) {

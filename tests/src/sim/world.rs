@@ -4,9 +4,11 @@ use super::copies::Comparing;
 use super::disk::Disk;
 use super::faults::{Fault, Mix};
 use super::invariants::{Breach, LINKS_PER_PEER_MAX, Ledger};
+use super::malice::{Evil, Malice};
 use super::markers::Markers;
 use super::network::{Network, other};
 use super::node::Node;
+use super::oracle::Oracle;
 use super::trace::Trace;
 use super::{Broken, Options, Outcome, founding};
 use fenbu::sample::Rng;
@@ -92,6 +94,11 @@ pub(super) enum Event {
         node: usize,
     },
     Strike(Fault),
+    /// An adversary does something.
+    Harm {
+        node: usize,
+        malice: Malice,
+    },
     Crash {
         node: usize,
         down_ms: u64,
@@ -146,6 +153,8 @@ pub(super) struct World {
     pub(super) ledger: Ledger,
     pub(super) trace: Trace,
     pub(super) markers: Markers,
+    pub(super) oracle: Oracle,
+    pub(super) evil: Evil,
     pub(super) broken: Option<Broken>,
     /// The next node that waits for its disk crashes then, and stays down so long.
     pub(super) crash_in_sync: Option<u64>,
@@ -168,8 +177,10 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(seed: u64, options: &Options) -> Self {
-        let mix = Mix::draw(seed, options.nodes);
+        let mix = Mix::draw(seed, options.nodes, options.adversaries);
         let founders = mix.nodes - mix.late;
+        let adversaries = (0..mix.adversaries).map(|n| founding::OUTSIDER + n);
+        let nodes: Vec<Node> = (0..mix.nodes).chain(adversaries).map(Node::new).collect();
         let mut world = Self {
             seed,
             rng: Rng::derive(seed, "world", 0),
@@ -177,12 +188,14 @@ impl World {
             events: BinaryHeap::new(),
             order: 0,
             steps: 0,
-            nodes: (0..mix.nodes).map(Node::new).collect(),
-            by_id: (0..mix.nodes).map(|n| (founding::id(n), n)).collect(),
+            by_id: nodes.iter().enumerate().map(|(at, node)| (node.id, at)).collect(),
+            nodes,
             network: Network::default(),
             ledger: Ledger::default(),
             trace: Trace::new(options.trace),
             markers: Markers::default(),
+            oracle: Oracle::default(),
+            evil: Evil::new(seed),
             broken: None,
             crash_in_sync: None,
             acts: VecDeque::new(),
@@ -197,12 +210,15 @@ impl World {
             restored: BTreeSet::new(),
             mix,
         };
-        let directory = founding::directory(world.mix.units, founders);
+        let directory = founding::directory_among(world.mix.units, founders, world.mix.adversaries);
+        for said in directory.statements_after(0) {
+            world.oracle.hears(said);
+        }
         for _ in 0..world.mix.slow_disks {
             let node = world.rng.below(founders);
             world.nodes[node].slow_disk = true;
         }
-        for node in 0..founders {
+        for node in (0..founders).chain(world.mix.nodes..world.nodes.len()) {
             world.nodes[node].disk.fill(&directory);
             let at = world.rng.below(2_000) as u64;
             world.at(at, Event::Restart { node });
@@ -224,8 +240,10 @@ impl World {
             let place = self.rng.below(self.acts.len() + 1);
             self.acts.insert(place, founding::late_space());
             let after = place + 1 + self.rng.below(self.acts.len() - place);
-            self.acts.insert(after, founding::narrowed_space(self.mix.units));
+            self.acts
+                .insert(after, founding::narrowed_space(self.mix.units, self.mix.adversaries > 0));
         }
+        self.plan_malice();
         for _ in 0..self.acts.len() {
             let at = self.rng.below(end as usize) as u64;
             self.at(at, Event::Declare);
@@ -331,6 +349,7 @@ impl World {
             Event::Kick { node } => self.kick(node),
             Event::Write { node } => self.write(node),
             Event::Strike(fault) => self.strike(fault),
+            Event::Harm { node, malice } => self.harm(node, malice),
             Event::Crash { node, down_ms } => self.crash(node, down_ms),
             Event::Heal => self.heal(),
             Event::Restart { node } => self.restart(node),

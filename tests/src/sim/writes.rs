@@ -2,16 +2,17 @@
 //! and records, carried out on a simulated disk.
 
 use super::disk::{Done, Job};
+use super::founding;
 use super::node::Node;
 use crate::model::words_field;
-use fenbu_node::store::{Digests, EntryRef, Place, StoredDocument, WriteBatch};
+use fenbu_node::store::{Digests, EntryRef, Place, Refusal, StoredDocument, WriteBatch};
 use fenbu_node::views::update_of;
 use fenbu_protocol::directory::{Directory, Signed};
-use fenbu_protocol::id::{DocId, LogId, SpaceId};
+use fenbu_protocol::id::{DocId, Hash, LogId, NodeId, SpaceId};
 use fenbu_protocol::log::{
     Draft, Encoding, HEADER_VERSION, Header, Kind, LogDigest, Run, Shape, StateDigest, Tip,
 };
-use fenbu_protocol::record::{self, Edits, Incoming, Record};
+use fenbu_protocol::record::{self, Bench, Candidate, Edits, Judgement, Objection, Record};
 use fenbu_protocol::seal::{self, NONCE_BYTES, Reading, Sealing, SpaceKey, seal};
 use fenbu_protocol::sync::{self as engine, Item};
 use serde_json::{Map, Value, json};
@@ -26,8 +27,6 @@ const MATERIALISE_BYTES: usize = 4 << 20;
 
 /// Entries of one document, with their stored bodies.
 pub(super) type Entries<'a> = Vec<(Header, Cow<'a, [u8]>)>;
-/// Entries with their plain bodies: log, seq, body.
-pub(super) type Opened<'a> = Vec<(LogId, u64, Cow<'a, [u8]>)>;
 
 /// One save by a person: records of one space, a word added to each.
 #[derive(Debug, Clone)]
@@ -50,6 +49,8 @@ pub(super) struct LocalEdit {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SpaceState {
     pub(super) space: SpaceId,
+    /// Head of the directory it was judged by.
+    pub(super) directory: Hash,
     pub(super) log: LogDigest,
     pub(super) state: StateDigest,
 }
@@ -63,6 +64,14 @@ pub(super) struct Started {
     pub(super) states: Vec<SpaceState>,
     /// Entries that had waited and now count.
     pub(super) released: u64,
+    /// Entries that count since.
+    pub(super) counted: Vec<(SpaceId, NodeId, Header)>,
+    /// Why entries of adversaries do not.
+    pub(super) objections: Vec<Objection>,
+    /// Looks at entries of adversaries that wait.
+    pub(super) foreign_waiting: u64,
+    /// Times that everything was made again.
+    pub(super) made_again: u64,
 }
 
 impl Node {
@@ -238,7 +247,7 @@ impl Node {
     }
 
     /// A body as it goes to the end of our log.
-    fn stored_form(
+    pub(super) fn stored_form(
         &mut self,
         key: Option<&(u32, SpaceKey)>,
         place: Place,
@@ -307,12 +316,13 @@ impl Node {
         }
         self.disk.behind = false;
         let digests = self.disk.reader().digests().map_err(|e| e.to_string())?;
+        let head = self.directory().map_or(Hash::ZERO, Directory::head);
         // What waits for a key may come to more than what is shown.
         let open = spaces.into_iter().filter(|space| !self.locked.contains(space));
         started.states = open
             .map(|space| {
                 let sums = digests.get(&space).copied().unwrap_or_default();
-                SpaceState { space, log: sums.log, state: sums.state }
+                SpaceState { space, directory: head, log: sums.log, state: sums.state }
             })
             .collect();
         Ok(())
@@ -368,6 +378,15 @@ impl Node {
         if self.keys_epoch == epoch {
             return Ok(true);
         }
+        if self.lost_right() {
+            if !self.make_again()? {
+                return Ok(false);
+            }
+            started.made_again += 1;
+            self.keys_epoch = epoch;
+            self.locked.clear();
+            return Ok(true);
+        }
         let waiting =
             self.disk.reader().all_waiting(None, usize::MAX).map_err(|e| e.to_string())?;
         self.locked.clear();
@@ -382,25 +401,37 @@ impl Node {
         Ok(written)
     }
 
-    /// Plain bodies, and the entries whose key is not here.
-    pub(super) fn open<'a>(
+    /// What becomes of a document, made before up to `snapshot`, with these entries.
+    pub(super) fn judge(
         &self,
-        space: SpaceId,
-        entries: &'a Entries<'_>,
-    ) -> Result<(Opened<'a>, Vec<(LogId, u64)>), String> {
-        let (mut opened, mut locked) = (Vec::new(), Vec::new());
+        place: Place,
+        snapshot: Option<&[u8]>,
+        entries: &Entries<'_>,
+    ) -> Result<Judgement, String> {
+        let schema = record::schema(place.kind).ok_or("an unknown kind")?;
         let directory = self.directory().ok_or("a node that runs has a directory")?;
-        for (header, body) in entries {
-            let (log, seq) = (header.log, header.seq);
-            match self.keyring.read(directory, &space, header, body) {
-                Reading::Plain(body) => opened.push((log, seq, body)),
-                Reading::Waits => locked.push((log, seq)),
-                Reading::Refused(why) => {
-                    return Err(format!("an honest body is refused: {} {seq}: {why}", log.short()));
-                }
-            }
-        }
-        Ok((opened, locked))
+        let candidates: Result<Vec<_>, String> = entries
+            .iter()
+            .map(|(header, body)| {
+                Ok(Candidate { header, author: self.author_of(header.log)?, body })
+            })
+            .collect();
+        let bench =
+            Bench { directory, keyring: &self.keyring, space: place.space, schema, authors: None };
+        let reader = self.disk.reader();
+        let hash_at = |log, seq| reader.entry(log, seq).map(|entry| entry.map(|e| e.header.hash()));
+        bench.judge(snapshot, &candidates?, hash_at, |_| Ok(false)).map_err(|e| format!("{e:?}"))
+    }
+
+    fn author_of(&self, log: LogId) -> Result<NodeId, String> {
+        let stored = self.disk.reader().log(log).map_err(|e| e.to_string())?;
+        Ok(stored.ok_or("an entry's log is known")?.opening.node)
+    }
+
+    /// Whether a node is one of those that keep to the rules.
+    fn trusts(&self, author: &NodeId) -> bool {
+        let info = self.directory().and_then(|d| d.node(author));
+        info.is_none_or(|info| info.unit != founding::OUTSIDERS)
     }
 
     /// Applies new and waiting entries to one document.
@@ -411,7 +442,6 @@ impl Node {
         batch: &mut WriteBatch,
         started: &mut Started,
     ) -> Result<(), String> {
-        let schema = record::schema(place.kind).ok_or("only known kinds are written")?;
         let reader = self.disk.reader();
         let waited = reader.waiting(place).map_err(|e| e.to_string())?;
         for entry in &waited {
@@ -420,40 +450,104 @@ impl Node {
             let body = stored.body.ok_or("a waiting entry's body is gone")?;
             entries.push((stored.header, Cow::Owned(body)));
         }
-        let (opened, locked) = self.open(place.space, &entries)?;
-        if !locked.is_empty() {
-            self.locked.insert(place.space);
-        }
-        let incoming: Vec<_> =
-            opened.iter().map(|(log, seq, body)| Incoming { log: *log, seq: *seq, body }).collect();
         let stored = self.document(place)?;
         let snapshot = stored.as_ref().map(|stored| &stored.snapshot[..]);
-        let outcome =
-            record::materialise(schema, None, snapshot, &incoming).map_err(|e| e.to_string())?;
-        if let Some((log, seq, why)) = outcome.refused.first() {
-            return Err(format!(
-                "an honest entry is refused: log {} seq {seq}: {why}",
-                log.short()
-            ));
-        }
-        if !outcome.evicted.is_empty() {
-            return Err(format!("honest changes left document {}", place.document));
-        }
-        let still = |log: LogId, seq: u64| {
-            outcome.waiting.contains(&(log, seq)) || locked.contains(&(log, seq))
+        let judgement = match record::schema(place.kind) {
+            Some(_) => self.judge(place, snapshot, &entries)?,
+            // A newer version's kind: kept, and shown by that version.
+            None => {
+                let waiting = entries.iter().map(|(h, _)| (h.log, h.seq)).collect();
+                Judgement { waiting, ..Judgement::default() }
+            }
         };
-        let known = |log: LogId, seq: u64| waited.iter().any(|e| (e.log, e.seq) == (log, seq));
-        let released = waited.iter().filter(|entry| !still(entry.log, entry.seq));
+        self.note_judged(place, &entries, &judgement, started)?;
+        let known: BTreeSet<_> = waited.iter().map(|e| (e.log, e.seq)).collect();
+        let still: BTreeSet<_> = judgement.waiting.iter().copied().collect();
+        let released = waited.iter().filter(|entry| !still.contains(&(entry.log, entry.seq)));
         let before = batch.no_longer_waiting.len();
         batch.no_longer_waiting.extend(released);
         started.released += (batch.no_longer_waiting.len() - before) as u64;
-        let new = |(log, seq): &&(LogId, u64)| !known(*log, *seq);
-        let waiting = outcome.waiting.iter().chain(&locked).filter(new);
+        let waiting = still.difference(&known);
         batch.waiting.extend(waiting.map(|(log, seq)| EntryRef { place, log: *log, seq: *seq }));
-        if outcome.accepted > 0 {
+        for (log, seq, why) in judgement.refused {
+            let entry = EntryRef { place, log, seq };
+            let (code, reason) = (why.code().into(), why.to_string());
+            batch.refused.push(Refusal { entry, code, reason });
+        }
+        if let Some(outcome) = judgement.outcome
+            && outcome.accepted > 0
+        {
             let snapshot = outcome.snapshot;
             batch.documents.push(update_of(place.space, place.document, &outcome.record, snapshot));
         }
         Ok(())
+    }
+
+    /// What was judged, for those who look from outside.
+    fn note_judged(
+        &mut self,
+        place: Place,
+        entries: &Entries<'_>,
+        judgement: &Judgement,
+        started: &mut Started,
+    ) -> Result<(), String> {
+        if judgement.outcome.as_ref().is_some_and(|outcome| !outcome.evicted.is_empty()) {
+            return Err(format!("changes left document {}", place.document));
+        }
+        let refused: BTreeSet<_> = judgement.refused.iter().map(|(l, s, _)| (*l, *s)).collect();
+        let waiting: BTreeSet<_> = judgement.waiting.iter().copied().collect();
+        for (header, body) in entries {
+            let (log, seq) = (header.log, header.seq);
+            let author = self.author_of(log)?;
+            let trusted = self.trusts(&author);
+            if refused.contains(&(log, seq)) {
+                let why = judgement.refused.iter().find(|(l, s, _)| (*l, *s) == (log, seq));
+                let why = why.map(|(.., why)| why.clone());
+                if trusted {
+                    let why = why.map_or_else(String::new, |why| why.to_string());
+                    let log = log.short();
+                    return Err(format!("an honest entry is refused: log {log} seq {seq}: {why}"));
+                }
+                started.objections.extend(why);
+            } else if waiting.contains(&(log, seq)) {
+                let directory = self.directory().ok_or("a node that runs has a directory")?;
+                let read = self.keyring.read(directory, &place.space, header, body);
+                if trusted && read == Reading::Waits {
+                    self.locked.insert(place.space);
+                }
+                started.foreign_waiting += u64::from(!trusted);
+            } else {
+                started.counted.push((place.space, author, *header));
+            }
+        }
+        Ok(())
+    }
+
+    /// A right was taken: what is shown is made again from the entries. `false` if the disk refused.
+    fn make_again(&mut self) -> Result<bool, String> {
+        let mut batch = WriteBatch::default();
+        for space in self.readable() {
+            let places = self.disk.reader().places(Some(space), None, usize::MAX);
+            batch.forget.extend(places.map_err(|e| e.to_string())?);
+            let logs = self.disk.reader().logs(space).map_err(|e| e.to_string())?;
+            batch.cursors.extend(logs.into_iter().map(|stored| (stored.log, 0)));
+        }
+        // Those that were made of nothing but what waits or is refused.
+        let waiting =
+            self.disk.reader().all_waiting(None, usize::MAX).map_err(|e| e.to_string())?;
+        batch.forget.extend(waiting.iter().map(|entry| entry.place));
+        batch.forget.sort_unstable();
+        batch.forget.dedup();
+        self.disk.write(&batch)
+    }
+
+    /// Whether a right was taken that what is shown was not judged by.
+    fn lost_right(&self) -> bool {
+        let (Some(directory), since) = (self.directory(), self.keys_epoch) else { return false };
+        let nodes: Vec<NodeId> = directory.nodes().map(|n| n.node).collect();
+        since > 0
+            && directory.spaces().any(|space| {
+                nodes.iter().any(|n| directory.cuts_after(n, &space.id, since).next().is_some())
+            })
     }
 }

@@ -33,6 +33,20 @@ fn say(engine: &mut Engine, now: u64, message: Message) -> Vec<Output> {
     std::iter::from_fn(|| engine.poll_output()).collect()
 }
 
+/// A post's entry, if one does not look inside.
+fn draft(body: &[u8]) -> Draft<'_> {
+    let shape = Shape {
+        version: HEADER_VERSION,
+        lane: Lane::POSTS,
+        kind: Kind(1),
+        genesis: 1,
+        encoding: Encoding::CHANGE,
+        key_epoch: 0,
+    };
+    let (directory, document) = (HashPrefix([0; 8]), DocId([1; 16]));
+    Draft { epoch: 1, directory, now_ms: 1, shape, document, body }
+}
+
 fn made_up(n: u64) -> LogId {
     LogId(crate::id::Hash::of("test", &[&n.to_be_bytes()]).0)
 }
@@ -67,22 +81,7 @@ fn declined_logs_are_counted_beyond_those_remembered() {
         // A space nobody carries.
         let opening = Opening::sign(&key(EVE), SpaceId([77; 16]), incarnation);
         let mut author = Author::new(opening, Tip::start(opening.log()), 0);
-        let shape = Shape {
-            version: HEADER_VERSION,
-            lane: Lane::POSTS,
-            kind: Kind(1),
-            genesis: 1,
-            encoding: Encoding::CHANGE,
-            key_epoch: 0,
-        };
-        author.append(&Draft {
-            epoch: 1,
-            directory: HashPrefix([0; 8]),
-            now_ms: 1,
-            shape,
-            document: DocId([1; 16]),
-            body: b"x",
-        });
+        author.append(&draft(b"x"));
         let run = author.close(&key(EVE)).unwrap();
         for output in say(&mut engine, 1, Message::Batch(run)) {
             told += usize::from(matches!(output, Output::Notice(Notice::Refused { .. })));
@@ -91,6 +90,22 @@ fn declined_logs_are_counted_beyond_those_remembered() {
     assert_eq!((told, engine.refused.len()), (REFUSED_PER_PEER_MAX, REFUSED_PER_PEER_MAX));
     let peer = engine.status().peers.into_iter().find(|p| p.peer == id(EVE)).unwrap();
     assert_eq!(peer.refusals.batches, u64::from(tries));
+}
+
+/// A batch that names an honest log and opens another would have that log refused, and nobody asked for it.
+#[test]
+fn a_log_is_not_refused_for_a_batch_that_opens_another() {
+    let mut engine = linked();
+    let honest = Opening::sign(&key(0), space(), 3).log();
+    let opening = Opening::sign(&key(EVE), SpaceId([77; 16]), 0);
+    let mut author = Author::new(opening, Tip::start(opening.log()), 0);
+    author.append(&draft(b"x"));
+    let mut bytes = author.close(&key(EVE)).unwrap().as_bytes().to_vec();
+    bytes[..32].copy_from_slice(honest.as_bytes());
+    bytes[40..72].copy_from_slice(honest.as_bytes());
+    let outputs = say(&mut engine, 1, Message::Batch(Run::parse(bytes).unwrap()));
+    let blamed = |o: &Output| matches!(o, Output::Close { code: Close::Violation, .. });
+    assert!(outputs.iter().any(blamed) && engine.refused.is_empty(), "{outputs:?}");
 }
 
 #[test]
