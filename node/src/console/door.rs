@@ -54,9 +54,8 @@ async fn holder(office: &Office, headers: &HeaderMap) -> Result<Option<Account>,
     Ok(found.await?)
 }
 
-/// The kind a path below the prefix begins with.
+/// The kind a path below the prefix begins with; within the nested router the prefix is gone from it.
 fn kind_in(uri: &Uri) -> Option<&'static Schema> {
-    // A nested router sees what follows the prefix.
     let path = uri.path();
     let rest = path.strip_prefix(PREFIX).unwrap_or(path).strip_prefix('/')?;
     schema_named(rest.split('/').next()?)
