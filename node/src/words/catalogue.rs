@@ -89,7 +89,6 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("only an author itself writes under its name", "只有作者本人能以自己的名义写入"),
     ("what was said there cannot be taken back", "在那里说过的不能收回"),
 
-    ("this node wrote in the place of what a peer sent", "本节点已在对方送来的条目的位置上写入"),
     // Temporary branches.
     ("there is no temporary branch '{code}'; see `fenbu temporary-branch list`", "没有临时党支部“{code}”；见 fenbu temporary-branch list"),
     ("'{code}' labels the space of something else: give the temporary branch another code", "“{code}”已是另一个数据范围的标签：请给临时党支部换一个代码"),
@@ -521,7 +520,6 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("cannot read its disk", "读不出磁盘"),
     ("declined for a reason this version does not know", "因本版本不认识的原因而拒绝"),
     ("batch of log {log}: {why}", "日志 {log} 的一批条目：{why}"),
-    ("this node wrote in the place of what a peer sent", "本节点已在对方所发内容的位置上自行写入"),
     ("its author is not in this node's directory yet", "作者还不在本节点的目录里"),
     ("this node does not carry its space", "本节点不保存它的数据范围"),
     ("its space has as many logs as a space may have", "它的数据范围的日志数已达上限"),
