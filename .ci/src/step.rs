@@ -48,7 +48,11 @@ pub(crate) const STEPS: &[Step] = &[
     step("sim", "300 seeds hold the invariants, and planted mistakes break them", sim),
     // Builds all of the protocol's dependencies once more, with counters in them: minutes in a cold cache.
     Step { by_hand: true, ..step("fuzz", "by hand: every fuzz target finds nothing", fuzz) },
-    step("netns", "four nodes with networks of their own, cut, flapping, narrow and moved, agree", netns),
+    step(
+        "netns",
+        "four nodes with networks of their own, cut, flapping, narrow and moved, agree",
+        netns,
+    ),
     step("demo", "a federation of four on this machine converges", demo),
     step("browser", "the console's stories in Chromium, before real daemons", browser),
 ];

@@ -295,6 +295,18 @@ async fn only_loopback_is_served() {
 }
 
 #[tokio::test]
+async fn elsewhere_than_on_loopback_it_serves_every_node_with_an_address() {
+    // Of a documentation network: no machine has it, so a node that is served gets no socket here.
+    let relay = Relay::start_at(1, Ipv4Addr::new(192, 0, 2, 1));
+    for address in ["0.0.0.0:4433", "10.1.2.3:0", "[::1]:4433"] {
+        let error = relay.forward(address.parse().expect("an address")).expect_err("refused");
+        assert!(error.to_string().contains("IPv4 addresses with a port"), "{error}");
+    }
+    let error = relay.forward("10.1.2.3:4433".parse().expect("an address")).expect_err("no socket");
+    assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+}
+
+#[tokio::test]
 async fn dropping_it_frees_its_ports() {
     let relay = Relay::start(1);
     let (alice, bob) = (Peer::behind(&relay).await, Peer::behind(&relay).await);
