@@ -200,7 +200,11 @@ fn closing_of(error: ConnectionError, shared: &Shared) -> LinkEvent {
         ConnectionError::TimedOut => {
             (false, u64::from(code::SILENT), "nothing was heard of the peer for too long".into())
         }
-        ConnectionError::Reset => (true, u64::from(code::RESTARTED), "the peer restarted".into()),
+        // Where packets reach the peer and not us, it gives the link up before we do.
+        ConnectionError::Reset => {
+            let why = "it knows nothing of this link any more: it restarted, or had heard nothing for too long";
+            (true, u64::from(code::FORGOTTEN), why.into())
+        }
         other => (false, u64::from(code::QUIC), format!("QUIC failed: {}", describe(&other))),
     };
     LinkEvent::Closed { by_peer, code, reason }

@@ -66,8 +66,8 @@ pub mod code {
     pub const VIOLATIONS: std::ops::RangeInclusive<u32> = FRAME_TOO_LARGE..=FRAME_SLOW;
     /// Nothing was heard for `idle_timeout_ms`. Never on the wire.
     pub const SILENT: u32 = 0x180;
-    /// The peer restarted and knows nothing of the link. Never on the wire.
-    pub const RESTARTED: u32 = 0x181;
+    /// The peer restarted or gave the link up, and knows nothing of it. Never on the wire.
+    pub const FORGOTTEN: u32 = 0x181;
     /// QUIC itself failed. Never on the wire.
     pub const QUIC: u32 = 0x182;
 }

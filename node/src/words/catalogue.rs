@@ -486,7 +486,7 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("the application or application protocol caused the connection to be closed during the handshake", "握手期间对方关闭了连接"),
     ("node {peer} stopped reading lane {lane}", "节点 {peer} 不再读取通道 {lane}"),
     ("nothing was heard of the peer for too long", "太久没有收到对方的消息"),
-    ("the peer restarted", "对方重新启动了"),
+    ("it knows nothing of this link any more: it restarted, or had heard nothing for too long", "它不再认识这条连接：它重新启动过，或者太久没有收到本节点的消息"),
     ("QUIC failed: {cause}", "QUIC 出错：{cause}"),
     ("it is closing", "正在关闭"),
     ("the node let go of the link", "节点放开了连接"),

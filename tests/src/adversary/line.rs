@@ -105,11 +105,11 @@ impl Line {
 
 /// The close code, or one of the local ones of `fenbu_node::transport::code`.
 fn code(error: &ConnectionError) -> u64 {
-    use fenbu_node::transport::code::{DONE, QUIC, RESTARTED, SILENT};
+    use fenbu_node::transport::code::{DONE, FORGOTTEN, QUIC, SILENT};
     match error {
         ConnectionError::ApplicationClosed(close) => close.error_code.into_inner(),
         ConnectionError::TimedOut => SILENT.into(),
-        ConnectionError::Reset => RESTARTED.into(),
+        ConnectionError::Reset => FORGOTTEN.into(),
         ConnectionError::LocallyClosed => DONE.into(),
         _ => QUIC.into(),
     }
