@@ -80,7 +80,10 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("the unit it names, or head office", "它指定的单位或局机关"),
     ("somebody else has to take it than who took '{op}'", "不能由走了“{op}”这一步的同一个人来走"),
     ("it needs a note that says why", "需要写明理由"),
-    ("this node wrote in the place of what a peer sent", "本节点已在对方所发内容的位置写入"),
+    ("round {round} of {of} comes first: it is passed with the step 'pass'", "须先完成第 {round} 轮审核（共 {of} 轮）：用“通过本轮”（pass）"),
+    ("this is the last round: it is passed with the step 'approve'", "这是最后一轮：用“审核通过”（approve）"),
+    ("it was submitted anew meanwhile, and its reviews begin anew", "其间已重新提交，审核从头开始"),
+    ("its secrecy review comes first: it is cleared with the step 'clear'", "须先通过保密审查：用“定为可公开”（clear）"),
     ("what it published had been taken back", "所发布的内容已被撤回"),
     ("what would be published is too long: shorten it to 250,000 characters", "要发布的内容太长：请缩短到 25 万字以内"),
     ("the draft of this {kind} is kept by unit '{unit}': it is changed there and at head office", "这份{kind}的草稿由单位“{unit}”保管：请在该单位或局机关修改"),
@@ -89,7 +92,6 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("only an author itself writes under its name", "只有作者本人能以自己的名义写入"),
     ("what was said there cannot be taken back", "在那里说过的不能收回"),
 
-    ("this node wrote in the place of what a peer sent", "本节点已在对方送来的条目的位置上写入"),
     // Temporary branches.
     ("there is no temporary branch '{code}'; see `fenbu temporary-branch list`", "没有临时党支部“{code}”；见 fenbu temporary-branch list"),
     ("'{code}' labels the space of something else: give the temporary branch another code", "“{code}”已是另一个数据范围的标签：请给临时党支部换一个代码"),
@@ -100,7 +102,7 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     // Reports.
     ("rule pack '{title}' has no effective date", "规则“{title}”没有生效日期"),
     ("rule pack '{title}', duty '{code}': times is 0 to 31, per is month, quarter, half or year", "规则“{title}”的应开会议“{code}”：次数为 0 到 31，周期为 month、quarter、half 或 year"),
-    ("rule pack '{title}', review '{code}': rounds is 0 to 3", "规则“{title}”的审核“{code}”：轮次为 0 到 3"),
+    ("rule pack '{title}', review '{code}': rounds is 1 to 3, by is own, head or both", "规则“{title}”的审核“{code}”：轮次为 1 到 3，审核单位为 own、head 或两者"),
     ("'{text}' is no period: say 2018, 2018-H1, 2018-Q3, 2018-11, 2015..2018, this-year, last-quarter or this-month", "“{text}”不是期间：可以写 2018、2018-H1、2018-Q3、2018-11、2015..2018、this-year、last-quarter 或 this-month"),
     ("sealed report {id} does not fit its digest: somebody changed it after it was sealed; its history says who", "封存报表 {id} 与校验值不符：封存后被人改过；历史记录里有是谁改的"),
     ("sealed report {id} cannot be read by this version", "本版本读不了封存报表 {id}"),
