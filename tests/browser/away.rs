@@ -71,7 +71,7 @@ fn prepare(cluster: &Cluster) -> Result<()> {
     }
     // Both nodes of the unit have worked before: how fresh the unit is, is what the less fresh one wrote.
     for node in [server, cluster.node("laptop")] {
-        node.writes("posts", json!({ "title": "以前的稿件" }))?;
+        node.writes("topics", json!({ "title": "以前的专题" }))?;
         let talk =
             json!({ "kind": "talk", "branch": BRANCH, "planned": "2018-12-03T09:00:00+08:00" });
         node.writes("meetings", talk)?;

@@ -164,7 +164,10 @@ impl Teller {
         self.heartbeat("next").await?;
         let mut beat = tokio::time::interval(HEARTBEAT);
         beat.reset();
-        while follow {
+        if !follow {
+            return Ok(());
+        }
+        loop {
             let due = tokio::select! {
                 () = over(&mut ended) => return Ok(()),
                 () = self.lines.closed() => return Ok(()),
@@ -178,7 +181,6 @@ impl Teller {
                 self.heartbeat("heartbeat").await?;
             }
         }
-        Ok(())
     }
 
     /// Goes on where the reader stopped, or says that it starts over.

@@ -203,7 +203,7 @@ fn schemas(lang: Lang) -> Value {
     out.insert(named("fenbu.saved/1"), saved());
     out.insert("problem".into(), problem());
     out.insert("change".into(), change());
-    for schema in ALL {
+    for schema in ALL.into_iter().filter(|s| super::routes::not_accounts(s)) {
         out.extend(kinds::schemas(schema, lang));
     }
     out.into()

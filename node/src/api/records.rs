@@ -50,7 +50,7 @@ pub(crate) fn schema_of(plural: &str) -> Result<&'static Schema, Problem> {
 /// A kind that is written as records are; those about people who sign in are not.
 fn by_hand(plural: &str) -> Result<&'static Schema, Problem> {
     let schema = schema_of(plural)?;
-    if matches!(schema.name, "account" | "credential" | "audit") {
+    if !super::routes::by_hand(schema) {
         return Err(Problem::bad_request(
             "accounts are made and changed by `fenbu account` or on the console; what follows from them is written by the node",
         ));

@@ -349,6 +349,16 @@ const ACCOUNT_CHANGE: &[Given] = &[
 ];
 const TOKEN: &[Given] = &[must("name", Of::Text), may("days", Of::Number)];
 
+/// Accounts have routes of their own.
+pub(super) fn not_accounts(schema: &Schema) -> bool {
+    schema.name != "account"
+}
+
+/// Whether a kind is written as records are; those about people who sign in are not.
+pub(super) fn by_hand(schema: &Schema) -> bool {
+    !matches!(schema.name, "account" | "credential" | "audit")
+}
+
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
 
@@ -412,10 +422,10 @@ pub static ROUTES: &[Route] = &[
     Route::new(POST, "/accounts/{name}/password", Needs::Accounts, ("setPassword", "设置口令", "Set a password"), || post(accounts::set_password)).takes(Body::Object(&[must("password", Of::Text)])).json("fenbu.account/1"),
     Route::new(POST, "/accounts/{name}/tokens", Needs::Accounts, ("makeToken", "签发令牌", "Make a token with which a program does what the account may"), || post(accounts::make_token)).takes(Body::Object(TOKEN)).json("fenbu.token/1"),
 
-    Route::new(GET, "/{plural}", Needs::Read, ("list", "列出", "List"), || get(records::list)).query(LIST).answers(Answer::List).versions(),
-    Route::new(POST, "/{plural}", Needs::Write, ("create", "新建", "Make"), || post(records::create)).takes(Body::Create).json("fenbu.saved/1").once(),
-    Route::new(GET, "/{plural}/{id}", Needs::Read, ("show", "查看", "Show"), || get(records::show)).answers(Answer::Record).versions(),
-    Route::new(Method::PATCH, "/{plural}/{id}", Needs::Write, ("edit", "修改", "Change"), || patch(records::edit)).takes(Body::Edit).json("fenbu.saved/1").once().versions(),
+    Route::new(GET, "/{plural}", Needs::Read, ("list", "列出", "List"), || get(records::list)).of(not_accounts).query(LIST).answers(Answer::List).versions(),
+    Route::new(POST, "/{plural}", Needs::Write, ("create", "新建", "Make"), || post(records::create)).of(by_hand).takes(Body::Create).json("fenbu.saved/1").once(),
+    Route::new(GET, "/{plural}/{id}", Needs::Read, ("show", "查看", "Show"), || get(records::show)).of(not_accounts).answers(Answer::Record).versions(),
+    Route::new(Method::PATCH, "/{plural}/{id}", Needs::Write, ("edit", "修改", "Change"), || patch(records::edit)).of(by_hand).takes(Body::Edit).json("fenbu.saved/1").once().versions(),
     Route::new(POST, "/{plural}/{id}/reveal", Needs::Reveal, ("reveal", "查阅个人信息", "Look at a personal value of"), || post(personal::reveal)).takes(Body::Object(&[must("field", Of::Text), must("reason", Of::Text)])).of(|s| s.fields.iter().any(|f| f.personal)).json("fenbu.revealed/1"),
     Route::new(GET, "/{plural}/{id}/history", Needs::Read, ("history", "修改历史", "Who changed what of"), || get(records::history)).json("fenbu.history/1"),
     Route::new(GET, "/{plural}/{id}/docx", Needs::Read, ("docx", "文档", "As a document for word processors:"), || get(inout::docx_of)).of(|s| matches!(s.name, "post" | "meeting")).answers(Answer::File(DOCX)),

@@ -254,10 +254,14 @@ fn nearest(wrong: &str) -> Option<&'static str> {
     KEYS.iter()
         .map(|k| k.path)
         .chain(sections)
-        .map(|path| (edits(wrong, path).min(edits(&name, &last(path))), path))
+        .map(|path| {
+            let whole = edits(wrong, path);
+            // Of two that end alike, the one that is like it as a whole.
+            (whole.min(edits(&name, &last(path))), whole, path)
+        })
         .min()
-        .filter(|(edits, _)| edits * 2 < name.chars().count().max(2))
-        .map(|(_, path)| path)
+        .filter(|(edits, ..)| edits * 2 < name.chars().count().max(2))
+        .map(|(.., path)| path)
 }
 
 /// Levenshtein distance.

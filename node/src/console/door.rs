@@ -54,9 +54,10 @@ async fn holder(office: &Office, headers: &HeaderMap) -> Result<Option<Account>,
     Ok(found.await?)
 }
 
-/// The kind a path below the prefix begins with.
+/// The kind a path below the prefix begins with; within the nested router the prefix is gone from it.
 fn kind_in(uri: &Uri) -> Option<&'static Schema> {
-    let rest = uri.path().strip_prefix(PREFIX)?.strip_prefix('/')?;
+    let path = uri.path();
+    let rest = path.strip_prefix(PREFIX).unwrap_or(path).strip_prefix('/')?;
     schema_named(rest.split('/').next()?)
 }
 
@@ -78,6 +79,8 @@ fn check(account: &Account, route: &Route, uri: &Uri) -> Result<(), Problem> {
         Some(None) => Ok(()),
         None => GUARDED.iter().try_for_each(|kind| may(Action::Read(kind))),
     };
+    let unknown = || Problem::not_found("there is no such path here");
+    let kind = || kind_in(uri).map(|schema| schema.name).ok_or_else(unknown);
     let asked = query(uri, "kind");
     match (route.needs, route.path) {
         (Needs::Nothing, _) => Ok(()),
@@ -85,12 +88,14 @@ fn check(account: &Account, route: &Route, uri: &Uri) -> Result<(), Problem> {
         (Needs::Read, "/calendar.ics") => may(Action::Read("meeting")),
         (Needs::Read, "/feed.atom") => may(Action::Read("post")),
         (Needs::Read, "/conflicts" | "/conflicts/{id}") | (Needs::Settle, _) => may(Action::Settle),
-        (Needs::Read, _) => kind_in(uri).map_or(Ok(()), |schema| may(Action::Read(schema.name))),
+        // Checklists and the like are about branches.
+        (Needs::Read, path) if !path.starts_with("/{plural}") => {
+            may(Action::Read("temporary-branch"))
+        }
+        (Needs::Read, _) => may(Action::Read(kind()?)),
         // The handler knows the record's branch, and what steps are asked for.
         (Needs::Write, _) => Ok(()),
-        (Needs::Reveal, _) => {
-            kind_in(uri).map_or(Ok(()), |schema| may(Action::Reveal(schema.name)))
-        }
+        (Needs::Reveal, _) => may(Action::Reveal(kind()?)),
         (Needs::Import, "/template/{kind}") => may(Action::Import),
         (Needs::Import, _) => {
             may(Action::Import)?;

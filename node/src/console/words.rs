@@ -90,7 +90,7 @@ words! {
     Revised: "审定之后又有修改，尚未审定。", "Changed since it was approved; the revision is not reviewed.";
     Ignored: "未生效", "Did not count";
     Remark: "添加", "Add";
-    WordFile: "Word 文档", "Word document";
+    DocxFile: "Word 文档", "Word document";
     Print: "打印", "Print";
     Page: "网页", "Page";
     FormHint: "每行一项", "One a line";

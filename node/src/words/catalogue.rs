@@ -523,7 +523,6 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("cannot read its disk", "读不出磁盘"),
     ("declined for a reason this version does not know", "因本版本不认识的原因而拒绝"),
     ("batch of log {log}: {why}", "日志 {log} 的一批条目：{why}"),
-    ("this node wrote in the place of what a peer sent", "本节点已在对方所发内容的位置上自行写入"),
     ("its author is not in this node's directory yet", "作者还不在本节点的目录里"),
     ("this node does not carry its space", "本节点不保存它的数据范围"),
     ("its space has as many logs as a space may have", "它的数据范围的日志数已达上限"),

@@ -157,7 +157,7 @@ impl View<'_> {
                 }
                 a.button href=(self.to("/history")) { (Word::History.say(lang)) }
                 @if matches!(self.schema.name, "post" | "meeting") {
-                    a.button href=(format!("/word/{}/{}", self.schema.name, self.looked.shown.document)) { (Word::WordFile.say(lang)) }
+                    a.button href=(format!("/word/{}/{}", self.schema.name, self.looked.shown.document)) { (Word::DocxFile.say(lang)) }
                 }
                 @if page { a.button href=(format!("/site/{}", self.looked.shown.document)) { (Word::Page.say(lang)) } }
                 button type="button" data-print { (Word::Print.say(lang)) }

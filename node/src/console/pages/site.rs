@@ -10,13 +10,16 @@ use super::{Refused, ToldTo, blocking, check};
 use crate::api::Problem;
 use crate::inout::page::{journal_issue, transfer_letter};
 use crate::inout::published_fields;
-use crate::store::{Cell, ListQuery, Order, OrderBy};
+use crate::records::{RecordError, Records};
+use crate::store::{ListQuery, Order, OrderBy};
 use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Response};
 use fenbu_protocol::access::Action;
+use fenbu_protocol::id::DocId;
 use fenbu_protocol::record::schema_named;
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::Value;
 
 const SHOWN: usize = 30;
 
@@ -41,20 +44,11 @@ pub(in crate::console) async fn page(
     let query = ListQuery {
         equals: vec![("status".into(), "published".into()), ("column".into(), code.into())],
         order: Order { by: OrderBy::Updated, descending: true },
-        // Not the drafts, which may say something else by now.
-        spaces: office.records().shared.everyones().map(|space| vec![space]),
         limit: SHOWN,
         ..ListQuery::default()
     };
     let records = office.records().clone();
-    let rows = blocking(move || records.list(schema, query)).await.told_to(&visitor)?.rows;
-    let at = |name: &str| schema.columns.iter().position(|c| *c == name);
-    let text = |row: &crate::store::ListedRow, name: &str| match at(name)
-        .map(|at| row.row.cells[at].clone())
-    {
-        Some(Cell::Text(text)) => text,
-        _ => String::new(),
-    };
+    let rows = blocking(move || out(&records, query)).await.told_to(&visitor)?;
     let body = html! {
         nav.bar aria-label=(super::super::cells::label(column, lang)) {
             @for one in column.codes() {
@@ -66,16 +60,30 @@ pub(in crate::console) async fn page(
         div #site data-live="posts" {
             @if rows.is_empty() { p.faint { (Word::NothingHere.say(lang)) } }
             ul {
-                @for row in &rows {
+                @for (document, fields) in &rows {
                     li {
-                        a href=(format!("/site/{}", row.document)) { (text(row, "title")) }
-                        " " span.faint.small { (text(row, "written")) }
+                        a href=(format!("/site/{document}")) { (title_of(schema, fields, lang)) }
+                        " " span.faint.small { (fields["written"].as_str().unwrap_or_default()) }
                     }
                 }
             }
         }
     };
     Ok(full_page(&visitor, Word::Site.say(lang), body))
+}
+
+/// What is out of the posts a query finds. Where the draft is read, the list gives the draft, which may say
+/// something else by now.
+fn out(records: &Records, query: ListQuery) -> Result<Vec<(DocId, Value)>, RecordError> {
+    // INVARIANT: a kind of this program.
+    let schema = schema_named("post").expect("a kind of posts");
+    let mut out = Vec::new();
+    for row in records.list(schema, query)?.rows {
+        let shown = records.published(schema, row.document)?;
+        let fields = shown.as_ref().and_then(published_fields);
+        out.extend(fields.map(|(_, fields)| (row.document, fields)));
+    }
+    Ok(out)
 }
 
 /// A published post in its approved version; a journal issue or a transfer letter as a page for print.
