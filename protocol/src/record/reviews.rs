@@ -227,7 +227,7 @@ impl UnderWay {
         }
         let through = [Part::Approves, Part::Publishes].map(leads).contains(&Some(state));
         let through = through && self.asked.is_some();
-        through.then(|| Progress { passed: reviews.rounds.len(), reviews })
+        through.then_some(Progress { passed: reviews.rounds.len(), reviews })
     }
 }
 
