@@ -204,7 +204,11 @@ fn schemas(lang: Lang) -> Value {
     out.insert("problem".into(), problem());
     out.insert("change".into(), change());
     for schema in ALL.into_iter().filter(|s| super::routes::not_accounts(s)) {
-        out.extend(kinds::schemas(schema, lang));
+        let written = |(name, _): &(String, Value)| {
+            [".write", ".create", ".edit"].iter().any(|part| name.ends_with(part))
+        };
+        let told = kinds::schemas(schema, lang).into_iter();
+        out.extend(told.filter(|part| super::routes::by_hand(schema) || !written(part)));
     }
     out.into()
 }

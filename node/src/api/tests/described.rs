@@ -88,7 +88,7 @@ fn everything_referred_to_is_there_and_nothing_else() {
 fn kinds_have_the_fields_and_codes_of_their_schemas() {
     let told = description(Lang::Zh);
     let schemas = &told["components"]["schemas"];
-    for schema in ALL {
+    for schema in ALL.into_iter().filter(|s| crate::api::routes::by_hand(s)) {
         let shown = &schemas[schema.name]["properties"]["fields"]["properties"];
         let written = &schemas[format!("{}.write", schema.name)]["properties"];
         assert_eq!(shown.as_object().unwrap().len(), schema.fields.len(), "{}", schema.name);
