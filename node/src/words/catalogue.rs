@@ -84,6 +84,7 @@ pub(super) const CATALOGUE: &[(&str, &str)] = &[
     ("this is the last round: it is passed with the step 'approve'", "这是最后一轮：用“审核通过”（approve）"),
     ("it was submitted anew meanwhile, and its reviews begin anew", "其间已重新提交，审核从头开始"),
     ("its secrecy review comes first: it is cleared with the step 'clear'", "须先通过保密审查：用“定为可公开”（clear）"),
+    ("this node wrote in the place of what a peer sent", "本节点已在对方所发内容的位置写入"),
     ("what it published had been taken back", "所发布的内容已被撤回"),
     ("what would be published is too long: shorten it to 250,000 characters", "要发布的内容太长：请缩短到 25 万字以内"),
     ("the draft of this {kind} is kept by unit '{unit}': it is changed there and at head office", "这份{kind}的草稿由单位“{unit}”保管：请在该单位或局机关修改"),
