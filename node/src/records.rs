@@ -11,8 +11,9 @@ use crate::temporary;
 use crate::views::update_of;
 use crate::writer::{Command, LocalWrite, WriteError, WriterHandle, Written};
 use fenbu_protocol::directory::{Directory, Template};
+use fenbu_protocol::duty::Day;
 use fenbu_protocol::id::{DocId, Hash, SpaceId, hex};
-use fenbu_protocol::record::{EditError, Edits, HistoryItem, Home, Record, Schema};
+use fenbu_protocol::record::{EditError, Edits, HistoryItem, Home, Record, Reviews, Schema};
 use fenbu_protocol::seal::NoKey;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -415,6 +416,10 @@ impl Records {
         temporary::check(&self.shared.directory.now(), save, &record)?;
         let log = self.writer.log_of(save.space);
         record = self.shared.name_for(record, save.space, log.actor())?;
+        if save.edits.submits() {
+            let reviews = self.reviews(&record, &save.edits, now_ms)?;
+            record = record.asking(reviews);
+        }
         let Some(body) = record.edit(log.actor(), now_ms, account, &save.edits)? else {
             return Ok((None, record));
         };
@@ -422,6 +427,13 @@ impl Records {
         let update = update_of(save.space, save.document, &record, saved);
         let write = LocalWrite { schema: save.schema, log, body, update, anew_of: None };
         Ok((Some(write), record))
+    }
+
+    /// The reviews that the rule pack in force asks of a record submitted now.
+    fn reviews(&self, record: &Record, edits: &Edits, now_ms: u64) -> Result<Reviews, RecordError> {
+        let packs = crate::reports::packs(&self.shared.readers, &self.shared.readable())?;
+        let today = Day::of_ms(now_ms.try_into().unwrap_or(i64::MAX));
+        Ok(packs.on(today).asked_of(record, edits))
     }
 
     fn write(

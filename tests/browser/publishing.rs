@@ -14,8 +14,9 @@ fn a_post_is_written_returned_mended_approved_published_and_withdrawn() {
         let author = first_sign_in(alice)?;
         writes(&author)?;
 
-        let reviewer = Person::new(head, "zhou", "周审稿", &["reviewer"])?;
+        let reviewer = Person::new(alice, "zhou", "周审稿", &["reviewer"])?;
         reviewer.finds("/review", "海上党课")?;
+        reviewer.reads("初审")?;
         reviewer.fills("section.card input[name=note]", "请写明时间和地点")?;
         reviewer.presses("退回修改")?;
         reviewer.reads("现在没有等您处理的事")?;
@@ -31,6 +32,10 @@ fn a_post_is_written_returned_mended_approved_published_and_withdrawn() {
         reader.goes("/site?column=news")?;
         reader.reads("没有记录")?;
         reader.stays()?;
+        other.finds("/review", "现在没有等您处理的事")?;
+        reviewer.finds("/review", "海上党课")?;
+        reviewer.presses("通过本轮")?;
+        reviewer.reads("现在没有等您处理的事")?;
         other.finds("/review", "海上党课")?;
         other.presses("审核通过")?;
         other.presses("发布")?;
@@ -69,6 +74,7 @@ fn writes(author: &Person) -> Result<()> {
     author.fills("[name=title]", "海上党课")?;
     author.fills("[name=body]", "# 一堂党课\n\n艇员围坐**甲板**。")?;
     author.chooses("[name=column]", "news")?;
+    author.chooses("[name=kind]", "work")?;
     author.presses("预览")?;
     author.until(|| {
         let shown = author.browser.find("css selector", ".prose h1, .prose strong")?;

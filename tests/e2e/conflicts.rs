@@ -88,7 +88,10 @@ fn prepare(cluster: &Cluster) -> Result<Before> {
     let (head, alice) = (cluster.node("head"), cluster.node("alice"));
     let mut posts = BTreeMap::new();
     for name in ["title", "secrecy", "torn", "revised", "hidden"] {
-        let id = alice.writes("posts", json!({"title": name, "body": "It began at dawn."}))?;
+        let id = alice.writes(
+            "posts",
+            json!({"title": name, "body": "It began at dawn.", "kind": "clipping"}),
+        )?;
         takes(alice, "post", "submit", &id)?;
         posts.insert(name, id);
     }

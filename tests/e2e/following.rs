@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Rounds of writing, each with a kill of the follower or of the node it follows.
 const ROUNDS: u64 = 12;
-const POSTS: u64 = 6;
+const TOPICS: u64 = 6;
 
 /// An outside system: it keeps what it was told, and how far it has come, and nothing else.
 #[derive(Default)]
@@ -22,7 +22,7 @@ struct Outside {
 
 impl Outside {
     fn follow(&self, cluster: &Cluster) -> Result<Child> {
-        let mut args = vec!["changes", "--kind", "post", "--follow"];
+        let mut args = vec!["changes", "--kind", "topic", "--follow"];
         if let Some(cursor) = &self.cursor {
             args.extend(["--after", cursor]);
         }
@@ -58,7 +58,7 @@ impl Outside {
 
     /// All there is, from where it stopped.
     fn catch_up(&mut self, cluster: &Cluster) -> Result<()> {
-        let mut args = vec!["changes", "--kind", "post"];
+        let mut args = vec!["changes", "--kind", "topic"];
         let cursor = self.cursor.clone();
         if let Some(cursor) = &cursor {
             args.extend(["--after", cursor]);
@@ -92,15 +92,15 @@ fn a_follower_killed_at_random_sees_every_records_last_state() {
         cluster.join("alice", "lianyungang")?;
         let mut chance = Chance(seed);
         let mut outside = Outside::default();
-        let mut posts = Vec::new();
-        for i in 0..POSTS {
-            let fields = json!({ "title": format!("post {i}"), "column": "news" });
-            posts.push(cluster.node("head").writes("posts", fields)?);
+        let mut topics = Vec::new();
+        for i in 0..TOPICS {
+            let fields = json!({ "title": format!("topic {i}"), "column": "news" });
+            topics.push(cluster.node("head").writes("topics", fields)?);
         }
         cluster.settle()?;
         for round in 0..ROUNDS {
             let mut follower = outside.follow(cluster)?;
-            write(cluster, &posts, round, &mut chance)?;
+            write(cluster, &topics, round, &mut chance)?;
             if chance.below(3) == 0 {
                 cluster.node_mut("head").kill()?;
                 cluster.node_mut("head").start()?;
@@ -113,10 +113,10 @@ fn a_follower_killed_at_random_sees_every_records_last_state() {
         cluster.until(Patience::SETTLE, || {
             outside.catch_up(cluster)?;
             let mut expected = BTreeMap::new();
-            for record in cluster.node("head").lists("posts")? {
+            for record in cluster.node("head").lists("topics")? {
                 expected.insert(record["id"].as_str().unwrap_or_default().to_owned(), record);
             }
-            ensure!(expected.len() == posts.len() + ROUNDS as usize, "posts are missing");
+            ensure!(expected.len() == topics.len() + ROUNDS as usize, "topics are missing");
             ensure!(outside.records == expected, "{:?}\n{expected:?}", outside.records);
             Ok(())
         })
@@ -133,14 +133,14 @@ impl Outside {
     }
 }
 
-/// Both nodes write: a new post here, and edits of old ones on either side.
-fn write(cluster: &Cluster, posts: &[String], round: u64, chance: &mut Chance) -> Result<()> {
+/// Both nodes write: a new topic here, and edits of old ones on either side.
+fn write(cluster: &Cluster, topics: &[String], round: u64, chance: &mut Chance) -> Result<()> {
     for edit in 0..3 {
         let name = if chance.below(2) == 0 { "head" } else { "alice" };
-        let post = &posts[chance.below(POSTS) as usize];
+        let topic = &topics[chance.below(TOPICS) as usize];
         let title = format!("round {round}, edit {edit} of {name}");
-        cluster.node(name).edits("posts", post, json!({ "title": title }))?;
+        cluster.node(name).edits("topics", topic, json!({ "title": title }))?;
     }
     let fields = json!({ "title": format!("round {round}"), "column": "news" });
-    cluster.node("head").writes("posts", fields).map(drop)
+    cluster.node("head").writes("topics", fields).map(drop)
 }

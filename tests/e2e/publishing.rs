@@ -2,8 +2,10 @@
 
 use super::{refused, story};
 use anyhow::{Context, Result, ensure};
-use fenbu_tests::cluster::{Cluster, Node};
+use fenbu_tests::cluster::{Cluster, Node, Visitor};
 use serde_json::{Value, json};
+
+const PASSWORD: &str = "a long password";
 
 fn takes(node: &Node, op: &str, id: &str) -> Result<()> {
     let noted = ["withdraw", "withhold", "return"].contains(&op);
@@ -43,13 +45,42 @@ fn everywhere(cluster: &Cluster, words: &str, issue: &str, id: &str, there: bool
     Ok(())
 }
 
+/// A work goes through two rounds: its own unit's, done by a colleague at the console, and head office's.
+fn in_rounds(cluster: &Cluster) -> Result<()> {
+    let (head, alice) = (cluster.node("head"), cluster.node("alice"));
+    let post = alice.writes("posts", json!({"title": "Rounds", "kind": "work"}))?;
+    takes(alice, "submit", &post)?;
+    cluster.settle()?;
+    let early = head.fenbu(&["post", "approve", &post])?;
+    refused(&early, 1, &["round 1 of 2 comes first"])?;
+    let mut zhou = Visitor::at(alice)?;
+    let add = ["account", "add", "zhou", "--role", "reviewer"];
+    alice.fenbu_with(&add, PASSWORD.as_bytes())?.ok()?;
+    zhou.sign_in("zhou", PASSWORD)?;
+    let queue = zhou.get("/review")?.text;
+    ensure!(queue.contains("Rounds") && queue.contains("初审：待审（所属单位）"), "{queue}");
+    let passed = zhou.post(&format!("/r/posts/{post}/step"), &[("op", "pass")])?;
+    ensure!(passed.status == 303, "{} {}", passed.status, passed.text);
+    ensure!(!zhou.get("/review")?.text.contains("Rounds"), "it waits for head office now");
+    cluster.settle()?;
+    let told = head.fenbu(&["post", "show", &post])?.ok()?;
+    ensure!(told.contains("First review: passed; Second review: next (head office)"), "{told}");
+    takes(head, "approve", &post)?;
+    cluster.settle()?;
+    takes(alice, "publish", &post)?;
+    cluster.settle()?;
+    assert_eq!(cluster.node("bob").shows("posts", &post)?["fields"]["title"], "Rounds");
+    Ok(())
+}
+
 #[test]
 fn what_is_approved_is_read_everywhere_until_it_is_withdrawn() {
     story(|cluster| {
         cluster.join("alice", "lianyungang")?;
         cluster.join("bob", "yancheng")?;
         let (head, alice, bob) = (cluster.node("head"), cluster.node("alice"), cluster.node("bob"));
-        let fields = json!({"title": "Snowbound", "body": "It began at dawn.", "column": "news"});
+        let fields = json!({"title": "Snowbound", "body": "It began at dawn.", "column": "news",
+            "kind": "clipping"});
         let post = alice.writes("posts", fields)?;
         let other = alice.writes("posts", json!({"title": "Another"}))?;
         let items = json!([{"title": "First", "post": post}]);
@@ -109,6 +140,6 @@ fn what_is_approved_is_read_everywhere_until_it_is_withdrawn() {
         let feed = cluster.node("bob").dir.join("feed.xml");
         ensure!(std::fs::read_to_string(feed)?.contains("deleted-entry"), "readers are told");
         assert_eq!(cluster.node("bob").fenbu(&["post", "show", &other])?.code, 4);
-        Ok(())
+        in_rounds(cluster)
     });
 }

@@ -399,7 +399,7 @@ fn the_feed_has_what_was_approved_and_forgets_what_was_withdrawn() {
     let saved = records
         .create(
             schema,
-            &json!({"title": "<党日>", "body": "**好**", "column": "news"}),
+            &json!({"title": "<党日>", "body": "**好**", "column": "news", "kind": "clipping"}),
             None,
             None,
             "a",

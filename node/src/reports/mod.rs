@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use marks::{keep_marks, mark_if_due, mark_now};
-pub(crate) use rows::Row;
+pub(crate) use rows::{Row, packs};
 
 /// The reports there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

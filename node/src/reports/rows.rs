@@ -2,7 +2,8 @@
 //! without, empty.
 
 use super::{Look, ReportError};
-use crate::store::{Cell, Scanned};
+use crate::shared::Readers;
+use crate::store::{Cell, Scanned, StoreError};
 use crate::views::{MAKER, PUBLISHER};
 use fenbu_protocol::directory::Template;
 use fenbu_protocol::duty::{
@@ -64,13 +65,38 @@ fn day_of(row: &Row) -> Option<Day> {
     meets(row.text(4)?, row.int(2), row.int(3))
 }
 
+fn scan(
+    readers: &Readers,
+    readable: &[SpaceId],
+    kind: &str,
+    columns: &[&str],
+) -> Result<Vec<Row>, StoreError> {
+    // INVARIANT: only kinds of this version are asked for.
+    let kind = schema_named(kind).expect("a kind of ours").kind;
+    let rows = readers.with(|r| r.scan(kind, columns, Some(readable)))?;
+    Ok(rows.into_iter().map(Row).collect())
+}
+
+/// The rule packs in these spaces, after the program's own.
+pub(crate) fn packs(readers: &Readers, readable: &[SpaceId]) -> Result<Packs, StoreError> {
+    const SETS: [&str; 6] = ["duties", "reviews", "stages", "standings", "attended", "made_up"];
+    let mut columns = vec!["title", "effective", "excluded"];
+    columns.extend(SETS);
+    let packs = scan(readers, readable, "rule-pack", &columns)?.into_iter().map(|row| {
+        let mut fields = Map::new();
+        fields.insert("title".into(), json!(row.text(0)));
+        fields.insert("effective".into(), json!(row.text(1)));
+        for (i, name) in columns.iter().enumerate().skip(2) {
+            fields.insert((*name).to_owned(), row.json(i));
+        }
+        (row.0.document, Value::Object(fields))
+    });
+    Ok(Packs::of(packs))
+}
+
 impl Look<'_> {
     pub(super) fn scan(&self, kind: &str, columns: &[&str]) -> Result<Vec<Row>, ReportError> {
-        // INVARIANT: only kinds of this version are asked for.
-        let kind = schema_named(kind).expect("a kind of ours").kind;
-        let readers = &self.records.shared.readers;
-        let rows = readers.with(|r| r.scan(kind, columns, Some(&self.readable)))?;
-        Ok(rows.into_iter().map(Row).collect())
+        Ok(scan(&self.records.shared.readers, &self.readable, kind, columns)?)
     }
 
     pub(super) fn unit_of_space(&self, space: &SpaceId) -> Option<String> {
@@ -90,19 +116,7 @@ impl Look<'_> {
     }
 
     pub(super) fn packs(&self) -> Result<Packs, ReportError> {
-        const SETS: [&str; 6] = ["duties", "reviews", "stages", "standings", "attended", "made_up"];
-        let mut columns = vec!["title", "effective", "excluded"];
-        columns.extend(SETS);
-        let packs = self.scan("rule-pack", &columns)?.into_iter().map(|row| {
-            let mut fields = Map::new();
-            fields.insert("title".into(), json!(row.text(0)));
-            fields.insert("effective".into(), json!(row.text(1)));
-            for (i, name) in columns.iter().enumerate().skip(2) {
-                fields.insert((*name).to_owned(), row.json(i));
-            }
-            (row.0.document, Value::Object(fields))
-        });
-        Ok(Packs::of(packs))
+        Ok(packs(&self.records.shared.readers, &self.readable)?)
     }
 
     /// The tree of these units, temporary branches among them, by unit and code. Of two records with one code

@@ -345,3 +345,43 @@ fn duties_of_fifty_thousand() {
     }
     bench.stop();
 }
+
+#[test]
+fn a_post_goes_through_the_reviews_of_the_pack_in_force_when_it_is_submitted() {
+    let bench = bench();
+    let post = schema_named("post").unwrap();
+    let takes = |id: &DocId, who: &str, op: &str| {
+        let (field, _) = post.step(op).unwrap();
+        let step = json!({ field.name: { "op": op, "note": "n" } });
+        bench.records.edit(post, &id.to_string(), &step, who).map(drop).map_err(|e| e.to_string())
+    };
+    let asked = |id: &DocId| {
+        let shown = bench.records.show(post, &id.to_string()).unwrap();
+        shown.record.to_json()["courses"]["status"]["reviews"].clone()
+    };
+    let other = add(&bench, "post", json!({ "title": "甲", "kind": "case", "column": "news" }));
+    takes(&other, "a", "submit").unwrap();
+    let standard = json!({ "rounds": ["own", "own", "head"], "secrecy": true, "passed": 0 });
+    assert_eq!(asked(&other), standard, "without a pack, the program's own");
+    for (title, effective, rounds) in [("now", "2018-11-24", 2), ("later", "2018-11-25", 1)] {
+        let reviews = json!({ "news": { "rounds": rounds, "secrecy": false } });
+        add(
+            &bench,
+            "rule-pack",
+            json!({ "title": title, "effective": effective, "reviews": reviews }),
+        );
+    }
+    assert_eq!(asked(&other), standard, "what is under way goes on as it began");
+    let post = add(&bench, "post", json!({ "title": "乙", "column": "news" }));
+    takes(&post, "a", "submit").unwrap();
+    assert_eq!(asked(&post), json!({ "rounds": ["own", "head"], "secrecy": false, "passed": 0 }));
+    assert!(takes(&post, "b", "approve").unwrap_err().contains("round 1 of 2 comes first"));
+    takes(&post, "b", "pass").unwrap();
+    assert!(takes(&post, "b", "approve").unwrap_err().contains("who took 'pass'"));
+    takes(&post, "c", "approve").unwrap();
+    takes(&post, "a", "publish").unwrap();
+    let stands =
+        add(&bench, "post", json!({ "title": "丙", "column": "news", "status": "submitted" }));
+    assert_eq!(asked(&stands)["rounds"], json!(["own", "head"]), "also what is entered as such");
+    bench.stop();
+}

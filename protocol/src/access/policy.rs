@@ -72,8 +72,8 @@ const STEPS: &[(&str, &[&str], &[Role])] = &[
     (
         "post",
         &[
-            "return", "approve", "review", "publish", "withdraw", "archive", "clear", "escalate",
-            "withhold", "reopen",
+            "return", "pass", "approve", "review", "publish", "withdraw", "archive", "clear",
+            "escalate", "withhold", "reopen",
         ],
         &[Reviewer, Secretary],
     ),

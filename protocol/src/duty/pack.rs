@@ -6,6 +6,7 @@
 
 use super::calendar::Day;
 use crate::id::DocId;
+use crate::record::{Edits, ROUNDS_MAX, Record, Reviewer, Reviews};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,8 +103,22 @@ pub struct Review {
     /// 1: 初审; 2: and 复审; 3: and 终审.
     pub rounds: u32,
     pub secrecy: bool,
-    /// Units that review, in no order; `head` stands for head office, `own` for the author's.
+    /// Who reviews: `own`, the author's unit; `head`, head office. Where both do, head office does the last
+    /// round, if that is not the only one.
     pub by: BTreeSet<String>,
+}
+
+impl Review {
+    /// What a submission carries of it.
+    pub fn asked(&self) -> Reviews {
+        let rounds = self.rounds as usize;
+        let (own, head) = (self.by.contains("own"), self.by.contains("head"));
+        let reviewer = |round: usize| match head && (!own || (round > 1 && round == rounds)) {
+            true => Reviewer::HeadOffice,
+            false => Reviewer::Own,
+        };
+        Reviews::new((1..=rounds).map(reviewer).collect(), self.secrecy).unwrap_or_default()
+    }
 }
 
 /// A rule pack, whole.
@@ -130,13 +145,12 @@ pub enum PackError {
         "rule pack '{title}', duty '{kind}': times is 0 to 31, per is month, quarter, half or year"
     )]
     Duty { title: String, kind: String },
-    #[error("rule pack '{title}', review '{kind}': rounds is 0 to 3")]
+    #[error("rule pack '{title}', review '{kind}': rounds is 1 to 3, by is own, head or both")]
     Review { title: String, kind: String },
 }
 
 /// Most meetings of a kind in a period.
 const TIMES_MAX: i64 = 31;
-const ROUNDS_MAX: i64 = 3;
 
 fn codes(codes: &[&str]) -> BTreeSet<String> {
     codes.iter().map(|code| (*code).to_owned()).collect()
@@ -234,20 +248,25 @@ impl RulePack {
     }
 
     fn review(&self, kind: &str, stated: &Value) -> Option<Review> {
-        let before = self.reviews.get(kind);
-        let rounds = stated["rounds"].as_i64().filter(|n| (0..=ROUNDS_MAX).contains(n))?;
+        let before = self.reviews.get(kind).or_else(|| self.reviews.get("*"));
+        let rounds = stated["rounds"].as_i64().filter(|n| (1..=ROUNDS_MAX as i64).contains(n))?;
         let secrecy = stated["secrecy"].as_bool().or(before.map(|r| r.secrecy));
-        let by = texts(&stated["by"]).or_else(|| before.map(|r| r.by.clone()));
-        Some(Review {
-            rounds: rounds as u32,
-            secrecy: secrecy.unwrap_or(false),
-            by: by.unwrap_or_default(),
-        })
+        let by = texts(&stated["by"]).or_else(|| before.map(|r| r.by.clone())).unwrap_or_default();
+        if by.iter().any(|unit| Reviewer::of(unit).is_none()) {
+            return None;
+        }
+        Some(Review { rounds: rounds as u32, secrecy: secrecy.unwrap_or(false), by })
     }
 
     /// The reviews a post goes through: those of its kind, else of its column, else of all others.
     pub fn review_of(&self, kind: &str, column: &str) -> Option<&Review> {
         [kind, column, "*"].into_iter().find_map(|key| self.reviews.get(key))
+    }
+
+    /// The reviews a post goes through that is submitted with these edits.
+    pub fn asked_of(&self, post: &Record, edits: &Edits) -> Reviews {
+        let text = |field| edits.text_after(post, field);
+        self.review_of(&text("kind"), &text("column")).map(Review::asked).unwrap_or_default()
     }
 
     pub fn to_json(&self) -> Value {
@@ -370,21 +389,35 @@ mod tests {
             json!({ "title": "x" }),
             json!({ "title": "y", "effective": "2018-01-01", "duties": bad_duty }),
             json!({ "title": "z", "effective": "2018-01-01", "reviews": { "*": { "rounds": 9 } } }),
+            json!({ "title": "z", "effective": "2018-01-01", "reviews": { "*": { "rounds": 0 } } }),
+            json!({ "title": "z", "effective": "2018-01-01",
+                "reviews": { "*": { "rounds": 1, "by": ["yancheng"] } } }),
         ]);
         assert_eq!(packs.on(day("2019-01-01")), &RulePack::standard());
-        assert_eq!(packs.errors.len(), 3);
+        assert_eq!(packs.errors.len(), 5);
     }
 
     #[test]
     fn a_post_is_reviewed_by_its_kind_then_its_column_then_as_all_others() {
         let packs = packs(&[json!({
-            "title": "r", "effective": "2018-01-01", "reviews": { "news": { "rounds": 2 } },
+            "title": "r", "effective": "2018-01-01",
+            "reviews": { "news": { "rounds": 2 }, "culture": { "rounds": 1, "by": ["head"] } },
         })]);
         let pack = packs.on(day("2018-01-01"));
         let rounds = |kind, column| pack.review_of(kind, column).map(|r| r.rounds);
         assert_eq!(rounds("clipping", "news"), Some(1));
         assert_eq!(rounds("policy", "news"), Some(2));
         assert_eq!(rounds("policy", "style"), Some(3));
+        let asked = |kind, column| pack.review_of(kind, column).unwrap().asked().to_json();
+        let says = |rounds: &[&str], secrecy| json!({ "rounds": rounds, "secrecy": secrecy });
+        assert_eq!(asked("clipping", "news"), says(&["own"], false));
+        assert_eq!(
+            asked("policy", "news"),
+            says(&["own", "head"], true),
+            "as all others but for this"
+        );
+        assert_eq!(asked("policy", "culture"), says(&["head"], true));
+        assert_eq!(asked("policy", "style"), says(&["own", "own", "head"], true));
     }
 
     #[test]

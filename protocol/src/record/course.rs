@@ -11,10 +11,11 @@ use super::authors::{Authors, NOBODY};
 use super::doc::Record;
 use super::genesis::genesis;
 use super::past::Past;
+use super::reviews::{Progress, UnderWay};
 use super::schema::Field;
 use super::show::json_of;
 use super::steps::{Taken, touches_contents};
-use super::workflow::{By, CORRECT, RECORD, SETTLE, Workflow};
+use super::workflow::{By, CORRECT, Part, RECORD, SETTLE, Step, Workflow};
 use automerge::{ChangeHash, ObjId, ReadDoc, Value as Read};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,14 @@ pub enum Ignored {
     SamePerson { op: &'static str },
     #[error("it needs a note that says why")]
     NoNote,
+    #[error("round {round} of {of} comes first: it is passed with the step 'pass'")]
+    RoundFirst { round: usize, of: usize },
+    #[error("this is the last round: it is passed with the step 'approve'")]
+    LastRound,
+    #[error("it was submitted anew meanwhile, and its reviews begin anew")]
+    SubmittedAnew,
+    #[error("its secrecy review comes first: it is cleared with the step 'clear'")]
+    SecrecyFirst,
     #[error("what it published had been taken back")]
     TakenBack,
     #[error("how things stood before can only be said first")]
@@ -78,6 +87,8 @@ pub struct Course {
     pub version: Option<[u8; 32]>,
     /// Whether the record's contents have changed beside or after that version.
     pub revised: bool,
+    /// The reviews it goes through, while it does and once it has.
+    pub progress: Option<Progress>,
 }
 
 impl Course {
@@ -89,7 +100,8 @@ impl Course {
 
     pub(super) fn new(workflow: &Workflow) -> Self {
         let state = workflow.initial.to_owned();
-        Self { state, steps: Vec::new(), rivals: Vec::new(), version: None, revised: false }
+        let (steps, rivals) = (Vec::new(), Vec::new());
+        Self { state, steps, rivals, version: None, revised: false, progress: None }
     }
 }
 
@@ -102,6 +114,8 @@ pub(super) struct Event {
     pub(super) time_ms: u64,
     pub(super) account: String,
     pub(super) taken: Taken,
+    /// Of a step that publishes: whether its author had seen the secrecy review let it.
+    pub(super) cleared: bool,
 }
 
 /// What judging needs beside the steps.
@@ -120,6 +134,7 @@ struct Standing<'a> {
     /// Who took each step last.
     who: BTreeMap<&'a str, &'a Event>,
     steps: usize,
+    under_way: UnderWay,
 }
 
 impl Judge<'_> {
@@ -127,19 +142,21 @@ impl Judge<'_> {
         self.authors.units.get(&event.actor).map(String::as_str)
     }
 
-    fn may(&self, by: By, event: &Event) -> bool {
+    pub(super) fn may(&self, by: By, event: &Event) -> bool {
         let named = |field| self.unit_in.get(field).cloned();
         self.authors.may(by, event.actor, self.owner, named)
     }
 
-    /// The state a step leads to, taken where the course stands; `rivals` are the states in question.
+    /// The state a step leads to, taken where the course stands.
     fn step(
         &self,
         standing: &Standing<'_>,
-        event: &Event,
-        rivals: impl FnOnce() -> Vec<String>,
+        (events, at): (&[Event], usize),
+        sees: &Sees,
     ) -> Result<String, Ignored> {
+        let event = &events[at];
         let taken = &event.taken;
+        let rivals = || self.states_in_question(events, at, sees);
         let to = || taken.to.clone().unwrap_or_default();
         match taken.op.as_str() {
             RECORD if standing.steps > 0 => return Err(Ignored::NotFirst),
@@ -155,6 +172,18 @@ impl Judge<'_> {
             _ => {}
         }
         let step = self.workflow.step(&taken.op).ok_or(Ignored::Unknown)?;
+        self.guards(step, standing, event)?;
+        self.review(step, &standing.under_way, (events, at), sees)?;
+        Ok(step.to.map_or_else(|| standing.state.clone(), str::to_owned))
+    }
+
+    /// What a step asks for by itself.
+    fn guards(
+        &self,
+        step: &'static Step,
+        standing: &Standing<'_>,
+        event: &Event,
+    ) -> Result<(), Ignored> {
         if !step.from.is_empty() && !step.from.contains(&standing.state.as_str()) {
             return Err(Ignored::State { state: standing.state.clone() });
         }
@@ -166,53 +195,69 @@ impl Judge<'_> {
         {
             return Err(Ignored::SamePerson { op });
         }
-        if step.needs_note && taken.note.is_none() {
+        if step.needs_note && event.taken.note.is_none() {
             return Err(Ignored::NoNote);
         }
-        Ok(step.to.map_or_else(|| standing.state.clone(), str::to_owned))
+        Ok(())
     }
 
     /// People are told apart by the account their unit vouches for; where no account is named, a unit is
     /// one person.
-    fn same_person(&self, a: &Event, b: &Event) -> bool {
+    pub(super) fn same_person(&self, a: &Event, b: &Event) -> bool {
         self.unit(a) == self.unit(b) && a.account == b.account
     }
 
-    /// Goes through steps in order.
-    pub(super) fn run(&self, events: &[Event], sees: &Sees) -> Vec<Result<String, Ignored>> {
+    /// Goes through steps in order; also how far their reviews have come.
+    pub(super) fn run(
+        &self,
+        events: &[Event],
+        sees: &Sees,
+    ) -> (Vec<Result<String, Ignored>>, Option<Progress>) {
         let all: Vec<usize> = (0..events.len()).collect();
-        self.run_over(events, &all, sees)
+        let (outcomes, standing) = self.run_over(events, &all, sees);
+        let progress = standing.under_way.progress(self.workflow, &standing.state, events);
+        (outcomes, progress)
+    }
+
+    /// The state its author saw who took the step at `at`.
+    pub(super) fn state_before(&self, events: &[Event], at: usize, sees: &Sees) -> String {
+        let seen: Vec<usize> = (0..events.len()).filter(|f| sees.saw(at, *f)).collect();
+        self.run_over(events, &seen, sees).1.state
     }
 
     /// Goes through those of the steps whose indices are given, in order.
-    fn run_over(
+    fn run_over<'a>(
         &self,
-        events: &[Event],
+        events: &'a [Event],
         among: &[usize],
         sees: &Sees,
-    ) -> Vec<Result<String, Ignored>> {
-        let mut standing =
-            Standing { state: self.workflow.initial.into(), who: BTreeMap::new(), steps: 0 };
+    ) -> (Vec<Result<String, Ignored>>, Standing<'a>) {
+        let mut standing = Standing {
+            state: self.workflow.initial.into(),
+            who: BTreeMap::new(),
+            steps: 0,
+            under_way: UnderWay::default(),
+        };
         let mut out = Vec::with_capacity(among.len());
         for &at in among {
             let event = &events[at];
-            let rivals = || self.states_in_question(events, at, sees);
-            let outcome = self.step(&standing, event, rivals);
+            let outcome = self.step(&standing, (events, at), sees);
             if let Ok(state) = &outcome {
                 standing.state.clone_from(state);
                 standing.who.insert(&event.taken.op, event);
                 standing.steps += 1;
+                standing.under_way.take(self.workflow, (events, at), sees);
             }
             out.push(outcome);
         }
-        out
+        (out, standing)
     }
 
     /// What a step would have led to by what its author had seen alone.
     fn sound(&self, events: &[Event], at: usize, sees: &Sees) -> Option<String> {
         let mut seen: Vec<usize> = (0..events.len()).filter(|f| sees.saw(at, *f)).collect();
         seen.push(at);
-        self.run_over(events, &seen, sees).pop()?.ok()
+        self.run_over(events, &seen, sees).0.pop()?.ok()
     }
 
     /// Steps taken at once that lead apart, among those `within`, and that nobody has gone on from.
@@ -227,6 +272,7 @@ impl Judge<'_> {
         for (i, (e, to_e)) in sound.iter().enumerate() {
             for (f, to_f) in &sound[i + 1..] {
                 let apart = to_e != to_f && !sees.saw(*e, *f) && !sees.saw(*f, *e);
+                let apart = apart && !self.agree(&events[*e], &events[*f]);
                 let gone_on = || sound.iter().any(|(g, _)| sees.saw(*g, *e) && sees.saw(*g, *f));
                 if apart && !gone_on() {
                     found.extend([*e, *f]);
@@ -235,6 +281,13 @@ impl Judge<'_> {
         }
         let rivals = sound.into_iter().filter(|(step, _)| found.contains(step));
         rivals.map(|(step, state)| Rival { step, state }).collect()
+    }
+
+    /// Two reviewers who both let a record through, each in their round.
+    fn agree(&self, a: &Event, b: &Event) -> bool {
+        let part = |event: &Event| self.workflow.step(&event.taken.op).and_then(|s| s.part);
+        let through = |event| matches!(part(event), Some(Part::Passes | Part::Approves));
+        through(a) && through(b)
     }
 
     /// The states that stood against each other for whoever took the step at `at`.
@@ -292,7 +345,7 @@ impl Sees {
         self
     }
 
-    fn saw(&self, later: usize, earlier: usize) -> bool {
+    pub(super) fn saw(&self, later: usize, earlier: usize) -> bool {
         match &self.seen {
             None => earlier < later,
             Some(seen) => seen[later][earlier],
@@ -312,14 +365,16 @@ impl Record {
             return self.publication_course(field);
         }
         let mut course = Course::new(workflow);
-        let events = self.events(field);
+        let mut events = self.events(field);
         if events.is_empty() {
             return Some(course);
         }
+        self.weigh_secrecy(workflow, &mut events);
         let owner = self.owner();
         let judge = self.judge(workflow, owner.as_deref());
         let sees = Sees::of(self, &events);
-        let outcomes = judge.run(&events, &sees);
+        let (outcomes, progress) = judge.run(&events, &sees);
+        course.progress = progress;
         let all: Vec<usize> = (0..events.len()).collect();
         course.rivals = judge.rivals(&events, &all, &sees);
         for (event, outcome) in events.into_iter().zip(outcomes) {
@@ -409,5 +464,6 @@ fn event(value: &Read<'_>, id: &ObjId) -> Option<Event> {
         time_ms: 0,
         account: String::new(),
         taken: Taken::read(&text)?,
+        cleared: false,
     })
 }

@@ -6,6 +6,7 @@ use super::edits::{EditError, Edits};
 use super::gate::guarded;
 use super::genesis::genesis;
 use super::materialise::heads_of;
+use super::reviews::Reviews;
 use super::schema::Schema;
 use super::snapshot::extended;
 use super::writing::Writing;
@@ -33,6 +34,8 @@ pub struct Record {
     document: OnceLock<Automerge>,
     pub(super) first: Option<First>,
     pub(super) authors: Option<Arc<Authors>>,
+    /// The reviews a submission written now carries.
+    pub(super) asked: Option<Reviews>,
 }
 
 /// A record just created.
@@ -49,7 +52,7 @@ pub(super) struct First {
 impl Record {
     /// An empty record: the genesis change alone.
     pub fn new(schema: &'static Schema) -> Self {
-        Self { schema, document: OnceLock::new(), first: None, authors: None }
+        Self { schema, document: OnceLock::new(), first: None, authors: None, asked: None }
     }
 
     /// Reads what [`Self::save`] wrote. Never for bytes from elsewhere: those come through
@@ -66,7 +69,7 @@ impl Record {
     }
 
     pub(super) fn of(schema: &'static Schema, document: Automerge) -> Self {
-        Self { schema, document: OnceLock::from(document), first: None, authors: None }
+        Self { schema, document: OnceLock::from(document), first: None, authors: None, asked: None }
     }
 
     pub(super) fn document(&self) -> &Automerge {

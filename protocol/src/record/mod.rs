@@ -15,6 +15,7 @@
 //! | [`search`] | what a record is found by |
 //! | `authors` | the units behind actors, and whose a record is |
 //! | `course`, `steps` | the state of a record, derived from the steps taken, and taking one |
+//! | `reviews` | the rounds between a submission and its approval |
 //! | `publication` | what everybody reads of a record whose draft stays with its unit |
 //! | `conflict` | what merging cannot settle, and the ways to settle it |
 //! | `genesis` | the change every document of a kind begins from |
@@ -31,7 +32,7 @@
 /// Names which documents the entries of a log make. Raised by every version that makes others of the
 /// same entries: by a kind, an encoding or a rule of the gate more. Nodes that go by different rules
 /// do not compare their documents.
-pub const RULES: u16 = 2;
+pub const RULES: u16 = 3;
 
 mod amend;
 mod assemble;
@@ -56,6 +57,7 @@ pub mod personal;
 mod publication;
 mod replay;
 mod rescue;
+mod reviews;
 mod said;
 mod schema;
 pub mod search;
@@ -79,13 +81,14 @@ pub use judge::{Bench, Candidate, Judgement, NoJudgement, Objection};
 pub use materialise::{Incoming, Outcome, materialise};
 pub use publication::Publication;
 pub use rescue::rescued;
+pub use reviews::{Progress, ROUNDS_MAX, Reviewer, Reviews};
 pub use schema::{
     ALL, ATTENDANCE_ROWS, Code, Field, HIDDEN, Hidden, Home, Merge, Schema, ValueType, schema,
     schema_named,
 };
 pub use show::{Cell, Row, record_summary};
 pub use steps::{NOTE_BYTES_MAX, Taken};
-pub use workflow::{By, CORRECT, RECORD, SETTLE, Step, Workflow};
+pub use workflow::{By, CORRECT, Part, RECORD, SETTLE, Step, Workflow};
 
 #[cfg(test)]
 mod tests;

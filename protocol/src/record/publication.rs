@@ -164,6 +164,7 @@ impl Record {
             rivals: Vec::new(),
             version: None,
             revised: false,
+            progress: None,
         };
         Standing { owner, shown, course }
     }

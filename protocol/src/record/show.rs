@@ -191,6 +191,7 @@ impl Record {
             time_ms: first.time_ms,
             account: first.account.clone(),
             taken,
+            cleared: false,
         };
         Some((1..).zip(taken).map(event).collect())
     }
@@ -345,12 +346,16 @@ impl Course {
             }
             out
         });
-        json!({
+        let mut out = json!({
             "state": self.state,
             "steps": steps.collect::<Vec<_>>(),
             "version": self.version.map(|hash| hex(&hash)),
             "revised": self.revised,
-        })
+        });
+        if let Some(progress) = &self.progress {
+            out["reviews"] = progress.to_json();
+        }
+        out
     }
 }
 

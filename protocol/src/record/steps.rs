@@ -6,8 +6,9 @@ use super::doc::Record;
 use super::edits::{Edit, EditError, Edits};
 use super::genesis::genesis;
 use super::publication::Publication;
+use super::reviews::Reviews;
 use super::schema::{Field, Merge, Schema};
-use super::workflow::{By, CORRECT, RECORD, SETTLE, Workflow};
+use super::workflow::{By, CORRECT, Part, RECORD, SETTLE, Workflow};
 use crate::id::hex;
 use automerge::{ReadDoc, ScalarValue};
 use serde_json::{Map, Value};
@@ -29,11 +30,14 @@ pub struct Taken {
     pub on: Option<String>,
     /// What a step of a publication says beside that.
     pub publication: Option<Box<Publication>>,
+    /// Of a step that submits: the reviews that apply.
+    pub reviews: Option<Reviews>,
 }
 
 impl Taken {
     pub(super) fn plain(op: &str) -> Self {
-        Self { op: op.to_owned(), to: None, note: None, on: None, publication: None }
+        let op = op.to_owned();
+        Self { op, to: None, note: None, on: None, publication: None, reviews: None }
     }
 
     /// Reads what [`Self::written`] wrote; `None` for what no version writes.
@@ -46,6 +50,7 @@ impl Taken {
             note: part("note"),
             on: part("on"),
             publication: Publication::read(&value).map(Box::new),
+            reviews: Reviews::read(&value["reviews"]),
         })
     }
 
@@ -62,6 +67,9 @@ impl Taken {
             if let Some(value) = value {
                 out.insert(name.into(), value.as_str().into());
             }
+        }
+        if let Some(reviews) = &self.reviews {
+            out.insert("reviews".into(), reviews.to_json());
         }
         if let Some(Value::Object(says)) = self.publication.as_ref().map(|says| says.to_json()) {
             out.extend(says);
@@ -107,7 +115,7 @@ impl Want {
                     return Err(wrong("a step under 'op'"));
                 };
                 let (to, note, on) = (part("to")?, part("note")?, part("on")?);
-                let taken = Taken { op, to, note, on, publication: None };
+                let taken = Taken { op, to, note, on, publication: None, reviews: None };
                 check(field, &taken)?;
                 Ok(Self::Step(taken))
             }
@@ -287,6 +295,7 @@ impl Record {
             }
             Want::Step(taken) => taken.clone(),
         };
+        let taken = self.with_reviews(workflow, taken);
         self.allowed(actor, account, field, &taken)?;
         Ok(Some(taken))
     }
@@ -324,6 +333,8 @@ impl Record {
         let owner = self.owner_for(actor);
         let judge = self.judge(workflow, owner.as_deref());
         let mut events = self.events(field);
+        self.weigh_secrecy(workflow, &mut events);
+        let publishes = workflow.step(&taken.op).is_some_and(|s| s.part == Some(Part::Publishes));
         let (sees, at) = (Sees::of(self, &events).and_one_more(), events.len());
         events.push(Event {
             counter: u64::MAX,
@@ -332,8 +343,9 @@ impl Record {
             time_ms: 0,
             account: account.to_owned(),
             taken: taken.clone(),
+            cleared: publishes && self.is_cleared(),
         });
-        judge.run(&events, &sees).remove(at)
+        judge.run(&events, &sees).0.remove(at)
     }
 }
 

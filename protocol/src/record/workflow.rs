@@ -76,6 +76,23 @@ pub struct Step {
     pub needs_note: bool,
     /// Speaks of the record exactly as it was when the step was taken. Later text is a revision.
     pub names_version: bool,
+    /// Its part in the reviews a record goes through, if it has one.
+    pub part: Option<Part>,
+}
+
+/// A step's part in the reviews a record goes through, see [`super::Reviews`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Says which reviews apply; they begin.
+    Submits,
+    /// Passes a round that is not the last.
+    Passes,
+    /// Passes the last round.
+    Approves,
+    /// Lets through what was changed later; for whoever does the last round.
+    Revises,
+    /// Waits for the secrecy review.
+    Publishes,
 }
 
 impl Step {
@@ -97,7 +114,13 @@ impl Step {
             not_by_who: None,
             needs_note: false,
             names_version: false,
+            part: None,
         }
+    }
+
+    pub(super) const fn part(mut self, part: Part) -> Self {
+        self.part = Some(part);
+        self
     }
 
     /// A remark on the way: it leaves the state as it is.

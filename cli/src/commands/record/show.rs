@@ -1,6 +1,7 @@
 //! `fenbu post show` and its siblings: one record, its conflicts, and where it is safe.
 
 use clap::{ArgMatches, Command};
+use fenbu_protocol::record::Progress;
 use serde_json::Value;
 
 use super::super::{Session, instant, sync};
@@ -78,6 +79,9 @@ fn step_rows(kind: &Kind, record: &Value, lang: Lang) -> Vec<(Text, String)> {
         for step in output::items(&course["steps"], "") {
             rows.push((label(kind, name), step_row(field, &step, lang)));
         }
+        if let Some(progress) = Progress::read(&course["reviews"]) {
+            rows.push((label(kind, name), progress.told(lang == Lang::Zh)));
+        }
         if course["hidden"] == true {
             let hidden = lang.pick("保密审查未通过，已隐藏", "hidden by its secrecy review");
             rows.push((label(kind, name), hidden.to_owned()));
@@ -154,6 +158,8 @@ mod tests {
                 {"value": "雪夜", "node": "aa", "unit": "hq", "time_ms": 0},
                 {"value": "雨夜", "node": "bb", "unit": "yc", "time_ms": 0},
             ]},
+            "courses": {"status": {"steps": [], "reviews":
+                {"rounds": ["own", "head"], "secrecy": false, "passed": 1}}},
             "created_ms": 1_520_229_600_000_i64, "updated_ms": null,
             "safe_on": {"k": 3, "n": 15},
         });
@@ -166,6 +172,7 @@ mod tests {
             shown.iter().filter(|(l, _)| l == label).map(|(_, v)| v.as_str()).collect::<Vec<_>>()
         };
         assert_eq!(values("栏目"), ["缉私风采"]);
+        assert_eq!(values("状态"), ["初审：已通过；复审：待审（局机关）"]);
         assert_eq!(values("novel"), ["7"], "a newer node's field is not hidden");
         assert_eq!(values("创建"), ["2018-03-05 14:00"]);
         assert!(values("正文").is_empty(), "long texts stand below");

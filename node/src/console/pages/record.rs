@@ -296,6 +296,7 @@ impl View<'_> {
         let lang = self.visitor.lang;
         let record = &self.looked.shown.record;
         let unit = self.records.shared.unit();
+        let head = unit == self.directory.head_office();
         let mine = |step: &&'static Step| {
             let units = settlers(step.by, record);
             self.may(Action::Step(self.schema.name, step.op))
@@ -314,7 +315,11 @@ impl View<'_> {
                         (value(field, &self.looked.json[field.name], lang))
                         @if course.revised { " " span.tag.warn { (Word::Revised.say(lang)) } }
                     }
-                    @let steps: Vec<&'static Step> = workflow.from(&course.state).filter(mine).collect();
+                    @if let Some(progress) = &course.progress {
+                        span.faint.small { (progress.told(lang == Lang::Zh)) }
+                    }
+                    @let offered = |step: &&'static Step| course.progress.as_ref().is_none_or(|p| p.offers(step, head));
+                    @let steps: Vec<&'static Step> = workflow.from(&course.state).filter(mine).filter(offered).collect();
                     @if steps.len() > STEPS_MAX {
                         // Many ways on are rare ones, and no accident.
                         details {

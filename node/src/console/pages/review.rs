@@ -1,4 +1,5 @@
-//! The review queue 审稿队列: posts that wait, and what changed since a version was approved.
+//! The review queue 审稿队列: posts that wait for this unit, each with the round that is next, and what
+//! changed since a version was approved.
 
 use super::super::Office;
 use super::super::cells::{People, prose, time};
@@ -9,14 +10,17 @@ use super::record::{status, title_of};
 use super::{Refused, ToldTo, blocking, check};
 use crate::records::{Records, Shown};
 use crate::store::{ListQuery, Order, OrderBy, Place};
+use crate::words::Lang;
 use axum::extract::State;
 use fenbu_protocol::access::Action;
-use fenbu_protocol::record::{Course, schema_named};
+use fenbu_protocol::record::{Course, Progress, Reviewer, schema_named};
 use maud::{Markup, html};
 use serde_json::Value;
 
 /// Posts looked at for one page; whoever has more reviews some first.
 const QUEUE_MAX: usize = 50;
+/// Posts on their way that are looked at to find them: most may wait for another unit.
+const LOOKED_MAX: usize = 500;
 
 /// A post that waits, what it says, and what it said when it was last approved.
 struct Waiting {
@@ -26,20 +30,62 @@ struct Waiting {
     course: Course,
 }
 
+impl Waiting {
+    /// The steps that do what is next; none if it waits for another unit.
+    fn steps(&self, unit: &str, head_office: &str) -> &'static [&'static str] {
+        let owner = self.shown.record.owner();
+        let own = owner.as_deref() == Some(unit);
+        let waits_for = |reviewer: Option<Reviewer>| match reviewer {
+            Some(Reviewer::HeadOffice) => unit == head_office,
+            _ => own,
+        };
+        let progress = self.course.progress.as_ref();
+        let last = progress.and_then(|p| p.reviews.rounds().last().copied());
+        match (self.course.state.as_str(), self.course.revised) {
+            ("submitted", _) if !waits_for(progress.and_then(Progress::next)) => &[],
+            ("submitted", _)
+                if progress.is_some_and(|p| p.passed + 1 < p.reviews.rounds().len()) =>
+            {
+                &["pass", "return"]
+            }
+            ("submitted", _) => &["approve", "return"],
+            ("approved", false) if !own && unit != head_office => &[],
+            ("approved", false) if self.lacks_clearance() => &["clear", "withhold", "return"],
+            ("approved", false) => &["publish", "return"],
+            _ if !waits_for(last) => &[],
+            ("approved", true) if self.lacks_clearance() => {
+                &["review", "clear", "withhold", "return"]
+            }
+            ("approved", true) => &["review", "publish", "return"],
+            _ => &["review"],
+        }
+    }
+
+    fn lacks_clearance(&self) -> bool {
+        let asked = self.course.progress.as_ref().is_some_and(|p| p.reviews.secrecy);
+        asked && self.json["secrecy"] != "public"
+    }
+}
+
 fn queue(records: &Records) -> Result<Vec<Waiting>, crate::records::RecordError> {
     // INVARIANT: a kind of this program.
     let schema = schema_named("post").expect("a kind of posts");
     // INVARIANT: posts have a state.
     let field = schema.field("status").expect("posts have a state");
+    let (unit, directory) = (records.shared.unit(), records.shared.directory.now());
     let mut out = Vec::new();
     for state in ["submitted", "approved", "published"] {
         let query = ListQuery {
             equals: vec![("status".into(), state.into())],
             order: Order { by: OrderBy::Updated, descending: state != "submitted" },
-            limit: QUEUE_MAX,
+            limit: if state == "published" { QUEUE_MAX } else { LOOKED_MAX },
             ..ListQuery::default()
         };
+        let mut found = 0;
         for row in records.list(schema, query)?.rows {
+            if found == QUEUE_MAX {
+                break;
+            }
             let place = Place { document: row.document, space: row.space, kind: schema.kind };
             let Some(shown) = records.record(schema, place)? else { continue };
             let Some(course) = shown.record.course(field) else { continue };
@@ -48,7 +94,11 @@ fn queue(records: &Records) -> Result<Vec<Waiting>, crate::records::RecordError>
                 continue;
             }
             let approved = course.version.and_then(|v| shown.record.at(v)).map(|r| r.to_json());
-            out.push(Waiting { json: shown.record.to_json(), approved, shown, course });
+            let one = Waiting { json: shown.record.to_json(), approved, shown, course };
+            if !one.steps(&unit, directory.head_office()).is_empty() {
+                found += 1;
+                out.push(one);
+            }
         }
     }
     Ok(out)
@@ -63,7 +113,7 @@ pub(in crate::console) async fn page(
     let waiting = blocking(move || queue(&records)).await.told_to(&visitor)?;
     let status = status(&office, &visitor).await?;
     let directory = office.records().shared.directory.now();
-    let lang = visitor.lang;
+    let (lang, unit) = (visitor.lang, office.records().shared.unit());
     let mut people = People::new(&directory, &status, office.records());
     let body = html! {
         div #queue data-live="posts" {
@@ -72,7 +122,11 @@ pub(in crate::console) async fn page(
                 section.card {
                     h2 {
                         a href=(format!("/r/posts/{}", one.shown.document)) { (title_of(one.shown.record.schema(), &one.json, lang)) }
+                        @if let Some(round) = round(one, lang) { span.tag { (round) } }
                         span.faint.small { (who(one, &mut people)) }
+                    }
+                    @if let Some(progress) = &one.course.progress {
+                        p.faint.small { (progress.told(lang == Lang::Zh)) }
                     }
                     @match (&one.approved, one.course.revised) {
                         (Some(approved), true) => (compared(approved, &one.json, lang)),
@@ -81,7 +135,7 @@ pub(in crate::console) async fn page(
                             article.prose { (prose(one.json["body"].as_str().unwrap_or_default())) }
                         },
                     }
-                    (buttons(one, lang))
+                    (buttons(one, one.steps(&unit, directory.head_office()), lang))
                 }
             }
         }
@@ -97,14 +151,13 @@ fn who(one: &Waiting, people: &mut People<'_>) -> String {
     })
 }
 
-fn buttons(one: &Waiting, lang: crate::words::Lang) -> Markup {
+/// What the round is called that a submitted post waits for.
+fn round(one: &Waiting, lang: Lang) -> Option<&'static str> {
+    one.course.progress.as_ref()?.next_name(lang == Lang::Zh)
+}
+
+fn buttons(one: &Waiting, steps: &[&str], lang: Lang) -> Markup {
     let to = format!("/r/posts/{}/step", one.shown.document);
-    let steps: &[&str] = match (one.course.state.as_str(), one.course.revised) {
-        ("submitted", _) => &["approve", "return"],
-        ("approved", false) => &["publish", "return"],
-        ("approved", true) => &["review", "publish", "return"],
-        _ => &["review"],
-    };
     let schema = one.shown.record.schema();
     html! {
         div.steps {
@@ -115,7 +168,7 @@ fn buttons(one: &Waiting, lang: crate::words::Lang) -> Markup {
                     @if step.needs_note {
                         input name="note" required placeholder=(Word::Reason.say(lang)) aria-label=(Word::Reason.say(lang));
                     }
-                    button type="submit" { (match lang { crate::words::Lang::Zh => step.zh, crate::words::Lang::En => step.en }) }
+                    button type="submit" { (match lang { Lang::Zh => step.zh, Lang::En => step.en }) }
                 }
             }
         }
@@ -123,7 +176,7 @@ fn buttons(one: &Waiting, lang: crate::words::Lang) -> Markup {
 }
 
 /// Two versions side by side, paragraph by paragraph.
-fn compared(approved: &Value, now: &Value, lang: crate::words::Lang) -> Markup {
+fn compared(approved: &Value, now: &Value, lang: Lang) -> Markup {
     let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
     html! {
         p.small { (Word::SinceApproved.say(lang)) }

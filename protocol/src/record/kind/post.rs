@@ -3,7 +3,7 @@
 
 use crate::log::{Kind, Lane};
 use crate::record::schema::{Code, Field, HIDDEN, Hidden, Home, Merge, Schema, ValueType, code};
-use crate::record::workflow::{By, Step, Workflow};
+use crate::record::workflow::{By, Part, Step, Workflow};
 
 pub(super) const COLUMNS: &[Code] = &[
     code("style", "缉私风采", "Style"),
@@ -46,7 +46,8 @@ static STATUS: Workflow = Workflow {
             "submitted",
             By::Owner,
         )
-        .of_version(),
+        .of_version()
+        .part(Part::Submits),
         Step::new("recall", "撤回提交", "Recall", &["submitted"], "draft", By::Owner),
         Step::new(
             "return",
@@ -59,6 +60,18 @@ static STATUS: Workflow = Workflow {
         .noted()
         .not_by("submit"),
         Step::new(
+            "pass",
+            "通过本轮",
+            "Pass the round",
+            &["submitted"],
+            "submitted",
+            By::OwnerOrHeadOffice,
+        )
+        .staying()
+        .not_by("submit")
+        .of_version()
+        .part(Part::Passes),
+        Step::new(
             "approve",
             "审核通过",
             "Approve",
@@ -67,7 +80,8 @@ static STATUS: Workflow = Workflow {
             By::OwnerOrHeadOffice,
         )
         .not_by("submit")
-        .of_version(),
+        .of_version()
+        .part(Part::Approves),
         Step::new(
             "review",
             "审定修订",
@@ -78,8 +92,10 @@ static STATUS: Workflow = Workflow {
         )
         .staying()
         .not_by("submit")
-        .of_version(),
-        Step::new("publish", "发布", "Publish", &["approved"], "published", By::OwnerOrHeadOffice),
+        .of_version()
+        .part(Part::Revises),
+        Step::new("publish", "发布", "Publish", &["approved"], "published", By::OwnerOrHeadOffice)
+            .part(Part::Publishes),
         Step::new(
             "withdraw",
             "撤稿",

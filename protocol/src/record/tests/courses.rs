@@ -5,15 +5,17 @@ use crate::record::authors::Authors;
 use std::sync::Arc;
 
 pub(super) const CAROL: u8 = 3;
+pub(super) const DAN: u8 = 4;
 /// And the next is another node of head office.
 pub(super) const HEAD: u8 = 9;
 
-/// Alice and Bob of one unit, Carol of another, and head office.
+/// Alice, Bob and Dan of one unit, Carol of another, and head office.
 pub(super) fn authors() -> Arc<Authors> {
     let unit = |who: u8, unit: &str| (log(who).actor(), unit.to_owned());
     let units = [
         unit(ALICE, "nt"),
         unit(BOB, "nt"),
+        unit(DAN, "nt"),
         unit(CAROL, "sz"),
         unit(HEAD, "head"),
         unit(HEAD + 1, "head"),
@@ -81,7 +83,7 @@ impl Office {
         self.record.to_json()["status"].clone()
     }
 
-    fn conflict(&self) -> Vec<String> {
+    pub(super) fn conflict(&self) -> Vec<String> {
         let json = self.record.to_json();
         let values = json["conflicts"]["status"].as_array().cloned().unwrap_or_default();
         assert_eq!(
@@ -91,7 +93,7 @@ impl Office {
         values.iter().map(|v| v["value"].as_str().unwrap().to_owned()).collect()
     }
 
-    fn course(&self) -> Course {
+    pub(super) fn course(&self) -> Course {
         self.record.course(self.record.schema().field("status").unwrap()).unwrap()
     }
 }

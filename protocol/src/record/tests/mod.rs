@@ -7,6 +7,7 @@ mod kinds;
 mod order;
 mod people;
 mod publications;
+mod reviews;
 mod strangers;
 mod trust;
 mod writers;
