@@ -25,6 +25,9 @@ impl Story {
     /// A rally of the temporary branch, whose attendance is credited where its members come from; a look at
     /// personal data; a sealed report; a mark that says how far the data goes.
     pub(super) async fn use_it(&mut self) -> Result<()> {
+        for office in &self.offices {
+            super::people::settle_in(office).await?;
+        }
         let host = HOST % self.offices.len();
         self.until("the space of the temporary branch", async |story| {
             let route = Route::new("directory/spaces").segment(TASK);

@@ -38,7 +38,7 @@ pub(crate) fn run(options: &DemoOptions, output: &mut Output) -> Result<Exit> {
             show(&report, output)?;
             if options.keep {
                 for office in story.offices() {
-                    let url = people::settle_in(office).await?;
+                    let url = people::console_of(office).await?;
                     output.say(Key::DemoLook.with([
                         ("unit", office.unit.clone()),
                         ("url", url),

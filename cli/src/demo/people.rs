@@ -1,4 +1,4 @@
-//! Accounts to look at the console with, once the demo is over.
+//! Accounts of each office: the console can be looked at with them once the demo is over.
 
 use super::office::Office;
 use crate::client::Route;
@@ -21,12 +21,17 @@ pub(super) fn logins() -> String {
     PEOPLE.map(|(login, _, _)| login).join(", ")
 }
 
-/// Makes the accounts of one office and says where its console is.
-pub(super) async fn settle_in(office: &Office) -> Result<String> {
+/// Makes the accounts of one office.
+pub(super) async fn settle_in(office: &Office) -> Result<()> {
     for (login, name, roles) in PEOPLE {
         let new = json!({ "login": login, "name": name, "roles": roles, "password": PASSWORD });
         office.client.post(Route::new("accounts"), &new).await?;
     }
+    Ok(())
+}
+
+/// Where an office's console is.
+pub(super) async fn console_of(office: &Office) -> Result<String> {
     let status = office.client.get(Route::new("status")).await?;
     Ok(status["console"]["url"].as_str().unwrap_or("—").to_owned())
 }
