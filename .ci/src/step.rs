@@ -54,7 +54,15 @@ pub(crate) const STEPS: &[Step] = &[
         netns,
     ),
     step("demo", "a federation of four on this machine converges", demo),
-    step("browser", "the console's stories in Chromium, before real daemons", browser),
+    // Chromium itself sometimes does not answer; nothing else waits for that.
+    Step {
+        by_hand: true,
+        ..step(
+            "browser",
+            "by hand: the console's stories in Chromium, before real daemons",
+            browser,
+        )
+    },
 ];
 
 const fn step(
